@@ -1,0 +1,502 @@
+"""Time as an argument: the system's clock, and a virtual one that jumps while everybody waits.
+
+This file decides what time it is and who is waiting for it; what to wait for is decided elsewhere. Two kinds of
+users: the SDK reads a clock and sleeps on it; the emulator also parks requests and sets timers.
+
+A virtual clock moves by itself only while somebody waits. It knows its *participants*: a call of the SDK or a request
+in flight (role "caller"), and a running handler (role "handler"). A participant is busy, or parked on this clock. When
+no participant is busy and at least one caller is parked, time jumps to the next timer. Handlers alone do not move
+it: between two calls of a test the hour stands still, so that `job.cancel()` right after `run` always finds the job
+running.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+import time
+from contextlib import nullcontext
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from contextvars import Token
+    from types import TracebackType
+
+Role = Literal["caller", "handler"]
+
+# Where virtual time starts, so that two runs with one seed print the same timestamps: 2025-01-01T00:00:00Z.
+VIRTUAL_EPOCH = 1_735_689_600.0
+# Turns of an event loop without any activity before it counts as idle: with a look at its queue, and without one.
+_QUIET_TURNS, _QUIET_TURNS_BLIND = 2, 25
+
+
+class Clock(Protocol):
+    """What the SDK needs of a clock. All durations in seconds."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed point; never goes back."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        ...
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Suspend the calling task."""
+        ...
+
+    def participate(self, role: Role = "caller") -> AbstractContextManager[object]:
+        """Tell the clock that this thread or task is at work until the block ends."""
+        ...
+
+
+class Timer(Protocol):
+    """A callback that is due at a moment."""
+
+    def cancel(self) -> None:
+        """Forget the callback; does nothing once it has run."""
+        ...
+
+
+class Parking(Protocol):
+    """One wait of one thread or task, ended once: by `wake` or by its deadline."""
+
+    def wake(self) -> None:
+        """End the wait; may be called from any thread, before or after it began."""
+        ...
+
+    def wait(self) -> bool:
+        """Block until woken (True) or until the deadline (False)."""
+        ...
+
+    async def wait_async(self) -> bool:
+        """Like `wait`, for a task."""
+        ...
+
+
+class ParkingClock(Clock, Protocol):
+    """What the emulator needs of a clock."""
+
+    def parking(self, until: float | None) -> Parking:
+        """Return a wait that ends at monotonic `until` at the latest (None: when woken)."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` at monotonic `when`, in a thread of the clock's choice."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._heap: list[_Timer] = []
+        self._order = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def monotonic(self) -> float:
+        """Return `time.monotonic()`."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return `time.time()`."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        time.sleep(max(0.0, seconds))
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Suspend the calling task."""
+        import asyncio  # noqa: PLC0415  importing asyncio costs 30 ms that a sync user need not pay
+
+        await asyncio.sleep(max(0.0, seconds))
+
+    def participate(self, role: Role = "caller") -> AbstractContextManager[object]:  # noqa: ARG002  Clock's signature
+        """Do nothing: real time needs nobody's leave to pass."""
+        return _NOTHING
+
+    def parking(self, until: float | None) -> Parking:
+        """Return a wait that ends at monotonic `until` at the latest."""
+        return _SystemParking(until)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` at monotonic `when`, in a daemon thread that lives as long as timers are set."""
+        timer = _Timer(when, next(self._order), callback)
+        with self._lock:
+            heapq.heappush(self._heap, timer)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="runpod-sdk-clock", daemon=True)
+                self._thread.start()
+            elif self._heap[0] is timer:
+                self._lock.notify()
+        return timer
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while self._heap and self._heap[0].callback is None:
+                    heapq.heappop(self._heap)
+                if not self._heap:
+                    self._thread = None
+                    return
+                due = self._heap[0].when - time.monotonic()
+                if due > 0:
+                    # A cancelled timer is noticed within this second, so an idle clock does not keep its thread.
+                    self._lock.wait(min(due, 1.0))
+                    continue
+                timer = heapq.heappop(self._heap)
+            timer.fire()
+
+
+class VirtualClock:
+    """A clock that stands still until somebody waits for it; see the top of this file.
+
+    Args:
+        start: what `time()` says at the beginning, seconds since 1970 (UTC).
+        auto_jump: False leaves every step to `advance`.
+
+    Example:
+        >>> clock = VirtualClock()
+        >>> clock.sleep(3600)
+        >>> clock.monotonic()
+        3600.0
+    """
+
+    def __init__(self, *, start: float = VIRTUAL_EPOCH, auto_jump: bool = True) -> None:
+        self.auto_jump = auto_jump
+        self._start = start
+        self._now = 0.0
+        self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)
+        self._heap: list[_Timer] = []
+        self._order = itertools.count()
+        self._busy = 0
+        self._waiting = 0  # callers that are parked
+        self._loops: dict[asyncio.AbstractEventLoop, int] = {}  # …of them, those that are tasks
+        self._activity = 0
+        self._moving = False
+
+    def monotonic(self) -> float:
+        """Return virtual seconds since the clock was made."""
+        return self._now
+
+    def time(self) -> float:
+        """Return virtual seconds since 1970-01-01T00:00:00Z."""
+        return self._start + self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Park the calling thread for virtual seconds."""
+        with self.participate():
+            self.parking(self._now + max(0.0, seconds)).wait()
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Park the calling task for virtual seconds."""
+        with self.participate():
+            await self.parking(self._now + max(0.0, seconds)).wait_async()
+
+    def participate(self, role: Role = "caller") -> AbstractContextManager[object]:
+        """Count this thread or task as busy until the block ends; a block inside such a block changes nothing."""
+        known = _CURRENT.get()
+        return _NOTHING if known is not None and known.clock is self else _Participant(self, role)
+
+    def parking(self, until: float | None) -> Parking:
+        """Return a wait for the participant that this thread or task is."""
+        return _VirtualParking(self, _CURRENT.get(), until)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` at virtual `when`, in the thread that moves the clock."""
+        timer = _Timer(max(when, self._now), next(self._order), callback)
+        with self._lock:
+            heapq.heappush(self._heap, timer)
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Move time by hand: run every timer on the way, and let handlers that it wakes finish or park again.
+
+        Blocks the thread; in an event loop use `advance_async`.
+        """
+        target = self._now + seconds
+        while self._step(target):
+            with self._lock:
+                self._quiet.wait_for(lambda: self._busy == 0)
+
+    async def advance_async(self, seconds: float) -> None:
+        """Like `advance`, leaving the event loop free to run what was woken."""
+        import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
+
+        target = self._now + seconds
+        while self._step(target):
+            for _ in range(_QUIET_TURNS_BLIND):
+                await asyncio.sleep(0)
+            while self._busy:
+                await asyncio.sleep(0)
+
+    # What follows is the machinery of participants; only the classes below call it.
+
+    def _step(self, target: float) -> bool:
+        """Run the next timer that is due by `target`; else stand at `target` and return False."""
+        with self._lock:
+            timer = self._pop(target)
+            if timer is None:
+                self._now = max(self._now, target)
+        if timer is None:
+            return False
+        timer.fire()
+        return True
+
+    def _pop(self, target: float) -> _Timer | None:
+        while self._heap and (self._heap[0].callback is None or self._heap[0].when <= target):
+            timer = heapq.heappop(self._heap)
+            if timer.callback is not None:
+                self._now = max(self._now, timer.when)
+                return timer
+        return None
+
+    def _count(self, *, busy: int = 0, waiting: int = 0, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        with self._lock:
+            self._activity += 1
+            self._busy += busy
+            self._waiting += waiting
+            if loop is not None and waiting:
+                left = self._loops.get(loop, 0) + waiting
+                if left > 0:
+                    self._loops[loop] = left
+                else:
+                    self._loops.pop(loop, None)
+            if self._busy == 0:
+                self._quiet.notify_all()
+        if busy < 0:
+            self._move()
+
+    def _may_jump(self) -> bool:
+        return self.auto_jump and self._busy == 0 and self._waiting > 0 and bool(self._heap)
+
+    def _move(self) -> None:
+        """Jump now, or ask the event loops in which callers wait to say when they are idle."""
+        with self._lock:
+            if self._moving or not self._may_jump():
+                return
+            self._moving = True
+            loops = [loop for loop in self._loops if not loop.is_closed()]
+            activity = self._activity
+        if loops:
+            loops[0].call_soon_threadsafe(self._settle, loops, activity, 0)
+        else:
+            self._jump()
+
+    def _settle(self, loops: list[asyncio.AbstractEventLoop], activity: int, quiet: int) -> None:
+        """Wait until each loop has nothing left to run: tasks that are about to call must not miss the hour."""
+        with self._lock:
+            disturbed = activity != self._activity or not self._may_jump()
+            if disturbed:
+                self._moving = False
+        if disturbed:
+            self._move()
+            return
+        ready = getattr(loops[0], "_ready", None)  # CPython's loops have it; others are watched for longer
+        quiet = 0 if ready else quiet + 1
+        if quiet < (_QUIET_TURNS_BLIND if ready is None else _QUIET_TURNS):
+            loops[0].call_soon(self._settle, loops, activity, quiet)
+        elif len(loops) > 1:
+            loops[1].call_soon_threadsafe(self._settle, loops[1:], activity, 0)
+        else:
+            self._jump()
+
+    def _jump(self) -> None:
+        """Run timers, the next moment first, until somebody has something to do."""
+        while True:
+            with self._lock:
+                timer = self._pop(math.inf) if self._may_jump() else None
+                if timer is None:
+                    self._moving = False
+                    return
+            timer.fire()  # without the lock: the emulator's own lock stands above ours
+
+
+_NOTHING = nullcontext()
+
+
+class _Timer:
+    __slots__ = ("callback", "order", "when")
+
+    def __init__(self, when: float, order: int, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.order = order
+        self.callback: Callable[[], None] | None = callback
+
+    def __lt__(self, other: _Timer) -> bool:
+        return (self.when, self.order) < (other.when, other.order)
+
+    def cancel(self) -> None:
+        self.callback = None
+
+    def fire(self) -> None:
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
+
+
+class _Participant:
+    """A caller or a handler at work; parked while at least one wait of it is under way."""
+
+    __slots__ = ("_token", "clock", "parks", "role")
+
+    def __init__(self, clock: VirtualClock, role: Role) -> None:
+        self.clock = clock
+        self.role = role
+        self.parks = 0
+        self._token: Token[_Participant | None] | None = None
+
+    def __enter__(self) -> None:
+        self.clock._count(busy=1)  # noqa: SLF001  one machine in two classes
+        self._token = _CURRENT.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _CURRENT.reset(self._token)
+        self.clock._count(busy=-1)  # noqa: SLF001
+
+    def park(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.parks += 1
+        if self.parks == 1:
+            self.clock._count(busy=-1, waiting=self.role == "caller", loop=loop)  # noqa: SLF001
+
+    def unpark(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.parks -= 1
+        if self.parks == 0:
+            self.clock._count(busy=1, waiting=-(self.role == "caller"), loop=loop)  # noqa: SLF001
+
+
+_CURRENT: ContextVar[_Participant | None] = ContextVar("runpod_sdk_participant", default=None)
+
+
+class _VirtualParking:
+    """The participant is busy again from the moment of `wake`, before its thread has noticed."""
+
+    def __init__(self, clock: VirtualClock, participant: _Participant | None, until: float | None) -> None:
+        self._clock = clock
+        self._participant = participant
+        self._until = until
+        self._lock = threading.Lock()
+        self._parked = False
+        self._woken: bool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._notify: Callable[[], object] = lambda: None
+
+    def wake(self) -> None:
+        self._end(woken=True)
+
+    def _end(self, *, woken: bool) -> None:
+        with self._lock:
+            if self._woken is not None:
+                return
+            self._woken = woken
+            if self._parked and self._participant is not None:
+                self._participant.unpark(self._loop)
+        self._notify()
+
+    def _begin(self, notify: Callable[[], object], loop: asyncio.AbstractEventLoop | None) -> Timer | None:
+        """Park, unless woken already."""
+        timer = None
+        with self._lock:
+            if self._woken is not None:
+                return None
+            self._notify, self._loop, self._parked = notify, loop, True
+        if self._until is not None:
+            timer = self._clock.call_at(self._until, lambda: self._end(woken=False))
+        if self._participant is not None:
+            self._participant.park(loop)
+        return timer
+
+    def wait(self) -> bool:
+        event = threading.Event()
+        timer = self._begin(event.set, None)
+        try:
+            if self._woken is None:
+                event.wait()
+        finally:
+            self._finish(timer)
+        return bool(self._woken)
+
+    async def wait_async(self) -> bool:
+        import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
+
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
+
+        timer = self._begin(notify, loop)
+        try:
+            if self._woken is None:
+                await future
+        finally:
+            self._finish(timer)
+        return bool(self._woken)
+
+    def _finish(self, timer: Timer | None) -> None:
+        if timer is not None:
+            timer.cancel()
+        self._notify = lambda: None
+        self._end(woken=False)  # interrupted or cancelled: at work again
+
+
+class _SystemParking:
+    def __init__(self, until: float | None) -> None:
+        self._until = until
+        self._lock = threading.Lock()
+        self._woken = False
+        self._notify: Callable[[], object] = lambda: None
+
+    def wake(self) -> None:
+        with self._lock:
+            self._woken = True
+            notify = self._notify
+        notify()
+
+    def _left(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def _begin(self, notify: Callable[[], object]) -> bool:
+        with self._lock:
+            self._notify = notify
+            return self._woken
+
+    def wait(self) -> bool:
+        event = threading.Event()
+        return self._begin(event.set) or event.wait(self._left())
+
+    async def wait_async(self) -> bool:
+        import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
+
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
+
+        if not self._begin(notify):
+            left = self._left()
+            timer = None if left is None else loop.call_later(left, lambda: future.done() or future.set_result(None))
+            try:
+                await future
+            finally:
+                self._begin(lambda: None)
+                if timer is not None:
+                    timer.cancel()
+        return self._woken
