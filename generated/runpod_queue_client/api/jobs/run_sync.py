@@ -1,0 +1,413 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.error_message import ErrorMessage
+from ...models.job import Job
+from ...models.problem import Problem
+from ...models.run_request import RunRequest
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    endpoint_id: str,
+    *,
+    body: RunRequest,
+    wait: int | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    params: dict[str, Any] = {}
+
+    params["wait"] = wait
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/{endpoint_id}/runsync".format(
+            endpoint_id=quote(str(endpoint_id), safe=""),
+        ),
+        "params": params,
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> ErrorMessage | Problem | Job | str | None:
+    if response.status_code == 200:
+        response_200 = Job.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+
+        def _parse_response_400(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_400 = _parse_response_400(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+
+        def _parse_response_401(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_401 = _parse_response_401(response.json())
+
+        return response_401
+
+    if response.status_code == 402:
+
+        def _parse_response_402(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_402 = _parse_response_402(response.json())
+
+        return response_402
+
+    if response.status_code == 403:
+
+        def _parse_response_403(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_403 = _parse_response_403(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+
+        def _parse_response_404(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_404 = _parse_response_404(response.json())
+
+        return response_404
+
+    if response.status_code == 413:
+        response_413 = response.text
+        return response_413
+
+    if response.status_code == 429:
+
+        def _parse_response_429(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_429 = _parse_response_429(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+
+        def _parse_response_500(data: object) -> ErrorMessage | Problem:
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_error_type_0 = ErrorMessage.from_dict(data)
+
+                return componentsschemas_error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            componentsschemas_error_type_1 = Problem.from_dict(data)
+
+            return componentsschemas_error_type_1
+
+        response_500 = _parse_response_500(response.json())
+
+        return response_500
+
+    if response.status_code == 502:
+        response_502 = response.text
+        return response_502
+
+    if response.status_code == 503:
+        response_503 = response.text
+        return response_503
+
+    if response.status_code == 504:
+        response_504 = response.text
+        return response_504
+
+    if 500 <= response.status_code <= 599:
+        response_5xx = response.text
+        return response_5xx
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[ErrorMessage | Problem | Job | str]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    endpoint_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: RunRequest,
+    wait: int | Unset = UNSET,
+) -> Response[ErrorMessage | Problem | Job | str]:
+    """Submit a job and wait for it
+
+     Queues a job and holds the answer until the job is final or `wait` milliseconds are over. In the
+    second case the answer is still 200, with
+    `IN_QUEUE` or `IN_PROGRESS`, and the job goes on: follow it by its id.
+
+    Until the answer comes the caller has no id. A client that gives up first leaves a job behind that
+    runs and is billed. A short `wait`, then
+    `/status-sync`, avoids that.
+
+    The result is kept for 1 minute after the job ends, 5 minutes at most with `wait`. The body may have
+    up to 20 MiB. Not safe to repeat.
+
+    Args:
+        endpoint_id (str): The id of an endpoint
+        wait (int | Unset):
+        body (RunRequest): A job to be queued. Top-level fields that are not named here are
+            ignored.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorMessage | Problem | Job | str]
+    """
+
+    kwargs = _get_kwargs(
+        endpoint_id=endpoint_id,
+        body=body,
+        wait=wait,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    endpoint_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: RunRequest,
+    wait: int | Unset = UNSET,
+) -> ErrorMessage | Problem | Job | str | None:
+    """Submit a job and wait for it
+
+     Queues a job and holds the answer until the job is final or `wait` milliseconds are over. In the
+    second case the answer is still 200, with
+    `IN_QUEUE` or `IN_PROGRESS`, and the job goes on: follow it by its id.
+
+    Until the answer comes the caller has no id. A client that gives up first leaves a job behind that
+    runs and is billed. A short `wait`, then
+    `/status-sync`, avoids that.
+
+    The result is kept for 1 minute after the job ends, 5 minutes at most with `wait`. The body may have
+    up to 20 MiB. Not safe to repeat.
+
+    Args:
+        endpoint_id (str): The id of an endpoint
+        wait (int | Unset):
+        body (RunRequest): A job to be queued. Top-level fields that are not named here are
+            ignored.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorMessage | Problem | Job | str
+    """
+
+    return sync_detailed(
+        endpoint_id=endpoint_id,
+        client=client,
+        body=body,
+        wait=wait,
+    ).parsed
+
+
+async def asyncio_detailed(
+    endpoint_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: RunRequest,
+    wait: int | Unset = UNSET,
+) -> Response[ErrorMessage | Problem | Job | str]:
+    """Submit a job and wait for it
+
+     Queues a job and holds the answer until the job is final or `wait` milliseconds are over. In the
+    second case the answer is still 200, with
+    `IN_QUEUE` or `IN_PROGRESS`, and the job goes on: follow it by its id.
+
+    Until the answer comes the caller has no id. A client that gives up first leaves a job behind that
+    runs and is billed. A short `wait`, then
+    `/status-sync`, avoids that.
+
+    The result is kept for 1 minute after the job ends, 5 minutes at most with `wait`. The body may have
+    up to 20 MiB. Not safe to repeat.
+
+    Args:
+        endpoint_id (str): The id of an endpoint
+        wait (int | Unset):
+        body (RunRequest): A job to be queued. Top-level fields that are not named here are
+            ignored.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorMessage | Problem | Job | str]
+    """
+
+    kwargs = _get_kwargs(
+        endpoint_id=endpoint_id,
+        body=body,
+        wait=wait,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    endpoint_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: RunRequest,
+    wait: int | Unset = UNSET,
+) -> ErrorMessage | Problem | Job | str | None:
+    """Submit a job and wait for it
+
+     Queues a job and holds the answer until the job is final or `wait` milliseconds are over. In the
+    second case the answer is still 200, with
+    `IN_QUEUE` or `IN_PROGRESS`, and the job goes on: follow it by its id.
+
+    Until the answer comes the caller has no id. A client that gives up first leaves a job behind that
+    runs and is billed. A short `wait`, then
+    `/status-sync`, avoids that.
+
+    The result is kept for 1 minute after the job ends, 5 minutes at most with `wait`. The body may have
+    up to 20 MiB. Not safe to repeat.
+
+    Args:
+        endpoint_id (str): The id of an endpoint
+        wait (int | Unset):
+        body (RunRequest): A job to be queued. Top-level fields that are not named here are
+            ignored.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorMessage | Problem | Job | str
+    """
+
+    return (
+        await asyncio_detailed(
+            endpoint_id=endpoint_id,
+            client=client,
+            body=body,
+            wait=wait,
+        )
+    ).parsed

@@ -1,0 +1,37 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .error_message import ErrorMessage
+from .health import Health
+from .health_jobs import HealthJobs
+from .health_workers import HealthWorkers
+from .job import Job
+from .job_input import JobInput
+from .job_status import JobStatus
+from .policy import Policy
+from .problem import Problem
+from .purge_result import PurgeResult
+from .run_request import RunRequest
+from .s3_config import S3Config
+from .stream_chunk import StreamChunk
+from .stream_metrics import StreamMetrics
+from .stream_result import StreamResult
+from .submitted_job import SubmittedJob
+
+__all__ = (
+    "ErrorMessage",
+    "Health",
+    "HealthJobs",
+    "HealthWorkers",
+    "Job",
+    "JobInput",
+    "JobStatus",
+    "Policy",
+    "Problem",
+    "PurgeResult",
+    "RunRequest",
+    "S3Config",
+    "StreamChunk",
+    "StreamMetrics",
+    "StreamResult",
+    "SubmittedJob",
+)

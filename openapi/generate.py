@@ -1,0 +1,134 @@
+"""Generate the low-level client and the emulator's copy of the document from runpod-queue.yaml.
+
+One command does everything, and does the same each time:
+
+    python openapi/generate.py            write the results into the tree
+    python openapi/generate.py --check    write nothing; exit 1 if the tree differs from what would be written
+
+This file decides what is written where. How the client looks is left to generator.yaml and templates/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from openapi_spec_validator import validate
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+SPEC = HERE / "runpod-queue.yaml"
+CLIENT = Path("generated") / "runpod_queue_client"
+DOCUMENT = Path("runpod_sdk") / "emulator" / "openapi.json"
+
+
+def read_spec() -> dict[str, Any]:
+    """Read the document and raise unless it is valid OpenAPI."""
+    spec: dict[str, Any] = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    validate(spec)
+    return spec
+
+
+def write_client(root: Path) -> None:
+    """Write the generated client below `root`, in place of whatever stands there."""
+    target = root / CLIENT
+    # --overwrite would leave files of operations that are gone.
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The generator and the formatter of this very environment, whose versions are pinned, before any other.
+    tools = str(Path(sys.executable).parent)
+    path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
+    generator = shutil.which("openapi-python-client", path=path)
+    if generator is None:
+        raise SystemExit(f"generate: openapi-python-client not found, neither in {tools} nor on PATH")
+    command = [
+        generator,
+        "generate",
+        "--path",
+        str(SPEC),
+        "--config",
+        str(HERE / "generator.yaml"),
+        "--custom-template-path",
+        str(HERE / "templates"),
+        "--meta",
+        "none",
+        "--output-path",
+        str(target),
+        "--fail-on-warning",
+    ]
+    subprocess.run(command, check=True, cwd=target.parent, env={**os.environ, "PATH": path})
+    # --meta none leaves out the marker that makes type checkers read the package.
+    (target / "py.typed").touch()
+
+
+def write_document(root: Path, spec: dict[str, Any]) -> None:
+    """Write the document as JSON below `root`, in the order of the YAML."""
+    target = root / DOCUMENT
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(spec, indent=2, ensure_ascii=False)
+    target.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def files_below(folder: Path) -> set[Path]:
+    """Return the files below `folder`, relative to it, without what Python leaves behind."""
+    return {
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def differences(fresh: Path) -> list[str]:
+    """Return one line for each file that differs between the tree and `fresh`."""
+    lines = []
+    theirs = {CLIENT / path for path in files_below(ROOT / CLIENT)}
+    ours = {CLIENT / path for path in files_below(fresh / CLIENT)}
+    if (ROOT / DOCUMENT).is_file():
+        theirs.add(DOCUMENT)
+    ours.add(DOCUMENT)
+    for path in sorted(theirs | ours):
+        if path not in theirs:
+            lines.append(f"missing:   {path.as_posix()}")
+        elif path not in ours:
+            lines.append(f"stale:     {path.as_posix()}")
+        elif not filecmp.cmp(ROOT / path, fresh / path, shallow=False):
+            lines.append(f"different: {path.as_posix()}")
+    return lines
+
+
+def check(spec: dict[str, Any]) -> int:
+    """Compare the tree with fresh output; print what differs and return the exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        write_client(fresh)
+        write_document(fresh, spec)
+        lines = differences(fresh)
+    if lines:
+        print("\n".join([*lines, "run `nox -s generate` and commit the result"]))
+        return 1
+    print("generated files are up to date")
+    return 0
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(description="Generate the client and openapi.json from the OpenAPI document.")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the tree is out of date")
+    arguments = parser.parse_args()
+    spec = read_spec()
+    if arguments.check:
+        return check(spec)
+    write_client(ROOT)
+    write_document(ROOT, spec)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
