@@ -1,0 +1,181 @@
+"""Every check of this repository, one session each; `nox -l` lists them.
+
+    nox                  everything but `generate`
+    nox -s tests-3.12    one session, on one Python
+    nox -s tests -- -k stream      arguments after -- go to the tool
+
+This file decides which tool runs where, with what installed. The tools' settings live in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+# Also where CI is set, a Python that is not installed is skipped, and named.
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13"]
+SPEC = "openapi/runpod-queue.yaml"
+REDOCLY = "@redocly/cli@2.77.0"
+PACKAGES = {"runpod_sdk", "runpod_queue_client"}
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+
+SMOKE = """
+from runpod_sdk import Client
+from runpod_sdk.emulator import Emulator
+
+emulator = Emulator()
+emulator.endpoint("echo", lambda job: job["input"])
+with Client(**emulator.connection) as client:
+    assert client.endpoint("echo").run_sync({"hello": "world"}, timeout=30) == {"hello": "world"}
+print("smoke: a job went through the emulator of the installed wheel")
+"""
+
+
+def _add_pyenv_pythons() -> None:
+    """Let nox find the Pythons that pyenv has installed but not made global; those on PATH keep precedence."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = [str(path) for minor in PYTHONS for path in sorted(versions.glob(f"{minor}.*/bin"))]
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *found])
+
+
+_add_pyenv_pythons()
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install the tree with all that its tests need, and the tools of `groups`."""
+    session.install("-e", ".[all,test]", *(tool for group in groups for tool in GROUPS[group]))
+
+
+@nox.session(default=False)
+def generate(session: nox.Session) -> None:
+    """Write the low-level client and the emulator's document from the spec."""
+    _install(session)
+    session.run("python", "openapi/generate.py")
+
+
+@nox.session
+def drift(session: nox.Session) -> None:
+    """Fail unless the committed output is, byte for byte, what the spec generates."""
+    _install(session)
+    session.run("python", "openapi/generate.py", "--check")
+
+
+@nox.session
+def spec(session: nox.Session) -> None:
+    """Validate the spec, and lint it where Node is."""
+    _install(session)
+    session.run("openapi-spec-validator", SPEC)
+    npx = shutil.which("npx")
+    if npx is None:
+        session.log("no npx on PATH: redocly lint left out")
+        return
+    quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    session.run(npx, "--yes", REDOCLY, "lint", SPEC, external=True, env=quiet)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, and which way imports point."""
+    _install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types twice: two checkers disagree where a user's would."""
+    _install(session, "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests that need neither Node nor official software."""
+    _install(session)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Compare spec, generated client, SDK and emulator with each other."""
+    _install(session)
+    session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Plant each bug of tests/mutants/ alone; its named test must fail."""
+    _install(session, "lint")
+    session.run("python", "tests/mutants/run.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Install as a user would and run the demo."""
+    session.install(".[all]")
+    session.run("runpod-sdk", "demo")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, look inside, and use the wheel alone and with everything."""
+    session.install("build")
+    out = Path(session.create_tmp())
+    shutil.rmtree(out / "built", ignore_errors=True)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out / "built" / "tree"))
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(out / "built"))
+    [sdist] = (out / "built").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(out / "built" / "unpacked", filter="data")
+    [unpacked] = (out / "built" / "unpacked").iterdir()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out / "built" / "sdist"), str(unpacked))
+
+    [wheel] = (out / "built" / "tree").glob("*.whl")
+    [again] = (out / "built" / "sdist").glob("*.whl")
+    contents = _contents(wheel)
+    top = {name.split("/")[0] for name in contents if ".dist-info/" not in name}
+    if top != PACKAGES:
+        session.error(f"the wheel holds {sorted(top)} at top level, and should hold {sorted(PACKAGES)}")
+    needed = {f"{package}/py.typed" for package in PACKAGES} | {"runpod_sdk/emulator/openapi.json"}
+    if missing := needed - contents.keys():
+        session.error(f"the wheel lacks {sorted(missing)}")
+    if contents != _contents(again):
+        session.error("the wheel built from the sdist differs from the one built from the tree")
+
+    base = _fresh_environment(session, out / "base", str(wheel))
+    session.run(base, "-c", "import runpod_sdk", external=True)
+    session.run(str(Path(base).with_name("runpod-sdk")), "--help", external=True, silent=True)
+    full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
+    session.run(full, "-c", SMOKE, external=True)
+
+
+def _contents(wheel: Path) -> dict[str, int]:
+    """Return the files of a wheel, each with its checksum; RECORD repeats the others."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {entry.filename: entry.CRC for entry in archive.infolist() if not entry.filename.endswith("/RECORD")}
+
+
+def _fresh_environment(session: nox.Session, folder: Path, requirement: str) -> str:
+    """Install `requirement` into a new environment, say how many packages that takes, and return its Python."""
+    session.run("python", "-m", "venv", "--clear", str(folder), silent=True)
+    python = str(folder.resolve() / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", requirement, external=True)
+    listed = session.run(python, "-m", "pip", "list", "--format", "json", external=True, silent=True)
+    names = sorted({entry["name"] for entry in json.loads(str(listed))} - {"pip", "setuptools"})
+    session.log(f"{requirement.partition(' @ ')[0]}: {len(names)} packages: {', '.join(names)}")
+    return python
