@@ -158,10 +158,10 @@ def build(session: nox.Session) -> None:
         session.error("the wheel built from the sdist differs from the one built from the tree")
 
     base = _fresh_environment(session, out / "base", str(wheel))
-    session.run(base, "-c", "import runpod_sdk", external=True)
+    session.run(base, "-I", "-c", "import runpod_sdk", external=True)  # -I: not the tree we stand in
     session.run(str(Path(base).with_name("runpod-sdk")), "--help", external=True, silent=True)
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
-    session.run(full, "-c", SMOKE, external=True)
+    session.run(full, "-I", "-c", SMOKE, external=True)
 
 
 def _contents(wheel: Path) -> dict[str, int]:
