@@ -39,10 +39,8 @@ def read_spec() -> dict[str, Any]:
 
 
 def write_client(root: Path) -> None:
-    """Write the generated client below `root`, in place of whatever stands there."""
+    """Write the generated client below `root`, where none may stand yet."""
     target = root / CLIENT
-    # --overwrite would leave files of operations that are gone.
-    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     # The generator and the formatter of this very environment, whose versions are pinned, before any other.
     tools = str(Path(sys.executable).parent)
@@ -65,7 +63,9 @@ def write_client(root: Path) -> None:
         str(target),
         "--fail-on-warning",
     ]
-    subprocess.run(command, check=True, cwd=target.parent, env={**os.environ, "PATH": path})
+    code = subprocess.run(command, check=False, cwd=target.parent, env={**os.environ, "PATH": path}).returncode
+    if code:
+        raise SystemExit(f"generate: openapi-python-client failed with exit code {code}")
     # --meta none leaves out the marker that makes type checkers read the package.
     (target / "py.typed").touch()
 
@@ -87,7 +87,7 @@ def files_below(folder: Path) -> set[Path]:
 
 def differences(fresh: Path) -> list[str]:
     """Return one line for each file that differs between the tree and `fresh`."""
-    lines = []
+    lines: list[str] = []
     theirs = {CLIENT / path for path in files_below(ROOT / CLIENT)}
     ours = {CLIENT / path for path in files_below(fresh / CLIENT)}
     if (ROOT / DOCUMENT).is_file():
@@ -103,18 +103,13 @@ def differences(fresh: Path) -> list[str]:
     return lines
 
 
-def check(spec: dict[str, Any]) -> int:
-    """Compare the tree with fresh output; print what differs and return the exit code."""
-    with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder)
-        write_client(fresh)
-        write_document(fresh, spec)
-        lines = differences(fresh)
-    if lines:
-        print("\n".join([*lines, "run `nox -s generate` and commit the result"]))
-        return 1
-    print("generated files are up to date")
-    return 0
+def replace(fresh: Path) -> None:
+    """Put the files below `fresh` in the place of those in the tree."""
+    # Removed as a whole: files of operations that are gone must not stay.
+    shutil.rmtree(ROOT / CLIENT, ignore_errors=True)
+    shutil.copytree(fresh / CLIENT, ROOT / CLIENT)
+    (ROOT / DOCUMENT).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(fresh / DOCUMENT, ROOT / DOCUMENT)
 
 
 def main() -> int:
@@ -123,10 +118,18 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the tree is out of date")
     arguments = parser.parse_args()
     spec = read_spec()
-    if arguments.check:
-        return check(spec)
-    write_client(ROOT)
-    write_document(ROOT, spec)
+    # First aside, in either case: a failure must not leave the tree without a client.
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        write_client(fresh)
+        write_document(fresh, spec)
+        lines = differences(fresh)
+        if not arguments.check:
+            replace(fresh)
+    print("\n".join(lines or ["generated files are up to date"]))
+    if lines and arguments.check:
+        print("run `nox -s generate` and commit the result")
+        return 1
     return 0
 
 

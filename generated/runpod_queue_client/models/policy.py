@@ -22,8 +22,8 @@ class Policy:
         ttl (int | Unset): How long the job may exist, in milliseconds, counted from its submission, in the queue and on
             the worker: 10 seconds to 7 days. The service
             takes 86400000 (24 hours) when it is absent. Then it forgets the job, in whatever state it is.
-        low_priority (bool | Unset): Whether the job is left out when the service decides to start more workers. The
-            service takes false when it is absent.
+        low_priority (bool | Unset): If true, the job does not make the service start more workers. The service takes
+            false when it is absent.
     """
 
     execution_timeout: int | Unset = UNSET
