@@ -1,0 +1,27 @@
+"""An emulator of the Runpod serverless queue service, for tests and for work without an account.
+
+>>> import httpx
+>>> from runpod_sdk.emulator import Emulator
+>>> with Emulator() as emulator:
+...     _ = emulator.endpoint("double", lambda job: 2 * job["input"]["n"])
+...     with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}) as client:
+...         client.post("https://emulator.invalid/v2/double/runsync", json={"input": {"n": 21}}).json()["output"]
+42
+"""
+
+from runpod_sdk.emulator._desk import RequestRecord
+from runpod_sdk.emulator._emulator import EmulatedEndpoint, Emulator
+from runpod_sdk.emulator._jobs import JobRecord
+from runpod_sdk.emulator._options import Options
+from runpod_sdk.emulator._server import Server
+from runpod_sdk.emulator._workers import progress_update
+
+__all__ = [
+    "EmulatedEndpoint",
+    "Emulator",
+    "JobRecord",
+    "Options",
+    "RequestRecord",
+    "Server",
+    "progress_update",
+]

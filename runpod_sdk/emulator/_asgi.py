@@ -1,0 +1,125 @@
+"""The door for sockets: an ASGI application. It carries bytes; what they mean is decided in `_client_api.py`.
+
+A plain callable: the routes are the same as those of `_transport.py`, and twice as many requests per second go
+through it as through a web framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk.emulator._hub import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from runpod_sdk.emulator._client_api import Answer
+    from runpod_sdk.emulator._desk import Desk, Visit
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+# What is read and thrown away of a body over the limit, as a multiple of it: a client that is still writing when the
+# connection closes never sees the answer.
+_DRAIN = 4
+
+
+class App:
+    """The emulator as an ASGI application."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._held: set[Waiter] = set()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        visit = self._desk.visit(
+            scope["method"], scope["path"], scope["query_string"].decode("latin-1"), authorization.decode("latin-1")
+        )
+        answer = await self._answer(visit, receive)
+        if answer is None:
+            return
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def release(self) -> None:
+        """Answer every held request with how things stand; may be called from any thread."""
+        for waiter in list(self._held):
+            self._desk.hub.cut(waiter)
+
+    async def _answer(self, visit: Visit, receive: Receive) -> Answer | None:
+        """Return the answer, or None when the client has gone."""
+        body = b""
+        if visit.body_limit:
+            read = await _read(receive, visit.body_limit)
+            if read is None:
+                return None
+            if len(read) > visit.body_limit:
+                return visit.too_large()
+            body = read
+        with self._desk.hub.clock.participate():
+            result = visit.ask(body)
+            if not isinstance(result, Waiter):
+                return result
+            return await self._wait(visit, result, receive)
+
+    async def _wait(self, visit: Visit, waiter: Waiter, receive: Receive) -> Answer | None:
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            waiter.parking.wake()
+
+        watcher = asyncio.create_task(watch())
+        self._held.add(waiter)
+        try:
+            await waiter.parking.wait_async()
+        except BaseException:
+            visit.leave(waiter)
+            raise
+        finally:
+            self._held.discard(waiter)
+            watcher.cancel()
+        if gone:
+            visit.leave(waiter)
+            return None
+        return visit.conclude(waiter)
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """Return the body; more than `limit` bytes (which ones does not matter) if it is too large; None if it broke off."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        if not message.get("more_body", False):
+            break
+        if size > limit * _DRAIN:
+            break
+    return b"".join(parts) if size <= limit else bytes(limit + 1)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,111 @@
+"""The body of /run and /runsync: what is accepted, and the submission that it becomes. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from runpod_sdk.emulator import _limits as limits
+from runpod_sdk.emulator._requests import Submit
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._options import Options
+
+_S3_REQUIRED = ("accessId", "accessSecret", "bucketName", "endpointUrl")  # official source: types of the JS client
+_S3_OPTIONAL = ("objectPath",)
+_FOR_THE_WORKER = ("s3Config", "webhookV2")
+
+
+class BadRequestError(ValueError):
+    """A request that the service answers with 400; the message is for the caller."""
+
+
+def submission(body: bytes, options: Options, *, wait: float | None, retention: float) -> Submit:
+    """Return the submission in `body`. Unknown top-level keys are ignored: the official JavaScript sample sends one.
+
+    Raises:
+        BadRequestError: it is no JSON object, or a field of it is not what the service takes.
+    """
+    fields = _object(body)
+    # official source: runpodctl, an array or a scalar is refused; assumed: so is an input that is missing
+    job_input = fields.get("input")
+    if job_input is None and not options.require_input:
+        job_input = {}
+    if not isinstance(job_input, dict):
+        raise BadRequestError("input is required" if job_input is None else "input must be an object")
+    for name in ("webhook", "webhookV2"):
+        _check_string(fields, name, name)
+    s3_config: Any = fields.get("s3Config", {})
+    if "s3Config" in fields:
+        _check_s3(s3_config)
+    policy = _policy(fields, options)
+    return Submit(
+        input=job_input,
+        extras={name: fields[name] for name in _FOR_THE_WORKER if name in fields},
+        execution_timeout=policy["executionTimeout"] / 1000,
+        ttl=policy["ttl"] / 1000,
+        retention=retention,
+        webhook=fields.get("webhook"),
+        low_priority=policy["lowPriority"],
+        wait=wait,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        fields: Any = json.loads(body.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError("body is not JSON") from error
+    if not isinstance(fields, dict):
+        raise BadRequestError("body must be an object")
+    return fields  # pyright: ignore[reportUnknownVariableType]
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
+    """Return the policy with its defaults; out of range is 400 (assumed), or the default if Options say so."""
+    policy = {"executionTimeout": limits.EXECUTION_TIMEOUT_MS, "ttl": limits.TTL_MS, "lowPriority": False}
+    sent: Any = fields.get("policy", {})
+    if not isinstance(sent, dict):
+        if options.check_policy:
+            raise BadRequestError("policy must be an object")
+        return policy
+    ranges = {
+        "executionTimeout": (limits.EXECUTION_TIMEOUT_MIN_MS, limits.EXECUTION_TIMEOUT_MAX_MS),
+        "ttl": (limits.TTL_MIN_MS, limits.TTL_MAX_MS),
+    }
+    for name, (low, high) in ranges.items():
+        value: Any = sent.get(name)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        if _is_integer(value) and low <= value <= high:
+            policy[name] = int(value)
+        elif name in sent and options.check_policy:
+            raise BadRequestError(f"policy.{name} is invalid; must be between {low} and {high}")
+    low_priority: Any = sent.get("lowPriority", False)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    if isinstance(low_priority, bool):
+        policy["lowPriority"] = low_priority
+    elif options.check_policy:
+        raise BadRequestError("policy.lowPriority must be a boolean")
+    return policy
+
+
+def _is_integer(value: Any) -> bool:
+    """Claim that JSON counts `value` as an integer, as it does 5000.0."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+
+
+def _check_string(fields: dict[str, Any], name: str, where: str) -> None:
+    if name in fields and not isinstance(fields[name], str):
+        raise BadRequestError(f"{where} must be a string")
+
+
+def _check_s3(config: Any) -> None:
+    if not isinstance(config, dict):
+        raise BadRequestError("s3Config must be an object")
+    for name in _S3_REQUIRED:
+        if name not in config:
+            raise BadRequestError(f"s3Config.{name} is required")
+    for name in (*_S3_REQUIRED, *_S3_OPTIONAL):
+        _check_string(config, name, f"s3Config.{name}")  # pyright: ignore[reportUnknownArgumentType]

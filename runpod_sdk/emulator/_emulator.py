@@ -1,0 +1,256 @@
+"""The emulator: endpoints, clock and doors tied together."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from random import Random
+from typing import TYPE_CHECKING, Any, Self
+
+from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.emulator._asgi import App
+from runpod_sdk.emulator._client_api import ClientApi
+from runpod_sdk.emulator._desk import Desk
+from runpod_sdk.emulator._handlers import mock_handler_for
+from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._options import Options
+from runpod_sdk.emulator._queue import Queue
+from runpod_sdk.emulator._server import Server
+from runpod_sdk.emulator._workers import LoopThread, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from runpod_sdk.clock import ParkingClock
+    from runpod_sdk.emulator._desk import RequestRecord
+    from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._transport import Transport
+    from runpod_sdk.emulator._workers import Handler
+
+# What stands before the endpoint id, without a socket; .invalid can never be a real host (RFC 2606).
+BASE_URL = "https://emulator.invalid/v2"
+_WORKER_ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_WORKER_ID_LENGTH = 14  # live: z3jr9rv2k3tt2y
+
+
+class Emulator:
+    """The queue service in this process.
+
+    Endpoints are declared first; one that was not is answered with 404. Two doors lead to the same state: `transport`
+    for httpx in this process, and `serve()` for everybody, on a socket.
+
+    Args:
+        clock: what time it is. None: the system's clock if `serve` or `app` is used first, a virtual clock if
+            `transport`, `clock` or `connection` is. Over a socket time cannot jump by itself, so `serve` takes the
+            system's clock, or `VirtualClock(auto_jump=False)`.
+        api_key: the only key that is let in, with or without "Bearer ".
+        seed: of all ids: the same seed gives the same ids.
+        options: choices where the service's behaviour is unknown; see `Options`.
+
+    Example:
+        >>> import httpx
+        >>> with Emulator() as emulator:
+        ...     _ = emulator.endpoint("demo")
+        ...     url = emulator.connection["base_url"] + "/demo/runsync"
+        ...     with httpx.Client(transport=emulator.transport, headers={"authorization": "Bearer test"}) as client:
+        ...         answer = client.post(url, json={"input": {"mock_return": 42, "mock_delay": 30}}, timeout=60).json()
+        >>> answer["output"], answer["executionTime"]
+        (42, 30000)
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: ParkingClock | None = None,
+        api_key: str = "test",
+        seed: int = 0,
+        options: Options | None = None,
+    ) -> None:
+        self.api_key = api_key
+        self._seed = seed
+        self._options = options or Options()
+        self._given_clock = clock
+        self._lock = threading.Lock()
+        self._loop_thread = LoopThread()
+        self._endpoints: dict[str, EmulatedEndpoint] = {}
+        self._pools: list[Pool] = []
+        self._servers: list[Server] = []
+        self._desk: Desk | None = None
+        self._transport: Transport | None = None
+        self._closed = False
+
+    def endpoint(
+        self,
+        endpoint_id: str,
+        handler: Handler | None = None,
+        *,
+        workers: int = 1,
+        return_aggregate_stream: bool | None = None,
+    ) -> EmulatedEndpoint:
+        """Declare an endpoint.
+
+        Args:
+            endpoint_id: its id, as in the URL.
+            handler: what runs a job: a function, a coroutine function, a generator or an async generator, called with
+                a dict of `id`, `input` and whatever else the service hands to a worker. It may raise, return
+                `{"error": …}`, return `refresh_worker: True` beside its output, or call `progress_update`. To let
+                virtual time pass, it sleeps on `emulator.clock`. None: the built-in handler, which does what the
+                input of the official mock worker says (mock_return, mock_delay, mock_error, …).
+            workers: how many jobs run at the same time; 0: jobs stay in the queue.
+            return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: only
+                those of the built-in handler are.
+
+        Raises:
+            ValueError: `endpoint_id` is declared already, or `workers` is negative.
+        """
+        if workers < 0:
+            raise ValueError(f"workers={workers}: must not be negative")
+        aggregate = handler is None if return_aggregate_stream is None else return_aggregate_stream
+        endpoint = EmulatedEndpoint(self, endpoint_id, handler, workers=workers, aggregate=aggregate)
+        with self._lock:
+            if endpoint_id in self._endpoints:
+                raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
+            self._endpoints[endpoint_id] = endpoint
+            if self._desk is not None:
+                self._open_room(self._desk.hub, endpoint)
+        return endpoint
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
+        """Serve on a socket, in a thread of its own, and return once it listens. Port 0: any that is free.
+
+        Raises:
+            ModuleNotFoundError: uvicorn is not installed.
+            OSError: the port is taken.
+            ValueError: the clock is a virtual one that jumps by itself.
+        """
+        desk = self._open(SystemClock)
+        clock = desk.hub.clock
+        if isinstance(clock, VirtualClock) and clock.auto_jump:
+            raise ValueError(
+                "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
+                "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
+            )
+        server = Server(App(desk), self.api_key, host, port)
+        self._servers.append(server)
+        return server
+
+    @property
+    def app(self) -> App:
+        """The emulator as an ASGI application, for any server."""
+        return App(self._open(SystemClock))
+
+    @property
+    def transport(self) -> Transport:
+        """The emulator as a transport for `httpx.Client` and `httpx.AsyncClient`."""
+        from runpod_sdk.emulator._transport import Transport  # noqa: PLC0415  who only serves needs no httpx
+
+        desk = self._open(VirtualClock)
+        if self._transport is None:
+            self._transport = Transport(desk)
+        return self._transport
+
+    @property
+    def clock(self) -> ParkingClock:
+        """What time it is; handlers sleep on it."""
+        return self._open(VirtualClock).hub.clock
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What `Client(**…)` needs to talk to this emulator without a socket."""
+        return {"api_key": self.api_key, "base_url": BASE_URL, "transport": self.transport, "clock": self.clock}
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """Every job that is still known, by id, as it is now."""
+        return {} if self._desk is None else {record.id: record for record in self._desk.hub.records()}
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The requests that were answered, the oldest first; the last `Options.record` of them."""
+        return [] if self._desk is None else list(self._desk.records)
+
+    def close(self) -> None:
+        """Answer what is held, stop servers and workers; does nothing the second time."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for server in self._servers:
+            server.close()
+        if self._desk is not None:
+            self._desk.hub.close()
+        for pool in self._pools:
+            pool.close()
+        self._loop_thread.close()
+
+    def __enter__(self) -> Self:
+        """Return the emulator itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the emulator."""
+        self.close()
+
+    def _open(self, default_clock: Callable[[], ParkingClock]) -> Desk:
+        """Return the desk, made with the first use."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the emulator is closed")
+            if self._desk is None:
+                hub = Hub(self._given_clock or default_clock())
+                self._desk = Desk(hub, ClientApi(self.api_key, self._options), self._options.record)
+                for endpoint in self._endpoints.values():
+                    self._open_room(hub, endpoint)
+            return self._desk
+
+    def _open_room(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
+        job_ids = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
+        worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  the same
+
+        def new_job_id() -> str:
+            return f"{uuid.UUID(int=job_ids.getrandbits(128), version=4)}-u1"
+
+        def new_worker_id() -> str:
+            return "".join(worker_ids.choices(_WORKER_ID_ALPHABET, k=_WORKER_ID_LENGTH))
+
+        room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options))
+        handler = endpoint.handler
+        pool = Pool(
+            hub,
+            room,
+            mock_handler_for(hub.clock) if handler is None else lambda _: handler,
+            size=endpoint.workers,
+            new_worker_id=new_worker_id,
+            loop_thread=self._loop_thread,
+            aggregate=endpoint.aggregate,
+        )
+        self._pools.append(pool)
+        pool.start()
+
+
+class EmulatedEndpoint:
+    """An endpoint of an emulator.
+
+    Attributes:
+        id: its id.
+        handler: what runs its jobs; None: the built-in handler.
+        workers: how many jobs run at the same time.
+        aggregate: the chunks of a generator are also its output.
+    """
+
+    def __init__(
+        self, emulator: Emulator, endpoint_id: str, handler: Handler | None, *, workers: int, aggregate: bool
+    ) -> None:
+        self._emulator = emulator
+        self.id = endpoint_id
+        self.handler = handler
+        self.workers = workers
+        self.aggregate = aggregate
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """Its jobs that are still known, by id."""
+        return {job_id: job for job_id, job in self._emulator.jobs.items() if job.endpoint_id == self.id}

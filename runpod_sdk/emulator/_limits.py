@@ -1,0 +1,25 @@
+"""The service's own numbers: sizes, ranges, defaults and how long things are kept.
+
+Seconds unless the name says otherwise; each with its source. What the emulator lets you choose is in `_options.py`.
+"""
+
+from __future__ import annotations
+
+MIB = 1024 * 1024
+RUN_BODY_MIB = 10  # reported x6: "exceeded max body size of 10MiB"
+RUNSYNC_BODY_MIB = 20  # docs: operation-reference#runsync
+
+WAIT_MIN_MS, WAIT_MAX_MS = 1_000, 300_000  # live: "must be between 1000 and 300000"
+RUNSYNC_HOLD = 90.0  # docs: operation-reference#runsync
+
+EXECUTION_TIMEOUT_MIN_MS, EXECUTION_TIMEOUT_MAX_MS = 5_000, 604_800_000  # docs: send-requests#execution-policies
+EXECUTION_TIMEOUT_MS = 600_000  # the same
+TTL_MIN_MS, TTL_MAX_MS = 10_000, 604_800_000  # the same
+TTL_MS = 86_400_000  # the same
+STATUS_TTL_MIN_MS = 1  # docs: operation-reference#status shows ?ttl=6000, below the minimum of policy.ttl
+
+RUN_RETENTION = 1_800.0  # docs: operation-reference#run, 30 minutes
+RUNSYNC_RETENTION = 60.0  # docs: operation-reference#runsync, 1 minute
+RUNSYNC_RETENTION_MAX = 300.0  # docs: operation-reference#retry, up to 5 minutes with ?wait
+
+MAX_REQUEUES = 1  # live: "job timed out after 1 retries"

@@ -1,0 +1,35 @@
+"""What the emulator lets you choose, where the service's behaviour is unknown or differs from what clients can bear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The emulator's choices; the defaults suit every official client.
+
+    Attributes:
+        not_found: the body of a 404: "message" is `{"error": …}`, "problem" the service's own
+            `{"status": 404, "title": …, "detail": …}`, whose number the official asyncio client takes for a job status.
+        check_policy: False accepts any `policy`, and takes the defaults for what is out of range.
+        require_input: False accepts a body without `input`, or with null, as if it were `{}`.
+        empty_input: what becomes of `"input": {}`. "lost": as on the service, the worker gets a job without input, and
+            the job fails after one retry. "delivered": the handler gets an empty dict.
+        cancel_finished: what cancelling a finished job answers: "answered" is 200 with the job as it is, "refused" 400.
+        overrun_status: how a job ends that exceeds its executionTimeout.
+        stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
+        status_sync_hold: seconds that `/status-sync` is held without `wait`.
+        record: how many requests `Emulator.requests` keeps.
+    """
+
+    not_found: Literal["message", "problem"] = "message"
+    check_policy: bool = True
+    require_input: bool = True
+    empty_input: Literal["lost", "delivered"] = "lost"
+    cancel_finished: Literal["answered", "refused"] = "answered"
+    overrun_status: Literal["FAILED", "TIMED_OUT"] = "FAILED"
+    stream_hold: float = 5.0
+    status_sync_hold: float = 90.0
+    record: int = 10_000

@@ -1,0 +1,174 @@
+"""What may be asked of a queue, and what it answers: typed values that no HTTP has touched.
+
+Users' routes, in-process workers and whatever else reaches a queue build these; only `_queue.py` answers them.
+All spans are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._jobs import Job
+
+
+class Absent(Enum):
+    """The type of ABSENT: a field that was not sent, as opposed to null."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Queue a job.
+
+    Attributes:
+        input: what the handler gets.
+        extras: what else the worker gets, by its wire name; never echoed to users.
+        execution_timeout: how long it may run.
+        ttl: how long it may exist, from now.
+        retention: how long it is kept after its end.
+        webhook: where its end is to be reported.
+        low_priority: it shall not start more workers.
+        wait: how long to hold the answer for the job's end; None answers at once.
+    """
+
+    input: dict[str, Any]
+    extras: dict[str, Any] = field(default_factory=dict[str, Any])
+    execution_timeout: float
+    ttl: float
+    retention: float
+    webhook: str | None = None
+    low_priority: bool = False
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Read a job, held for `wait` until it is final; `ttl` sets its time to live, counted from its submission."""
+
+    job_id: str
+    wait: float = 0.0
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStream:
+    """Take the chunks of a job, held for `wait` while there are none."""
+
+    job_id: str
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Cancel a job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Queue a failed job again."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Remove all queued jobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Count jobs and workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """A worker asks for a job, and waits for it; None: for as long as it takes. The body is empty when none came."""
+
+    worker_id: str
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A worker sends the result of its job; with an error, the job has failed."""
+
+    worker_id: str
+    job_id: str
+    output: Any = ABSENT
+    error: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A worker tells how far its job is."""
+
+    worker_id: str
+    job_id: str
+    output: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A worker sends one thing that its generator yielded: `{"output": …}`, perhaps with more keys beside it."""
+
+    worker_id: str
+    job_id: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lose:
+    """A worker will not finish this job, and lives on."""
+
+    worker_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """A worker is gone, with whatever it had taken."""
+
+    worker_id: str
+
+
+Request = (
+    Submit | Status | ReadStream | Cancel | Retry | Purge | Health | Take | Finish | Progress | Chunk | Lose | Leave
+)
+
+
+class Outcome(Enum):
+    """How a request ended."""
+
+    DONE = "done"
+    NOT_FOUND = "not found"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: a body under the service's own names, or why there is none."""
+
+    outcome: Outcome
+    body: dict[str, Any] = field(default_factory=dict[str, Any])
+    message: str = ""
+
+
+class Hold:
+    """An answer that is still to come, at monotonic `until` at the latest."""
+
+    __slots__ = ("job", "reply", "request", "until")
+
+    def __init__(self, request: Submit | Status | ReadStream | Take, until: float, job: Job | None = None) -> None:
+        self.request = request
+        self.until = until
+        self.job = job
+        self.reply: Reply | None = None
