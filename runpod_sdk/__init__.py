@@ -1,0 +1,164 @@
+"""Independent client for the queue API of Runpod serverless endpoints. Not affiliated with Runpod.
+
+Names are imported when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._api import SubmitOptions
+    from ._async import AsyncClient, AsyncEndpoint
+    from ._async_job import AsyncJob, AsyncStream
+    from ._policies import PollPolicy, Retry, RetryPolicy
+    from ._states import (
+        Health,
+        JobCounts,
+        JobState,
+        JobStatus,
+        PurgeResult,
+        S3Config,
+        StreamChunk,
+        WorkerCounts,
+    )
+    from ._sync import Client, Endpoint
+    from ._sync_job import Job, Stream
+    from ._telemetry import UnknownSubmission
+    from .clock import Clock, SystemClock, VirtualClock
+    from .errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        InternalServerError,
+        JobCancelledError,
+        JobError,
+        JobExpiredError,
+        JobFailedError,
+        JobTimedOutError,
+        NotFoundError,
+        PayloadTooLargeError,
+        PaymentRequiredError,
+        PermissionDeniedError,
+        RateLimitError,
+        RunpodError,
+        StreamInterruptedError,
+        SubmissionUnknownError,
+        WaitTimeoutError,
+    )
+
+_ROOMS = {
+    "_api": ("SubmitOptions",),
+    "_async": ("AsyncClient", "AsyncEndpoint"),
+    "_async_job": ("AsyncJob", "AsyncStream"),
+    "_policies": ("PollPolicy", "Retry", "RetryPolicy"),
+    "_states": (
+        "Health",
+        "JobCounts",
+        "JobState",
+        "JobStatus",
+        "PurgeResult",
+        "S3Config",
+        "StreamChunk",
+        "WorkerCounts",
+    ),
+    "_sync": ("Client", "Endpoint"),
+    "_sync_job": ("Job", "Stream"),
+    "_telemetry": ("UnknownSubmission",),
+    "clock": ("Clock", "SystemClock", "VirtualClock"),
+    "errors": (
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "InternalServerError",
+        "JobCancelledError",
+        "JobError",
+        "JobExpiredError",
+        "JobFailedError",
+        "JobTimedOutError",
+        "NotFoundError",
+        "PayloadTooLargeError",
+        "PaymentRequiredError",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "RunpodError",
+        "StreamInterruptedError",
+        "SubmissionUnknownError",
+        "WaitTimeoutError",
+    ),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AsyncEndpoint",
+    "AsyncJob",
+    "AsyncStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "Client",
+    "Clock",
+    "Endpoint",
+    "Health",
+    "InternalServerError",
+    "Job",
+    "JobCancelledError",
+    "JobCounts",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobState",
+    "JobStatus",
+    "JobTimedOutError",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "PaymentRequiredError",
+    "PermissionDeniedError",
+    "PollPolicy",
+    "PurgeResult",
+    "RateLimitError",
+    "Retry",
+    "RetryPolicy",
+    "RunpodError",
+    "S3Config",
+    "Stream",
+    "StreamChunk",
+    "StreamInterruptedError",
+    "SubmissionUnknownError",
+    "SubmitOptions",
+    "SystemClock",
+    "UnknownSubmission",
+    "VirtualClock",
+    "WaitTimeoutError",
+    "WorkerCounts",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{room}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,356 @@
+"""The client for tasks: a thin shell that drives the flows. Its twin for threads is `_sync.py`, in the same order."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+
+from . import _api, _stream, _submit
+from ._arguments import checked_id, unwrapped
+from ._async_job import AsyncJob, AsyncStream, OnUpdate
+from ._exchange import Done, Emit, Flow, Send, Settings, Sleep, ask
+from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
+from ._service import Service
+from ._telemetry import Unknowns, UnknownSubmission, note_cancel, note_cancel_failed, note_interrupted, note_running
+from ._wait import OnAbandon, checked_abandon
+from ._wire import AsyncWire
+from .clock import Clock, SystemClock
+from .errors import RunpodError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+    from ._api import Request, SubmitOptions
+    from ._outcomes import Answer
+    from ._policies import Deadline
+    from ._states import Health, JobState, PurgeResult
+    from ._stream import OnGap
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Calls endpoints, for the tasks of one event loop: the first that it is used in.
+
+    `async with` closes its connections, and is optional. The names are those of `Client`.
+
+    Args:
+        api_key: the key; None takes it from RUNPOD_API_KEY.
+        base_url: what stands before `/{endpoint_id}`; None takes it from RUNPOD_ENDPOINT_BASE_URL, or else
+            https://api.runpod.ai/v2.
+        timeout: most seconds for one ordinary request; a request that the service holds gets its hold on top.
+        retry: how requests are repeated that may be; None is not at all.
+        poll: how jobs are waited for.
+        http_client: an `httpx.AsyncClient` of your own, for all requests; it is not closed.
+        transport: an `httpx.AsyncBaseTransport` to use instead of the network, such as `emulator.transport`.
+        clock: what time is taken from.
+        allow_http: send the key over http to another machine.
+        trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
+            connections, since some transports report a request that was received as a connect error.
+
+    Raises:
+        ValueError: no key, or a base URL that cannot be meant.
+
+    Example:
+        >>> from runpod_sdk import AsyncClient
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
+        >>> async def main():
+        ...     async with AsyncClient(**emulator.connection) as client:
+        ...         return await client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+        >>> import asyncio
+        >>> asyncio.run(main())
+        'HELLO'
+    """
+
+    def __init__(  # noqa: PLR0913  all but the key by name
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = 60.0,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  frozen
+        poll: PollPolicy = PollPolicy(),  # noqa: B008  frozen
+        http_client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        allow_http: bool = False,
+        trust_connect_errors: bool | None = None,
+    ) -> None:
+        if http_client is not None and transport is not None:
+            raise ValueError("http_client and transport exclude each other: give the transport to your client")
+        service = Service.resolve(api_key, base_url, allow_http=allow_http)
+        clock = clock or SystemClock()
+        is_ours = http_client is None and transport is None
+        self.base_url = service.base_url
+        self._settings = Settings(
+            clock=clock,
+            retry=retry or NO_RETRY,
+            poll=poll,
+            timeout=checked_timeout(timeout),
+            random=random.random,
+            trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
+        )
+        self._wire = AsyncWire(service, clock, http_client, transport)
+        self._unknowns = Unknowns()
+        self._abandoned: set[Future[None]] = set()
+
+    def endpoint(self, endpoint_id: str) -> AsyncEndpoint:
+        """Return the endpoint of this id. Makes no request."""
+        return AsyncEndpoint(self, endpoint_id)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | Literal["same"] | None = "same",
+        poll: PollPolicy | None = None,
+    ) -> AsyncClient:
+        """Return a client with other policies over the same connections; closing either closes both."""
+        other: AsyncClient = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
+        return other
+
+    @property
+    def unknowns(self) -> tuple[UnknownSubmission, ...]:
+        """The submits of this client whose outcome is unknown, the newest last (10,000 at most)."""
+        return self._unknowns.all()
+
+    async def aclose(self) -> None:
+        """Close the connections. Calls after this raise RuntimeError."""
+        await self._wire.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    # The shell: what the flows ask for is done here.
+
+    async def _step(self, flow: Flow[T]) -> Emit | Done[T]:
+        """Run a flow until it emits something or ends."""
+        result: object = None
+        with self._settings.clock.participate():
+            while True:
+                try:
+                    effect = flow.send(result)
+                except StopIteration as stop:
+                    return Done(stop.value)
+                match effect:
+                    case Send():
+                        result = await self._send(effect)
+                    case Sleep():
+                        await self._settings.clock.sleep_async(effect.seconds)
+                        result = None
+                    case Emit():
+                        return effect
+
+    async def _send(self, send: Send) -> object:
+        sent_at = self._settings.clock.time()
+        try:
+            return await self._wire.send(send.request, send.timeout)
+        except BaseException as interruption:
+            if send.request.content is not None and not isinstance(interruption, Exception):
+                at = datetime.fromtimestamp(sent_at, UTC)
+                record = _submit.unknown_error(send.request, interruption, None, at)
+                self._unknowns.add(record, interruption)
+                note_interrupted(interruption, record)
+            raise
+
+    async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Run a flow to its end."""
+        while True:
+            step = await self._step(flow)
+            if isinstance(step, Done):
+                return step.value
+            if on_emit is not None:
+                await called(on_emit, step.item)
+
+    async def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions) -> JobState:
+        try:
+            flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
+            return await self._drive(flow)
+        except SubmissionUnknownError as error:
+            self._unknowns.add(error, error.__cause__ and error.__cause__.__cause__)
+            raise
+
+    async def _abandon(self, job: AsyncJob, on_abandon: OnAbandon, error: BaseException) -> None:
+        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
+        if on_abandon == "detach":
+            note_running(error, job.endpoint_id, job.id)
+            return
+        import asyncio  # noqa: PLC0415  as in SystemClock
+
+        # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
+        task = asyncio.ensure_future(self._cancel_abandoned(job, error))
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+        await asyncio.wait({task})
+
+    async def _cancel_abandoned(self, job: AsyncJob, error: BaseException) -> None:
+        request = _api.cancel(job.endpoint_id, job.id)
+        try:
+            state = await self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE)))
+        except (RunpodError, RuntimeError) as problem:
+            note_cancel_failed(error, job.endpoint_id, job.id, problem)
+        else:
+            note_cancel(error, state)
+
+
+async def called(callback: Callable[[T], object], value: T) -> None:
+    """Call a callback of the caller's, which may be a coroutine function."""
+    result = callback(value)
+    if isawaitable(result):
+        await result
+
+
+class AsyncEndpoint:
+    """One endpoint. Makes no request by itself.
+
+    Attributes:
+        id: the endpoint's id.
+        url: its address.
+
+    Raises:
+        TypeError, ValueError: an id that is none.
+
+    Example:
+        >>> from runpod_sdk import AsyncClient
+        >>> AsyncClient("key").endpoint("abc").url
+        'https://api.runpod.ai/v2/abc'
+    """
+
+    __slots__ = ("_client", "id", "url")
+
+    def __init__(self, client: AsyncClient, endpoint_id: str) -> None:
+        self._client = client
+        self.id = checked_id("endpoint_id", endpoint_id)
+        self.url = f"{client.base_url}/{self.id}"
+
+    async def run(
+        self,
+        input: Mapping[str, Any],  # noqa: A002  the service's word
+        *,
+        timeout: float | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AsyncJob:
+        """Submit a job and return its handle as soon as the service has queued it.
+
+        Args:
+            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most.
+            timeout: most seconds for this call, its retries included.
+            options: see `SubmitOptions`.
+
+        Raises:
+            TypeError, ValueError: a bad argument; nothing was sent.
+            SubmissionUnknownError: the submit may have arrived; it was not repeated.
+            APIError: the job was not queued.
+        """
+        deadline = self._client._settings.deadline(timeout)
+        request = _api.run(self.id, unwrapped(input), options)
+        return (await self._submitted(request, deadline, options))[0]
+
+    async def run_sync(
+        self,
+        input: Mapping[str, Any],  # noqa: A002  the service's word
+        timeout: float | None = None,
+        *,
+        on_abandon: OnAbandon = "cancel",
+        on_update: OnUpdate | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Any:
+        """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
+
+        Args:
+            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 20 MiB at most (10 MiB
+                when `timeout` is below a second).
+            timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
+            on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
+            on_update: called with each new state on the way, about once a second at most.
+            options: see `SubmitOptions`.
+
+        Raises:
+            TypeError, ValueError: a bad argument; nothing was sent.
+            SubmissionUnknownError: the submit may have arrived; it was not repeated.
+            JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
+            WaitTimeoutError: the timeout passed first; a note says what became of the job.
+            APIError: the job was not queued, or the service could not be reached.
+        """
+        deadline = self._client._settings.deadline(timeout)
+        checked_abandon(on_abandon)
+        # Where less is left than the least hold of /runsync, that would overrun the deadline.
+        build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
+        request = build(self.id, unwrapped(input), options)
+        job, state = await self._submitted(request, deadline, options)
+        if on_update is not None:
+            await called(on_update, state)
+        if not state.is_final:
+            state = await job._wait(deadline, on_abandon, on_update, seen=state)
+        return job._output(state)
+
+    def stream(
+        self,
+        input: Mapping[str, Any],  # noqa: A002  the service's word
+        timeout: float | None = None,
+        *,
+        on_abandon: OnAbandon = "cancel",
+        on_gap: OnGap = "repair",
+        **options: Unpack[SubmitOptions],
+    ) -> AsyncStream:
+        """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
+
+        Arguments and errors are those of `run`, and of `AsyncJob.stream`.
+        """
+        request = _api.run(self.id, unwrapped(input), options)
+        _stream.checked_gap(on_gap)
+
+        async def submit() -> AsyncJob:
+            return (await self._submitted(request, self._client._settings.deadline(timeout), options))[0]
+
+        return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
+
+    def job(self, job_id: str) -> AsyncJob:
+        """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
+        return AsyncJob(self._client, self.id, checked_id("job_id", job_id), None)
+
+    async def health(self) -> Health:
+        """Return how many jobs and workers there are, and in what condition.
+
+        Raises:
+            APIError: the service refused, or could not be reached.
+        """
+        return await self._ask(_api.health(self.id), _api.health_of)
+
+    async def purge_queue(self) -> PurgeResult:
+        """Remove every job that waits in the queue; running jobs go on. Not repeated when its outcome is unknown.
+
+        Raises:
+            APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
+        """
+        return await self._ask(_api.purge_queue(self.id), _api.purge_result)
+
+    async def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
+        settings = self._client._settings
+        return await self._client._drive(ask(settings, request, settings.deadline(None), read))
+
+    async def _submitted(
+        self, request: Request, deadline: Deadline, options: SubmitOptions
+    ) -> tuple[AsyncJob, JobState]:
+        client = self._client
+        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
+        state = await client._submit(request, deadline, options)
+        return AsyncJob(client, self.id, state.id, submitted_at), state
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"

@@ -1,0 +1,260 @@
+"""One request and its repeats, as a flow; and what every flow is made of.
+
+A flow is a generator. It yields what it needs and is sent what came of it: `Send` gets an `Answer` or a `Failure`,
+`Sleep` and `Emit` get None. It reads the clock that it is given; it never waits, never does I/O, and never yields in a
+`finally`. Two thin shells drive the flows, one for threads and one for tasks (`_sync.py`, `_async.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from . import _api
+from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
+from ._policies import (
+    NO_RETRY,
+    RETRY_AFTER_MAX,
+    Deadline,
+    PollPolicy,
+    Retry,
+    RetryPolicy,
+    checked_timeout,
+    request_timeout,
+)
+from ._states import shorten
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+
+if TYPE_CHECKING:
+    from ._api import Request
+    from .clock import Clock
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make this request and answer within `timeout` seconds, come what may."""
+
+    request: Request
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let this many seconds pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Give this to the caller: a chunk of a stream, or a state on the way."""
+
+    item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A flow has ended with this value; what a shell makes of a StopIteration."""
+
+    value: T
+
+
+Flow = Generator[Send | Sleep | Emit, Any, T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the flows go by; made once by a client.
+
+    `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `trust_connect_errors` says that
+    the transport tells the truth about what it sent.
+    """
+
+    clock: Clock
+    retry: RetryPolicy
+    poll: PollPolicy
+    timeout: float
+    random: Callable[[], float]
+    trust_connect_errors: bool
+
+    def now(self) -> float:
+        """Return the time that deadlines are counted in."""
+        return self.clock.monotonic()
+
+    def deadline(self, timeout: float | None) -> Deadline:
+        """Return the end of a call that begins now."""
+        return Deadline.after(timeout, self.now())
+
+    def replaced(
+        self, *, timeout: float | None, retry: RetryPolicy | Literal["same"] | None, poll: PollPolicy | None
+    ) -> Settings:
+        """Return other settings; None for `timeout` and `poll`, and "same" for `retry`, keep what there is."""
+        return replace(
+            self,
+            timeout=self.timeout if timeout is None else checked_timeout(timeout),
+            retry=self.retry if retry == "same" else retry or NO_RETRY,
+            poll=poll or self.poll,
+        )
+
+
+class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
+    """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it."""
+
+    def __init__(self, outcome: Outcome, result: Result, attempts: int, error: APIError) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.result = result
+        self.attempts = attempts
+        self.error = error
+
+
+def exchange(
+    settings: Settings, request: Request, deadline: Deadline, *, outage: float | None = None
+) -> Flow[tuple[Answer, int]]:
+    """Send a request until it is answered with a 2xx; return the answer and the number of requests made.
+
+    Repeats what `REPEATABLE` allows: `attempts` times; or, where `outage` is given, for as long as the deadline allows
+    and the service has not been silent for that many seconds. Never sleeps beyond the deadline.
+
+    Raises:
+        Refused: any other end.
+    """
+    attempt = 0
+    silent_since: float | None = None
+    while True:
+        attempt += 1
+        timeout = request_timeout(settings.timeout, request.hold, deadline.left(settings.now()))
+        sent_at = settings.now()
+        result: Result = yield Send(request, timeout)
+        outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
+        if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
+            return result, attempt
+        asked_wait = retry_after(result, settings.clock.time())
+        error = error_from(request, result, attempt, asked_wait)
+        left = deadline.left(settings.now())
+        wait = settings.retry.next_wait(attempt, settings.random(), asked_wait)
+        if outage is None:
+            is_spent = attempt >= settings.retry.attempts or wait >= left or (asked_wait or 0.0) > RETRY_AFTER_MAX
+        else:
+            silent_since = (sent_at if silent_since is None else silent_since) if outcome in _SILENCE else None
+            is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
+            wait = min(wait, left, RETRY_AFTER_MAX)
+        if is_spent or outcome not in REPEATABLE[request.operation]:
+            raise Refused(outcome, result, attempt, error)
+        notice(settings, request, attempt, wait, error)
+        yield Sleep(wait)
+
+
+# No sign of life of the service itself; 429 and other refusals are one.
+_SILENCE = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
+
+
+def notice(settings: Settings, request: Request, attempt: int, wait: float, error: APIError) -> None:
+    """Tell `on_retry` that a request is repeated."""
+    if settings.retry.on_retry is not None:
+        settings.retry.on_retry(
+            Retry(
+                operation=request.operation,
+                endpoint_id=request.endpoint_id,
+                job_id=request.job_id,
+                attempt=attempt,
+                wait=wait,
+                error=error,
+            )
+        )
+
+
+def ask(settings: Settings, request: Request, deadline: Deadline, read: Callable[[Request, Answer], T]) -> Flow[T]:
+    """Make a request whose every failure is simply raised, and return what `read` makes of the answer."""
+    try:
+        answer, _ = yield from exchange(settings, request, deadline)
+    except Refused as refused:
+        raise refused.error from cause_of(refused.result)
+    return read(request, answer)
+
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: PaymentRequiredError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    413: PayloadTooLargeError,
+    429: RateLimitError,
+}
+
+
+def error_from(request: Request, result: Result, attempts: int, asked_wait: float | None = None) -> APIError:
+    """Return our error for a result that is not a 2xx."""
+    tries = f" after {attempts} attempts" if attempts > 1 else ""
+    if isinstance(result, Failure):
+        timed_out = isinstance(result.error, TimeoutError) or "Timeout" in type(result.error).__name__
+        kind = APITimeoutError if timed_out else APIConnectionError
+        said = shorten(str(result.error))
+        return kind(
+            f"{request.about}: no answer{tries}: {type(result.error).__name__}" + (f": {said}" if said else ""),
+            operation=request.operation,
+            endpoint_id=request.endpoint_id,
+            job_id=request.job_id,
+        )
+    if 300 <= result.status < 400:
+        where = shorten(result.headers.get("location", "nowhere"))
+        return _api.invalid(request, result, f"a redirect to {where}, which is not followed; check base_url")
+    said = _said(result)
+    status_error = _BY_STATUS.get(result.status) or (InternalServerError if result.status >= 500 else APIStatusError)
+    if result.status == 400 and "exceeded max body size" in said:
+        status_error = PayloadTooLargeError
+    return status_error(
+        f"{request.about}: HTTP {result.status}{tries}"
+        + (f": {said}" if said else "")
+        + (f"; retry after {asked_wait:.1f} s" if asked_wait is not None else "")
+        + _ADVICE.get(result.status, ""),
+        operation=request.operation,
+        endpoint_id=request.endpoint_id,
+        job_id=request.job_id,
+        status_code=result.status,
+        headers=result.headers,
+        body=_api.text_of(result),
+    )
+
+
+_ADVICE = {
+    401: "; check the API key",
+    402: "; the account has no credit",
+    403: "; the key may not use this endpoint",
+}
+
+
+def cause_of(result: Result) -> Exception | None:
+    """Return the transport's error, to raise ours from."""
+    return result.error if isinstance(result, Failure) else None
+
+
+def _said(answer: Answer) -> str:
+    """Return what an error answer says, in one line: both JSON shapes of the service, or nothing for a page."""
+    try:
+        data = json.loads(answer.body[: 64 * 1024])
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(data, dict):
+        return ""
+    facts: dict[str, Any] = data
+    words = [facts.get("error") or facts.get("title"), facts.get("detail")]
+    return shorten(" ".join(": ".join(word for word in words if isinstance(word, str)).split()))

@@ -1,0 +1,119 @@
+"""What became of an exchange, and what may be repeated. Two tables; no I/O.
+
+A request that may start a job must never be sent a second time unless the first is proven not to have arrived. So an
+outcome is `NEVER_SENT` only by an allow-list, and everything that is not understood is `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Operation = Literal["run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The service answered: status, headers (names in lower case) and the whole body, decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No whole answer came; the error is the transport's own."""
+
+    error: Exception
+
+
+Result = Answer | Failure
+
+
+class BodyTooLargeError(Exception):
+    """An answer was cut off because it is above the cap of the client."""
+
+
+class Outcome(Enum):
+    """What became of one request."""
+
+    ANSWERED = auto()  # 2xx, whole
+    NEVER_SENT = auto()  # proven: not one byte of it was sent
+    BUSY = auto()  # refused for now, proven not accepted
+    REFUSED = auto()  # refused for good
+    UNKNOWN = auto()  # it may have been accepted
+
+
+# 429 is the service's own refusal. assumed: with these codes Cloudflare's edge says that it never reached the origin
+# (521 refused, 523 unreachable, 525 and 526 TLS, 530 DNS).
+_BUSY = frozenset({429, 521, 523, 525, 526, 530})
+# The request may have got through to the service before this answer was made. 408 too: an edge gave up on the origin.
+_UNKNOWN = frozenset({408, 500, 502, 503, 504, 520, 522, 524})
+
+# Raised by httpx before the first byte of the request is written: no connection, or no place in the pool. Exact class
+# names, since a subclass of an unknown transport may mean something else.
+_NEVER_SENT = frozenset(
+    {
+        "httpx.ConnectError",
+        "httpx.ConnectTimeout",
+        "httpx.PoolTimeout",
+        "httpx.ProxyError",
+        "httpx.UnsupportedProtocol",
+        "httpx.InvalidURL",
+    }
+)
+
+_SURE = frozenset({Outcome.NEVER_SENT, Outcome.BUSY})
+_ANY = _SURE | {Outcome.UNKNOWN}
+# Which outcomes of which operation a repeat follows. Submits, purge-queue (a second one would also remove jobs queued
+# since) and stream (a read drains the server) are never repeated after UNKNOWN.
+REPEATABLE: Mapping[Operation, frozenset[Outcome]] = {
+    "run": _SURE,
+    "runsync": _SURE,
+    "retry": _SURE,
+    "purge-queue": _SURE,
+    "stream": _SURE,
+    "status": _ANY,
+    "status-sync": _ANY,
+    "cancel": _ANY,
+    "health": _ANY,
+}
+
+
+def outcome_of(result: Result, *, trust_connect_errors: bool) -> Outcome:
+    """Sort a result into the table.
+
+    `trust_connect_errors`: whether the transport is known to tell the truth about what it sent; two transports that
+    plug into httpx report a request that was received as a connect error.
+    """
+    if isinstance(result, Failure):
+        kind = type(result.error)
+        name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
+        return Outcome.NEVER_SENT if trust_connect_errors and name in _NEVER_SENT else Outcome.UNKNOWN
+    if 200 <= result.status < 300:
+        return Outcome.ANSWERED
+    if result.status in _BUSY:
+        return Outcome.BUSY
+    # Codes of 500 and above that are not in the table are as unclear as those that are; 1xx never gets here.
+    return Outcome.UNKNOWN if result.status in _UNKNOWN or result.status >= 500 else Outcome.REFUSED
+
+
+def retry_after(result: Result, now: float) -> float | None:
+    """Return the seconds that the answer's Retry-After asks for: a number, or a date compared with `now` (epoch)."""
+    text = result.headers.get("retry-after", "").strip() if isinstance(result, Answer) else ""
+    if not text:
+        return None
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)

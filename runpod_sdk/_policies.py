@@ -1,0 +1,162 @@
+"""How often and how long: values and arithmetic. Nothing here waits, sends, or reads a clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A server that asks for more than this is not obeyed blindly: the caller hears of the 429 instead. Seconds; ours.
+RETRY_AFTER_MAX = 60.0
+# The least and most that the service accepts for `wait`, seconds. live: runsync answers 400 outside of this range.
+HOLD_MIN, HOLD_MAX = 1.0, 300.0
+# What a call may take beyond its deadline to read an answer that is on its way, seconds; ours.
+GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What `RetryPolicy.on_retry` is told: this attempt did not get through, the next follows after `wait` seconds."""
+
+    operation: str
+    endpoint_id: str
+    job_id: str | None
+    attempt: int
+    wait: float
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often a request is repeated, where repeating cannot submit a job twice.
+
+    Args:
+        attempts: requests in all, the first one included; 1 is no repeat.
+        wait_initial: upper bound of the first wait, seconds.
+        wait_max: upper bound of any wait, seconds.
+        wait_exp_base: growth of the upper bound from wait to wait.
+        on_retry: called before each wait; what it raises ends the call.
+
+    Example:
+        >>> RetryPolicy(attempts=3).next_wait(1, 0.5)
+        0.25
+    """
+
+    attempts: int = 5
+    wait_initial: float = 0.5
+    wait_max: float = 8.0
+    wait_exp_base: float = 2.0
+    on_retry: Callable[[Retry], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts={self.attempts!r}: at least 1 expected")
+        for name in ("wait_initial", "wait_max"):
+            _check_seconds(name, getattr(self, name))
+        if not (math.isfinite(self.wait_exp_base) and self.wait_exp_base >= 1):
+            raise ValueError(f"wait_exp_base={self.wait_exp_base!r}: a finite number of at least 1 expected")
+
+    def next_wait(self, attempt: int, random: float, retry_after: float | None = None) -> float:
+        """Return the seconds to wait after failed attempt number `attempt` (from 1).
+
+        Full jitter: `random` in [0, 1) picks a point below the bound. A server's `retry_after` is a lower bound.
+        """
+        wait = random * backoff(attempt, self.wait_initial, self.wait_max, self.wait_exp_base)
+        return wait if retry_after is None else max(wait, retry_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How a known job is waited for. Polling costs nothing and cannot submit anything.
+
+    Args:
+        hold: how long the service is asked to hold a status request until the job ends, seconds, 1 … 300.
+        wait_initial: first pause between polls where the service does not hold requests, seconds.
+        wait_max: longest such pause, seconds.
+        wait_exp_base: growth of that pause.
+        outage: how long the service may stay without any answer before a wait gives up, seconds.
+    """
+
+    hold: float = 90.0
+    wait_initial: float = 0.25
+    wait_max: float = 5.0
+    wait_exp_base: float = 1.5
+    outage: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not HOLD_MIN <= self.hold <= HOLD_MAX:
+            raise ValueError(f"hold={self.hold!r}: {HOLD_MIN:g} … {HOLD_MAX:g} seconds expected")
+        for name in ("wait_initial", "wait_max", "outage"):
+            _check_seconds(name, getattr(self, name))
+        if not (math.isfinite(self.wait_exp_base) and self.wait_exp_base >= 1):
+            raise ValueError(f"wait_exp_base={self.wait_exp_base!r}: a finite number of at least 1 expected")
+
+    def next_wait(self, poll: int) -> float:
+        """Return the seconds to pause after poll number `poll` (from 1)."""
+        return backoff(poll, self.wait_initial, self.wait_max, self.wait_exp_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The end of one call: a moment of the clock, or None for no end."""
+
+    at: float | None
+
+    @classmethod
+    def after(cls, timeout: float | None, now: float) -> Deadline:
+        """Return the deadline `timeout` seconds after `now`.
+
+        Raises:
+            TypeError, ValueError: the timeout is no number, or negative.
+        """
+        if timeout is None:
+            return cls(None)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"timeout={timeout!r}: seconds or None expected")
+        if not timeout >= 0:
+            raise ValueError(f"timeout={timeout!r}: seconds (0 or more) or None expected")
+        return cls(None if math.isinf(timeout) else now + timeout)
+
+    def left(self, now: float) -> float:
+        """Return the seconds that are left: 0 when it has passed, infinity without an end."""
+        return math.inf if self.at is None else max(0.0, self.at - now)
+
+
+def backoff(attempt: int, initial: float, most: float, base: float) -> float:
+    """Return `initial * base ** (attempt - 1)`, never above `most`, whatever the attempt's number."""
+    if initial <= 0 or most <= initial:
+        return min(initial, most)
+    # The power is only taken where it stays below `most`: 2.0 ** 1024 is an OverflowError.
+    steps = attempt - 1
+    if base == 1 or steps < math.log(most / initial) / math.log(base):
+        return min(most, float(initial * base**steps))
+    return most
+
+
+def request_timeout(timeout: float, hold: float, left: float) -> float:
+    """Return how long one request may take: its hold and the client's `timeout`, but hardly beyond the deadline."""
+    return min(hold + timeout, left + GRACE)
+
+
+def checked_timeout(timeout: float) -> float:
+    """Return a client's timeout for one request.
+
+    Raises:
+        TypeError, ValueError: it is not a positive, finite number of seconds.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"timeout={timeout!r}: seconds expected")
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError(f"timeout={timeout!r}: a positive, finite number of seconds expected")
+    return float(timeout)
+
+
+def _check_seconds(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}={value!r}: seconds (0 or more) expected")
+
+
+NO_RETRY = RetryPolicy(attempts=1)

@@ -1,0 +1,262 @@
+"""What the service says of jobs and endpoints, as frozen values; what they mean, nothing of how they were fetched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
+
+# Longest piece of an output, or of a worker's text, that a repr or a message shows; characters.
+SHOWN = 200
+
+
+class JobStatus(StrEnum):
+    """The status of a job, in the service's words. A plain string too: `job.status() == "COMPLETED"`.
+
+    A word that this version does not know becomes a member of its own and is not final; compare with `==`, not `is`.
+
+    Example:
+        >>> JobStatus("COMPLETED").is_final
+        True
+        >>> JobStatus("ON_HOLD") == "ON_HOLD"
+        True
+    """
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    RUNNING = "RUNNING"  # docs name it; never seen
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @classmethod
+    def _missing_(cls, value: object) -> JobStatus | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended; only `retry` can then change it."""
+        return self in _FINAL
+
+    def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
+        return type(self), (str(self),)
+
+
+_FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """One look at a job.
+
+    Attributes:
+        id: the job's id.
+        endpoint_id: the endpoint that it was submitted to.
+        status: where it stands.
+        output: what the worker returned, untouched; None until the status is final. See `progress`.
+        progress: what the worker last reported while the job runs (`progress_update`); never a result.
+        error: the worker's error as the service sent it.
+        worker_id: where it runs or ran.
+        retries: how often the service itself gave it to another worker.
+        delay_time_ms: milliseconds in the queue.
+        execution_time_ms: milliseconds on the worker.
+        raw: the answer as it came, every field of it.
+    """
+
+    id: str
+    endpoint_id: str
+    status: JobStatus
+    output: Any = None
+    progress: Any = None
+    error: str | None = None
+    worker_id: str | None = None
+    retries: int = 0
+    delay_time_ms: int | None = None
+    execution_time_ms: int | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.status.is_final
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the job has ended well."""
+        return self.status == JobStatus.COMPLETED
+
+    def __repr__(self) -> str:
+        facts = [f"id={self.id!r}", f"endpoint_id={self.endpoint_id!r}", f"status={str(self.status)!r}"]
+        for name in ("output", "progress", "error"):
+            value = getattr(self, name)
+            if value is not None:
+                facts.append(f"{name}={shorten(repr(value))}")
+        for name in ("worker_id", "delay_time_ms", "execution_time_ms"):
+            value = getattr(self, name)
+            if value is not None:
+                facts.append(f"{name}={value!r}")
+        return f"JobState({', '.join(facts)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many jobs of an endpoint are where. Only `in_queue` and `in_progress` describe the present."""
+
+    completed: int = 0
+    failed: int = 0
+    in_progress: int = 0
+    in_queue: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCounts:
+    """How many workers of an endpoint are in what condition; `ready` overlaps `idle`. A gauge not sent is 0."""
+
+    idle: int = 0
+    initializing: int = 0
+    ready: int = 0
+    running: int = 0
+    throttled: int = 0
+    unhealthy: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """An endpoint at a glance; `raw` is the answer as it came."""
+
+    jobs: JobCounts
+    workers: WorkerCounts
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeResult:
+    """What `purge_queue` did: how many waiting jobs it removed, and the service's word for it ("completed")."""
+
+    removed: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamChunk:
+    """One piece of a stream: what the worker yielded, and the metrics that came beside it, if any."""
+
+    output: Any
+    metrics: Mapping[str, Any] | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Config:
+    """A bucket that the worker may write its results to. Handed to the worker; the service never echoes it."""
+
+    access_id: str
+    access_secret: str = field(repr=False)
+    bucket_name: str
+    endpoint_url: str
+    object_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerError:
+    """A worker's error text, taken apart as far as it can be."""
+
+    message: str
+    type: str | None = None
+    traceback: str | None = None
+    worker_id: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> WorkerError:
+        """Read the error of a FAILED job.
+
+        Three forms are known. A handler that raised: JSON with error_type, error_message, error_traceback
+        (runpod-python 1.12.0 rp_job.py:287). A generator that raised: "handler: … traceback: …" (rp_job.py:334).
+        Anything else is the text of the handler, or of the service.
+        """
+        facts = _json_object(text)
+        if facts is not None and ("error_message" in facts or "error_type" in facts):
+            return cls(
+                message=str(facts.get("error_message", "")),
+                type=_class_name(facts.get("error_type")),
+                traceback=_text(facts.get("error_traceback")),
+                worker_id=_text(facts.get("worker_id")),
+            )
+        match = _GENERATOR_ERROR.fullmatch(text)
+        if match is not None:
+            return cls(message=match["message"], type=_last_class(match["traceback"]), traceback=match["traceback"])
+        return cls(message=text)
+
+
+_GENERATOR_ERROR = re.compile(r"handler: (?P<message>.*?) ?\ntraceback: (?P<traceback>.*)", re.DOTALL)
+_CLASS_REPR = re.compile(r"<class '(?:.*\.)?(\w+)'>")
+
+
+def error_of(state: JobState) -> JobError | None:
+    """Return the error that a final state stands for; None for a job that completed or has not ended."""
+    if state.is_success or not state.is_final:
+        return None
+    job = f'job {state.id} on endpoint "{state.endpoint_id}"'
+    if state.status == JobStatus.CANCELLED:
+        return JobCancelledError(f"{job} was cancelled", endpoint_id=state.endpoint_id, job_id=state.id, state=state)
+    error = WorkerError.parse(state.error or "")
+    worker_id = state.worker_id or error.worker_id
+    # REPORTED: an executionTimeout ends as FAILED with this text, not as TIMED_OUT.
+    timed_out = state.status == JobStatus.TIMED_OUT or error.message.startswith("executionTimeout exceeded")
+    said = f"{error.type}: {error.message}" if error.type else error.message
+    parts = [job, "timed out" if timed_out else "failed"]
+    if worker_id:
+        parts.append(f"on worker {worker_id}")
+    if state.execution_time_ms is not None:
+        parts.append(f"after {state.execution_time_ms / 1000:.1f} s")
+    return (JobTimedOutError if timed_out else JobFailedError)(
+        " ".join(parts) + (f": {shorten(said)}" if said else ""),
+        endpoint_id=state.endpoint_id,
+        job_id=state.id,
+        state=state,
+        error_type=error.type,
+        error_message=error.message,
+        worker_traceback=error.traceback,
+        worker_id=worker_id,
+    )
+
+
+def shorten(text: str, limit: int = SHOWN) -> str:
+    """Return the text, or its first `limit` characters and an ellipsis."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _class_name(value: object) -> str | None:
+    text = _text(value)
+    match = _CLASS_REPR.fullmatch(text) if text else None
+    return match[1] if match else text
+
+
+def _last_class(traceback: str) -> str | None:
+    """Return the exception's class from the last line of a traceback."""
+    lines = traceback.strip().splitlines()
+    name = lines[-1].split(":")[0].rpartition(".")[2] if lines else ""
+    return name if name.isidentifier() else None

@@ -1,0 +1,201 @@
+"""Reading a stream: each chunk once, in order, and never a silent gap.
+
+A read drains the server: what it hands out it does not hand out again, so a lost answer loses its chunks. After one,
+nothing more is handed out until the end; then the job's output, if it is the list of all chunks, tells what was
+missing (`on_gap="repair"`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _api
+from ._api import StreamPart
+from ._exchange import Emit, Flow, Refused, Settings, Sleep, cause_of, exchange
+from ._outcomes import Outcome
+from ._policies import HOLD_MIN
+from ._states import JobState, StreamChunk
+from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
+from .errors import APIResponseValidationError, NotFoundError, StreamInterruptedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._policies import Deadline
+    from .errors import APIError
+
+OnGap = Literal["repair", "skip", "raise"]
+
+# official source (runpod-mcp): an empty read is held 10 s by default. Seconds.
+STREAM_HOLD = 10.0
+# How many chunks are kept back while a gap is open; ours.
+BUFFER_MAX = 10_000
+
+
+def checked_gap(on_gap: OnGap) -> OnGap:
+    """Return it, if it is one of the three."""
+    if on_gap not in ("repair", "skip", "raise"):
+        raise ValueError(f'on_gap={on_gap!r}: "repair", "skip" or "raise" expected')
+    return on_gap
+
+
+class Delivery:
+    """What has been handed out, what is held back behind a gap, and how the two make a whole again."""
+
+    def __init__(self, on_gap: OnGap) -> None:
+        self.count = 0
+        self.gap_after: int | None = None
+        self._on_gap = on_gap
+        self._kept: list[StreamChunk] = []
+        self._digest = hashlib.sha256()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is held back than the buffer takes."""
+        return len(self._kept) > BUFFER_MAX
+
+    def lose(self) -> bool:
+        """Note a lost read; return whether to go on reading."""
+        if self.gap_after is None:
+            self.gap_after = self.count
+        return self._on_gap != "raise"
+
+    def accept(self, chunks: Iterable[StreamChunk]) -> Iterable[StreamChunk]:
+        """Return those of the chunks that may be handed out now."""
+        if self.gap_after is not None and self._on_gap == "repair":
+            self._kept.extend(chunks)
+            return ()
+        return self._counted(chunks)
+
+    def mend(self, output: Any) -> tuple[Iterable[StreamChunk], bool]:
+        """Return what is still to be handed out, and whether nothing is missing then.
+
+        The output of an aggregating worker is the list of all chunks. Where it begins with what was handed out, its
+        rest is what is owed; what was held back is used where it is all of that, as it has the metrics.
+        """
+        owed = output[self.count :] if isinstance(output, list) and self._begins(output) else []
+        is_whole = self._on_gap == "skip" or (bool(output) and len(owed) >= len(self._kept) and self._begins(output))
+        if not is_whole or len(owed) == len(self._kept) or self._on_gap == "skip":
+            return self._counted(self._kept), is_whole
+        return self._counted([StreamChunk(output=item, raw={"output": item}) for item in owed]), True
+
+    def _begins(self, output: Any) -> bool:
+        if not isinstance(output, list) or len(output) < self.count:  # pyright: ignore[reportUnknownArgumentType]
+            return False
+        digest = hashlib.sha256()
+        for item in output[: self.count]:  # pyright: ignore[reportUnknownVariableType]
+            digest.update(_canonical(item))
+        return digest.digest() == self._digest.digest()
+
+    def _counted(self, chunks: Iterable[StreamChunk]) -> Iterable[StreamChunk]:
+        for chunk in chunks:
+            self.count += 1
+            self._digest.update(_canonical(chunk.output))
+            yield chunk
+
+
+def stream(settings: Settings, job: JobRef, deadline: Deadline, on_gap: OnGap) -> Flow[JobState]:
+    """Emit every chunk until the job has ended and the stream is empty; return the job's last state.
+
+    Raises:
+        StreamInterruptedError: chunks were lost, and could not be found again.
+        WaitTimeoutError: the deadline passed first.
+        JobError: after the last chunk, for a job that did not complete.
+        APIError: the service refused, or could not be reached.
+    """
+    delivery = Delivery(on_gap)
+    lost_since: float | None = None
+    pauses = 0
+    while not delivery.is_full:
+        read_at = settings.now()
+        part = yield from _read(settings, job, deadline, is_first=delivery.count == 0)
+        if not isinstance(part, StreamPart):
+            lost_since = read_at if lost_since is None else lost_since
+            if not delivery.lose() or settings.now() - lost_since >= settings.poll.outage:
+                raise interrupted(job, None, delivery) from part
+            pauses += 1
+            yield Sleep(min(settings.retry.next_wait(pauses, settings.random()), deadline.left(settings.now())))
+            continue
+        lost_since = None
+        for chunk in delivery.accept(part.chunks):
+            yield Emit(chunk)
+        if part.chunks:
+            pauses = 0
+            continue
+        # A bare list has no status, so an empty one says nothing about the end.
+        status = part.status or (yield from _state(settings, job)).status
+        if status.is_final:
+            break
+        if settings.now() - read_at < HOLD_MIN / 2:  # the service did not hold the read
+            pauses += 1
+            yield Sleep(min(settings.poll.next_wait(pauses), deadline.left(settings.now())))
+    return (yield from _end(settings, job, delivery))
+
+
+def _end(settings: Settings, job: JobRef, delivery: Delivery) -> Flow[JobState]:
+    """Hand out what a gap held back, and end as the job did."""
+    state = yield from _state(settings, job)
+    if delivery.gap_after is not None:
+        chunks, is_whole = delivery.mend(state.output)
+        for chunk in chunks:
+            yield Emit(chunk)
+        if not is_whole:
+            raise interrupted(job, state, delivery)
+    return output(state)
+
+
+def _read(settings: Settings, job: JobRef, deadline: Deadline, *, is_first: bool) -> Flow[StreamPart | APIError]:
+    """Read once; return the chunks, or the error of a read that may have taken chunks with it.
+
+    Any other error took nothing with it, and is raised.
+    """
+    while True:
+        left = deadline.left(settings.now())
+        if left <= 0:
+            raise timed_out(job, None)
+        request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(STREAM_HOLD, left)))
+        try:
+            answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
+            return _api.stream_part(request, answer)
+        except APIResponseValidationError as error:
+            return error
+        except Refused as refused:
+            if refused.outcome is Outcome.UNKNOWN:
+                return refused.error
+            if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
+                raise timed_out(job, None) from refused.error
+            age = job.age(settings.clock.time())
+            is_fresh = is_first and age is not None and age < FRESH
+            if not (isinstance(refused.error, NotFoundError) and is_fresh):
+                raise gone(settings, job, None, refused.error) from cause_of(refused.result)
+        yield Sleep(min(FRESH_PAUSE, left))
+
+
+def _state(settings: Settings, job: JobRef) -> Flow[JobState]:
+    """Look at the job at its end: how it ended, and, for an aggregating worker, the list of all chunks."""
+    request = _api.status(job.endpoint_id, job.job_id)
+    try:
+        answer, _ = yield from exchange(settings, request, settings.deadline(None), outage=settings.poll.outage)
+    except Refused as refused:
+        raise gone(settings, job, None, refused.error) from refused.error.__cause__
+    return _api.job_state(request, answer)
+
+
+def interrupted(job: JobRef, state: JobState | None, delivery: Delivery) -> StreamInterruptedError:
+    """Return the error for chunks that were lost."""
+    gap_after = delivery.count if delivery.gap_after is None else delivery.gap_after
+    return StreamInterruptedError(
+        f"chunks of {job} may be lost after chunk {gap_after}: the answer that held them never arrived. "
+        "Workers started with return_aggregate_stream keep the whole list in the output, from which it is repaired",
+        endpoint_id=job.endpoint_id,
+        job_id=job.job_id,
+        state=state,
+        received=delivery.count,
+        gap_after=gap_after,
+    )
+
+
+def _canonical(output: Any) -> bytes:
+    return json.dumps(output, sort_keys=True, separators=(",", ":")).encode() + b"\n"

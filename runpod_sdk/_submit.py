@@ -1,0 +1,129 @@
+"""Submitting a job: run, run_sync and retry. Nothing here ever sends a submit again that may have arrived."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from . import _api
+from ._exchange import Flow, Refused, Settings, Sleep, cause_of, exchange, notice
+from ._outcomes import Answer, Outcome, Result
+from ._states import JobStatus
+from .errors import APIError, APIResponseValidationError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from ._api import OnUnknown, Request
+    from ._policies import Deadline
+    from ._states import JobState
+
+# What /retry accepts. docs: operation-reference, /retry.
+_RETRIABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
+
+
+def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown: OnUnknown = "raise") -> Flow[JobState]:
+    """Submit a job, and return what the service said of it.
+
+    `on_unknown="resubmit"` repeats a submit whose outcome is unknown, up to `attempts` times: the job may run twice.
+
+    Raises:
+        SubmissionUnknownError: the submit may have arrived.
+        APIError: the submit did not arrive, or was refused.
+    """
+    unknowns = 0
+    unknown: APIError
+    result: Result
+    while True:
+        sent_at = datetime.fromtimestamp(settings.clock.time(), UTC)
+        try:
+            answer, _ = yield from exchange(settings, request, deadline)
+        except Refused as refused:
+            if refused.outcome is not Outcome.UNKNOWN:
+                raise refused.error from cause_of(refused.result)
+            unknown, result = refused.error, refused.result
+        else:
+            try:
+                return _api.job_state(request, answer)
+            except APIResponseValidationError as error:
+                # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
+                unknown, result = error, answer
+        unknowns += 1
+        wait = settings.retry.next_wait(unknowns, settings.random())
+        if on_unknown == "raise" or unknowns >= settings.retry.attempts or wait >= deadline.left(settings.now()):
+            raise unknown_error(request, unknown, result, sent_at) from unknown
+        notice(settings, request, unknowns, wait, unknown)
+        yield Sleep(wait)
+
+
+def unknown_error(
+    request: Request, error: BaseException, result: Result | None, sent_at: datetime
+) -> SubmissionUnknownError:
+    """Return the error for a submit of which nobody can say whether it arrived."""
+    status = result.status if isinstance(result, Answer) else None
+    what = f"HTTP {status}" if status is not None else _kind(error)
+    sha256 = request.input_sha256
+    return SubmissionUnknownError(
+        f"{request.about}: the outcome is unknown ({what}): the job may have been queued and may run. "
+        f"It was not sent again; look for it before you submit it again (sent {sent_at:%Y-%m-%dT%H:%M:%SZ}, "
+        f"input sha256 {sha256[:16]}…)",
+        operation=request.operation,
+        endpoint_id=request.endpoint_id,
+        input_sha256=sha256,
+        submitted_at=sent_at,
+        status_code=status,
+    )
+
+
+def retry(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobState]:
+    """Queue a failed job again under its id. An unknown outcome is settled by one look at the job.
+
+    Raises:
+        APIError: the service refused (only FAILED and TIMED_OUT jobs that have not expired can be retried), or nothing
+            could be learned.
+    """
+    try:
+        answer, _ = yield from exchange(settings, request, deadline)
+        return _api.job_state(request, answer)
+    except APIResponseValidationError as error:
+        unknown: APIError = error
+    except Refused as refused:
+        if refused.outcome is not Outcome.UNKNOWN:
+            raise refused.error from cause_of(refused.result)
+        unknown = refused.error
+    state = yield from _look(settings, request, deadline, unknown)
+    if state.status in _RETRIABLE:
+        raise unknown  # it was not accepted, or has failed again already: either way there is nothing to wait for
+    return state
+
+
+def cancel(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobState]:
+    """Cancel a job, and return what it then is: CANCELLED, or the end that it had found before.
+
+    Raises:
+        APIError: the service refused, or could not be reached.
+    """
+    try:
+        answer, _ = yield from exchange(settings, request, deadline)
+    except Refused as refused:
+        # A repeat may be refused because the first one, whose answer was lost, has done its work.
+        if refused.outcome is not Outcome.REFUSED or refused.attempts == 1:
+            raise refused.error from cause_of(refused.result)
+        state = yield from _look(settings, request, deadline, refused.error)
+        if not state.is_final:
+            raise refused.error from None
+        return state
+    return _api.job_state(request, answer)
+
+
+def _look(settings: Settings, request: Request, deadline: Deadline, otherwise: APIError) -> Flow[JobState]:
+    """Ask for the status once the outcome of something else is unclear."""
+    look = _api.status(request.endpoint_id, request.job_id or "")
+    try:
+        answer, _ = yield from exchange(settings, look, deadline)
+    except Refused as refused:
+        raise otherwise from refused.error
+    return _api.job_state(look, answer)
+
+
+def _kind(error: BaseException) -> str:
+    cause = error.__cause__
+    return type(cause or error).__name__

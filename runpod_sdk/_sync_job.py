@@ -1,0 +1,282 @@
+"""Handles for threads: one job, and the stream of one. Its twin for tasks is `_async_job.py`, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from . import _api, _stream, _submit, _wait
+from ._exchange import Done, Flow, Settings
+from ._states import JobState, StreamChunk
+from ._wait import OnAbandon, checked_abandon
+from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._policies import Deadline
+    from ._states import JobStatus
+    from ._stream import OnGap
+    from ._sync import Client
+
+T = TypeVar("T")
+OnUpdate = Callable[[JobState], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A handle on one job: ids, and no state. Hashable; pickles without its client.
+
+    Attributes:
+        endpoint_id: where the job is.
+        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process.
+        submitted_at: when this process submitted it, UTC; None for a job that it did not.
+    """
+
+    _client: Client | None = field(repr=False, compare=False)
+    endpoint_id: str
+    id: str
+    submitted_at: datetime | None = field(default=None, repr=False, compare=False)
+
+    def status(self) -> JobStatus:
+        """Return the job's status now, as `state` does."""
+        return self.state().status
+
+    def state(self, *, ttl: float | None = None) -> JobState:
+        """Look at the job once.
+
+        Args:
+            ttl: set the job's time to live, seconds.
+
+        Raises:
+            JobExpiredError, NotFoundError: the service does not know the job (any more).
+            APIError: the service refused, or could not be reached.
+        """
+        return self._drive(_wait.look(self._settings, self._ref, ttl=ttl))
+
+    def wait(
+        self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
+    ) -> JobState:
+        """Return the job's state once it is final, whatever the end: milliseconds after it, in one held request.
+
+        Args:
+            timeout: most seconds; 0 looks once; None waits until the job ends or the service forgets it.
+            on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
+            on_update: called with each new state on the way, about once a second at most.
+
+        Raises:
+            WaitTimeoutError: the timeout passed first; the job goes on unless `on_abandon` says otherwise.
+            JobExpiredError, NotFoundError: the service does not know the job (any more).
+            APIError: the service refused, or did not answer for the `outage` of the poll policy.
+        """
+        deadline = self._settings.deadline(timeout)
+        return self._wait(deadline, on_abandon, on_update, once=timeout == 0)
+
+    def output(
+        self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
+    ) -> Any:
+        """Wait like `wait`, and return the job's output.
+
+        Raises:
+            JobFailedError, JobTimedOutError, JobCancelledError: the job ended so.
+            WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
+        """
+        return self._output(self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
+
+    def stream(
+        self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_gap: OnGap = "repair"
+    ) -> Stream:
+        """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
+
+        Args:
+            timeout: most seconds from the first read to the last chunk.
+            on_abandon: what becomes of the job when the stream is closed, or times out, before its end.
+            on_gap: what to do when an answer, and maybe chunks with it, was lost: "repair" holds back what follows and
+                fills in from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
+
+        Raises:
+            StreamInterruptedError: chunks were lost (while iterating, as all of these).
+            JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
+            WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
+        """
+        return Stream(self._owner, lambda: self, timeout, checked_abandon(on_abandon), _stream.checked_gap(on_gap))
+
+    def cancel(self) -> JobState:
+        """Cancel the job, and return what it then is: CANCELLED, or the end that it had found before.
+
+        Raises:
+            APIError: the service refused, or could not be reached.
+        """
+        request = _api.cancel(self.endpoint_id, self.id)
+        return self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
+
+    def retry(self) -> Job:
+        """Queue the job again, under the same id and with the same input; only for FAILED and TIMED_OUT jobs.
+
+        Raises:
+            APIError: the service refused, or it is not known whether it accepted.
+        """
+        request = _api.retry(self.endpoint_id, self.id)
+        self._drive(_submit.retry(self._settings, request, self._settings.deadline(None)))
+        return self
+
+    @property
+    def _owner(self) -> Client:
+        if self._client is None:
+            raise RuntimeError(
+                f'this Job was unpickled and has no client: use client.endpoint("{self.endpoint_id}").job("{self.id}")'
+            )
+        return self._client
+
+    @property
+    def _settings(self) -> Settings:
+        return self._owner._settings
+
+    @property
+    def _ref(self) -> _wait.JobRef:
+        at = self.submitted_at
+        return _wait.JobRef(self.endpoint_id, self.id, None if at is None else at.timestamp())
+
+    def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        try:
+            return self._owner._drive(flow, on_emit)
+        except JobBoundError as error:
+            error.about(self)
+            raise
+
+    def _wait(
+        self,
+        deadline: Deadline,
+        on_abandon: OnAbandon,
+        on_update: OnUpdate | None,
+        *,
+        once: bool = False,
+        seen: JobState | None = None,
+    ) -> JobState:
+        checked_abandon(on_abandon)
+        flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
+        try:
+            return self._drive(flow, on_update)
+        except (JobError, NotFoundError):
+            raise  # there is no job to go on, or to cancel
+        except BaseException as error:
+            self._owner._abandon(self, on_abandon, error)
+            raise
+
+    def _output(self, state: JobState) -> Any:
+        try:
+            return _wait.output(state).output
+        except JobError as error:
+            error.about(self)
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
+
+
+class Stream:
+    """The chunks of one job, each once, in order, as soon as the service hands them out.
+
+    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early.
+
+    Attributes:
+        received: how many chunks have been handed out.
+        gap: after how many of them an answer was lost, if one was and chunks may be missing; else None.
+        state: the job's last state, once the stream has ended; None before.
+    """
+
+    def __init__(
+        self, client: Client, start: Callable[[], Job], timeout: float | None, on_abandon: OnAbandon, on_gap: OnGap
+    ) -> None:
+        self._client = client
+        self._start = start
+        self._timeout = timeout
+        self._deadline = client._settings.deadline(timeout)
+        self._on_abandon = on_abandon
+        self._on_gap: OnGap = on_gap
+        self._job: Job | None = None
+        self._flow: Flow[JobState] | None = None
+        self.received = 0
+        self.gap: int | None = None
+        self.state: JobState | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job; known from the first chunk, or from `with`, on."""
+        if self._job is None:
+            raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")
+        return self._job
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """Iterate over chunks with their metrics. Shares its place with iteration over the stream itself."""
+        while (chunk := self._next()) is not None:
+            yield chunk
+
+    def close(self) -> None:
+        """Stop reading. A job that has not ended is abandoned: see `on_abandon`. May be called twice."""
+        self._close(None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = self._next()
+        if chunk is None:
+            raise StopIteration
+        return chunk.output
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(error)
+
+    def _begin(self) -> None:
+        if self._job is None:
+            settings = self._client._settings
+            self._deadline = settings.deadline(self._timeout)
+            self._job = job = self._start()
+            self._flow = _stream.stream(settings, job._ref, self._deadline, self._on_gap)
+
+    def _next(self) -> StreamChunk | None:
+        self._begin()
+        if self._flow is None:
+            return None
+        try:
+            step = self._client._step(self._flow)
+        except JobError as error:
+            self._flow = None
+            self.state = error.state
+            error.about(self.job)
+            raise
+        except BaseException as error:
+            if isinstance(error, JobBoundError):
+                error.about(self.job)
+            if isinstance(error, StreamInterruptedError):
+                self.gap, self.state = error.gap_after, error.state
+            self._close(error)
+            raise
+        if isinstance(step, Done):
+            self._flow = None
+            self.state = step.value
+            return None
+        self.received += 1
+        chunk: StreamChunk = step.item
+        return chunk
+
+    def _close(self, error: BaseException | None) -> None:
+        flow, self._flow = self._flow, None
+        if flow is None:
+            return
+        flow.close()
+        if self.state is None and self._job is not None:
+            # Nobody sees a note on an exception that is not raised.
+            self._client._abandon(self._job, self._on_abandon, error or Exception())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(job={self._job!r}, received={self.received})"

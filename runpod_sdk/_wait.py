@@ -1,0 +1,168 @@
+"""Waiting for a job that is known by its id: by a held request where the service holds, by polling where it does not.
+
+Looking at a job costs nothing and changes nothing, so a wait survives outages, lost answers and 429. It ends with the
+job, with the caller's deadline, or when the service has stayed silent for `PollPolicy.outage`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from . import _api
+from ._exchange import Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exchange
+from ._outcomes import Answer, Outcome
+from ._policies import HOLD_MIN, Deadline
+from ._states import JobState, error_of
+from .errors import JobExpiredError, NotFoundError, WaitTimeoutError
+
+OnAbandon = Literal["cancel", "detach"]
+
+# REPORTED: a status right after the submit may answer 404. Seconds during which one is not believed, and its pause.
+FRESH, FRESH_PAUSE = 5.0, 0.25
+# While somebody watches, the service is asked at least this often for what is new, seconds; grows while nothing is.
+WATCH_HOLD, WATCH_HOLD_MAX = 1.0, 5.0
+# A held request that comes back before this share of its hold was not held: then pause as between polls.
+_HELD_SHARE = 0.5
+# An answer of /status-sync by which a service may say that it has no such route; /status then tells the truth.
+_NO_ROUTE = frozenset({400, 404, 405, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """Which job is meant; `submitted_at`: when this process submitted it, seconds since 1970, or None."""
+
+    endpoint_id: str
+    job_id: str
+    submitted_at: float | None = None
+
+    def age(self, now: float) -> float | None:
+        """Return the seconds since it was submitted here."""
+        return None if self.submitted_at is None else now - self.submitted_at
+
+    def __str__(self) -> str:
+        return f'job {self.job_id} on endpoint "{self.endpoint_id}"'
+
+
+def checked_abandon(on_abandon: OnAbandon) -> OnAbandon:
+    """Return it, if it is one of the two."""
+    if on_abandon not in ("cancel", "detach"):
+        raise ValueError(f'on_abandon={on_abandon!r}: "cancel" or "detach" expected')
+    return on_abandon
+
+
+def look(settings: Settings, job: JobRef, *, ttl: float | None = None) -> Flow[JobState]:
+    """Ask for the status once (with retries)."""
+    request = _api.status(job.endpoint_id, job.job_id, ttl=ttl)
+    try:
+        return (yield from ask(settings, request, settings.deadline(None), _api.job_state))
+    except NotFoundError as error:
+        raise gone(settings, job, None, error) from error.__cause__
+
+
+def wait(
+    settings: Settings,
+    job: JobRef,
+    deadline: Deadline,
+    *,
+    watched: bool,
+    once: bool = False,
+    seen: JobState | None = None,
+) -> Flow[JobState]:
+    """Return the state of the job once it is final. Emits each state that differs from the one before, if `watched`.
+
+    `once` is what timeout=0 means: one look. `seen` is what the caller knows already.
+
+    Raises:
+        WaitTimeoutError: the deadline passed first.
+        JobExpiredError, NotFoundError: the service does not know the job.
+        APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
+    """
+    last = seen
+    polls = idle = 0
+    can_hold = not once
+    while True:
+        left = deadline.left(settings.now())
+        if last is not None and (once or left <= 0):
+            raise timed_out(job, last)
+        hold = _hold(settings, left, idle, watched=watched) if can_hold else 0.0
+        asked_at = settings.now()
+        try:
+            state = yield from _poll(settings, job, deadline, hold)
+        except Refused as refused:
+            if deadline.left(settings.now()) <= 0 and refused.outcome is not Outcome.REFUSED:
+                raise timed_out(job, last) from refused.error
+            if hold and isinstance(refused.result, Answer) and refused.result.status in _NO_ROUTE:
+                can_hold = False
+                continue
+            age = job.age(settings.clock.time())
+            is_fresh = last is None and age is not None and age < FRESH
+            if not (isinstance(refused.error, NotFoundError) and is_fresh and not once):
+                raise gone(settings, job, last, refused.error) from cause_of(refused.result)
+            yield Sleep(min(FRESH_PAUSE, left))
+            continue
+        if watched and state != last:
+            yield Emit(state)
+            idle = 0
+        idle += 1
+        last = state
+        if state.is_final:
+            return state
+        if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
+            polls += 1
+            yield Sleep(min(settings.poll.next_wait(polls), deadline.left(settings.now())))
+
+
+def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float:
+    """Return how long the next request may be held; 0 where less is left than the service accepts."""
+    most = settings.poll.hold
+    if watched:
+        most = min(most, WATCH_HOLD_MAX, WATCH_HOLD * 1.5 ** min(idle, 8))
+    hold = min(most, left)
+    return hold if hold >= HOLD_MIN else 0.0
+
+
+def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> Flow[JobState]:
+    request = (
+        _api.status_sync(job.endpoint_id, job.job_id, hold=hold) if hold else _api.status(job.endpoint_id, job.job_id)
+    )
+    answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
+    return _api.job_state(request, answer)
+
+
+def output(state: JobState) -> JobState:
+    """Return the state of a job that completed.
+
+    Raises:
+        JobError: it did not.
+    """
+    error = error_of(state)
+    if error is not None:
+        raise error
+    return state
+
+
+def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:
+    """Return the error for a deadline that passed first."""
+    seen = f"; last seen {last.status}" if last is not None else ""
+    return WaitTimeoutError(
+        f"{job} had not ended when the timeout passed{seen}",
+        endpoint_id=job.endpoint_id,
+        job_id=job.job_id,
+        state=last,
+    )
+
+
+def gone(settings: Settings, job: JobRef, last: JobState | None, error: Exception) -> Exception:
+    """Return JobExpiredError for a 404 about a job that existed; any other error as it is."""
+    known = last is not None or job.submitted_at is not None
+    if not (isinstance(error, NotFoundError) and known):
+        return error
+    age = job.age(settings.clock.time())
+    when = f" {age:.0f} s after it was submitted" if age is not None else ""
+    return JobExpiredError(
+        f"the service no longer knows {job}{when}: its ttl passed, or its result was kept no longer",
+        endpoint_id=job.endpoint_id,
+        job_id=job.job_id,
+        state=last,
+    )

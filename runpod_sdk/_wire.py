@@ -1,0 +1,206 @@
+"""The HTTP under the shells: one request, one answer or the transport's error, for threads and for tasks.
+
+Nothing here decides anything, and nothing here or below sends a request twice: redirects are not followed, and httpx
+itself repeats nothing. Held requests have a pool of their own, so that a hundred waiters do not keep a submit waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ._outcomes import Answer, BodyTooLargeError, Failure, Result
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import httpx
+
+    from ._api import Request
+    from ._service import Service
+    from .clock import Clock
+
+# Connections at once: ordinary requests, and held ones (the service takes 400 status requests at once; docs).
+_ORDINARY_MAX, _HELD_MAX = 100, 400
+# Idle connections are dropped before the far side does it, seconds; a request on one that was just closed is a race.
+_KEEPALIVE = 5.0
+# The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
+BODY_CAP = 256 * 2**20
+
+
+class _Address:
+    """How requests are written: the service's origin and headers, prepared once."""
+
+    def __init__(self, service: Service) -> None:
+        self._base_url = service.base_url
+        self._headers = service.headers
+        self.trust_env = not service.is_loopback  # a proxy that cannot see this machine's loopback would get the key
+
+    def request(self, request: Request, timeout: float) -> httpx.Request:
+        import httpx  # noqa: PLC0415  56 ms that an import of the package need not pay
+
+        return httpx.Request(
+            request.method,
+            self._base_url + request.path,
+            headers={**self._headers, **{name.lower(): value for name, value in request.headers.items()}},
+            content=request.content,
+            extensions={"timeout": {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}},
+        )
+
+    def options(self, *, held: bool) -> dict[str, Any]:
+        import httpx  # noqa: PLC0415  see above
+
+        limits = httpx.Limits(
+            max_connections=_HELD_MAX if held else _ORDINARY_MAX,
+            max_keepalive_connections=_HELD_MAX if held else _ORDINARY_MAX,
+            keepalive_expiry=_KEEPALIVE,
+        )
+        return {"limits": limits, "trust_env": self.trust_env, "follow_redirects": False}
+
+
+class _Reader:
+    """Collects a body, up to the cap and the time that the request has."""
+
+    def __init__(self, clock: Clock, timeout: float) -> None:
+        self._clock = clock
+        self._until = clock.monotonic() + timeout
+        self._chunks: list[bytes] = []
+        self._left = BODY_CAP
+
+    def feed(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise BodyTooLargeError(f"the answer is larger than {BODY_CAP} bytes")
+        if self._clock.monotonic() > self._until:
+            raise TimeoutError("the answer came too slowly")
+        self._chunks.append(chunk)
+
+    def answer(self, response: httpx.Response) -> Answer:
+        return Answer(response.status_code, response.headers, b"".join(self._chunks))
+
+
+class Wire:
+    """Sends for threads. A client of the caller's own is used as it is, and never closed."""
+
+    def __init__(
+        self, service: Service, clock: Clock, http_client: httpx.Client | None, transport: httpx.BaseTransport | None
+    ) -> None:
+        self._address = _Address(service)
+        self._clock = clock
+        self._given = http_client
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._pools: dict[bool, httpx.Client] = {}
+        self._pid = os.getpid()
+        self._closed = False
+
+    def send(self, request: Request, timeout: float) -> Result:
+        """Make one request."""
+        client = self._client(held=request.hold > 0)
+        try:
+            return self._exchange(client, self._address.request(request, timeout), timeout)
+        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
+            return Failure(error)
+
+    def _exchange(self, client: httpx.Client, request: httpx.Request, timeout: float) -> Answer:
+        reader = _Reader(self._clock, timeout)
+        response = client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            for chunk in response.iter_bytes():
+                reader.feed(chunk)
+        finally:
+            response.close()
+        return reader.answer(response)
+
+    def _client(self, *, held: bool) -> httpx.Client:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        if self._given is not None:
+            return self._given
+        if os.getpid() != self._pid:
+            # A fork shares the sockets of its parent: leave them to it.
+            self._lock, self._pools, self._pid = threading.Lock(), {}, os.getpid()
+        client = self._pools.get(held)
+        if client is not None:
+            return client
+        with self._lock:
+            if held not in self._pools:
+                import httpx  # noqa: PLC0415  see _Address.request
+
+                self._pools[held] = httpx.Client(transport=self._transport, **self._address.options(held=held))
+            return self._pools[held]
+
+    def close(self) -> None:
+        """Close the connections that this object opened; may be called twice."""
+        self._closed = True
+        if os.getpid() == self._pid:
+            for client in self._pools.values():
+                client.close()
+
+
+class AsyncWire:
+    """Sends for tasks of one event loop. A client of the caller's own is used as it is, and never closed."""
+
+    def __init__(
+        self,
+        service: Service,
+        clock: Clock,
+        http_client: httpx.AsyncClient | None,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self._address = _Address(service)
+        self._clock = clock
+        self._given = http_client
+        self._transport = transport
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pools: dict[bool, httpx.AsyncClient] = {}
+        self._pid = os.getpid()
+        self._closed = False
+
+    async def send(self, request: Request, timeout: float) -> Result:
+        """Make one request."""
+        client = self._client(held=request.hold > 0)
+        try:
+            return await self._exchange(client, self._address.request(request, timeout), timeout)
+        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
+            return Failure(error)
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, timeout: float) -> Answer:
+        reader = _Reader(self._clock, timeout)
+        response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            async for chunk in response.aiter_bytes():
+                reader.feed(chunk)
+        finally:
+            await response.aclose()
+        return reader.answer(response)
+
+    def _client(self, *, held: bool) -> httpx.AsyncClient:
+        import asyncio  # noqa: PLC0415  a sync user need not pay for it
+
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if os.getpid() != self._pid:
+            self._loop, self._pools, self._pid = None, {}, os.getpid()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "this AsyncClient is in use by another event loop: its connections cannot be shared; make one per loop"
+            )
+        if self._given is not None:
+            return self._given
+        if held not in self._pools:
+            import httpx  # noqa: PLC0415  see _Address.request
+
+            self._pools[held] = httpx.AsyncClient(transport=self._transport, **self._address.options(held=held))
+        return self._pools[held]
+
+    async def close(self) -> None:
+        """Close the connections that this object opened; may be called twice."""
+        self._closed = True
+        if os.getpid() == self._pid:
+            for client in self._pools.values():
+                await client.aclose()

@@ -1,0 +1,267 @@
+"""Every error of the SDK, and what each one knows.
+
+RunpodError
+├── APIError                        a request to the service did not end well
+│   ├── APIConnectionError          no answer: refused, broken off, or …
+│   │   └── APITimeoutError         … none in time (also a TimeoutError)
+│   ├── APIStatusError              the service answered with an error status
+│   │   ├── BadRequestError         400
+│   │   │   └── PayloadTooLargeError  413, or the service's 400 for a body above its limit
+│   │   ├── AuthenticationError     401
+│   │   ├── PaymentRequiredError    402
+│   │   ├── PermissionDeniedError   403
+│   │   ├── NotFoundError           404
+│   │   ├── RateLimitError          429
+│   │   └── InternalServerError     5xx
+│   ├── APIResponseValidationError  an answer that the spec does not allow
+│   └── SubmissionUnknownError      a submit of which nobody can say whether it arrived
+├── JobError                        the job itself did not end well
+│   ├── JobFailedError              FAILED
+│   │   └── JobTimedOutError        TIMED_OUT, or FAILED with "executionTimeout exceeded"
+│   ├── JobCancelledError           CANCELLED
+│   └── JobExpiredError             the service no longer knows the job
+├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
+└── StreamInterruptedError          chunks of a stream were lost on the way
+
+What else can leave the SDK: ValueError and TypeError for bad arguments, before any request; RuntimeError for a closed
+client or a foreign event loop; KeyboardInterrupt and cancellation; and what the caller's own callbacks raise.
+
+No message holds a key, a secret or an input. All of these errors can be pickled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ._async_job import AsyncJob
+    from ._states import JobState
+    from ._sync_job import Job
+
+
+class RunpodError(Exception):
+    """The root of the tree."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[RunpodError], args: tuple[object, ...], facts: dict[str, object]) -> RunpodError:
+    """Make an error again from its pickle, whatever its constructor asks for."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class APIError(RunpodError):
+    """A request did not end well.
+
+    Attributes:
+        operation: the service's name for it, such as "run" or "status-sync".
+        endpoint_id: the endpoint that was called.
+        job_id: the job that it was about, where there was one.
+    """
+
+    def __init__(self, message: str, *, operation: str, endpoint_id: str, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.endpoint_id = endpoint_id
+        self.job_id = job_id
+
+
+class APIConnectionError(APIError):
+    """The service could not be reached, or the connection broke; `__cause__` is the transport's own error."""
+
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """The service did not answer in time; see the `timeout` of the client."""
+
+
+class APIStatusError(APIError):
+    """The service answered with an error status.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: the answer's headers, names in lower case.
+        body: the first 500 characters of the answer.
+    """
+
+    def __init__(  # noqa: PLR0913  facts, all by name
+        self,
+        message: str,
+        *,
+        operation: str,
+        endpoint_id: str,
+        job_id: str | None = None,
+        status_code: int,
+        headers: Mapping[str, str],
+        body: str,
+    ) -> None:
+        super().__init__(message, operation=operation, endpoint_id=endpoint_id, job_id=job_id)
+        self.status_code = status_code
+        self.headers = dict(headers)
+        self.body = body
+
+
+class BadRequestError(APIStatusError):
+    """400: the service does not accept the request as it stands."""
+
+
+class PayloadTooLargeError(BadRequestError):
+    """413, or 400 with "exceeded max body size": the input is too large (run 10 MiB, runsync 20 MiB)."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is wrong, or not for this endpoint."""
+
+
+class PaymentRequiredError(APIStatusError):
+    """402: the account has no credit."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such endpoint or job, or the job has expired."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests, after all attempts of the retry policy."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the service or an edge before it failed, after all attempts of the retry policy."""
+
+
+class APIResponseValidationError(APIStatusError):
+    """An answer that the spec does not allow: not JSON, a missing field, a wrong type, an unasked-for redirect."""
+
+
+class SubmissionUnknownError(APIError):
+    """A submit was sent, and nobody can say whether it arrived: the job may be running, and costing money, or not be.
+
+    The API has no idempotency key, so the SDK does not send it again. To reconcile, look for the job by its effects or
+    in the endpoint's request log; or submit again where running twice is harmless (`on_unknown="resubmit"`).
+
+    Attributes:
+        input_sha256: of the JSON text of the request body, hexadecimal.
+        submitted_at: when it was sent, UTC.
+        status_code: of the answer, if one came.
+    """
+
+    def __init__(  # noqa: PLR0913  facts, all by name
+        self,
+        message: str,
+        *,
+        operation: str,
+        endpoint_id: str,
+        job_id: str | None = None,
+        input_sha256: str,
+        submitted_at: datetime,
+        status_code: int | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, endpoint_id=endpoint_id, job_id=job_id)
+        self.input_sha256 = input_sha256
+        self.submitted_at = submitted_at
+        self.status_code = status_code
+
+
+class JobBoundError(RunpodError):
+    """An error that leads back to its job.
+
+    Attributes:
+        endpoint_id: where the job is.
+        job_id: its id.
+        job: a handle on it in the caller's flavour, Job or AsyncJob; set by the client.
+        state: what was last seen of it, if anything.
+    """
+
+    def __init__(self, message: str, *, endpoint_id: str, job_id: str, state: JobState | None = None) -> None:
+        super().__init__(message)
+        self.endpoint_id = endpoint_id
+        self.job_id = job_id
+        self.state = state
+        self.job: Job | AsyncJob | None = None
+
+    def about(self, job: Job | AsyncJob) -> Self:
+        """Attach the handle, and return the error."""
+        self.job = job
+        return self
+
+
+class JobError(JobBoundError):
+    """The job did not complete."""
+
+
+class JobFailedError(JobError):
+    """The job FAILED on its worker.
+
+    Attributes:
+        error_type: the class of the worker's exception, such as "ValueError"; None when the worker gave only a text.
+        error_message: what it said.
+        worker_traceback: the worker's traceback, if it sent one.
+        worker_id: where it ran.
+    """
+
+    def __init__(  # noqa: PLR0913  facts, all by name
+        self,
+        message: str,
+        *,
+        endpoint_id: str,
+        job_id: str,
+        state: JobState | None = None,
+        error_type: str | None = None,
+        error_message: str = "",
+        worker_traceback: str | None = None,
+        worker_id: str | None = None,
+    ) -> None:
+        super().__init__(message, endpoint_id=endpoint_id, job_id=job_id, state=state)
+        self.error_type = error_type
+        self.error_message = error_message
+        self.worker_traceback = worker_traceback
+        self.worker_id = worker_id
+
+
+class JobTimedOutError(JobFailedError):
+    """The job ran longer than its `execution_timeout`."""
+
+
+class JobCancelledError(JobError):
+    """The job was CANCELLED."""
+
+
+class JobExpiredError(JobError):
+    """The service no longer knows the job: its ttl passed, or its result (kept 30 minutes; run_sync: 1)."""
+
+
+class WaitTimeoutError(JobBoundError, TimeoutError):
+    """The `timeout` of this call passed before the job ended; see the notes for what became of the job."""
+
+
+class StreamInterruptedError(JobBoundError):
+    """Chunks were lost with an answer that never arrived, and could not be repaired from the job's output.
+
+    Attributes:
+        received: how many chunks the iterator has handed out.
+        gap_after: how many of those came before the first loss.
+    """
+
+    def __init__(  # noqa: PLR0913  facts, all by name
+        self,
+        message: str,
+        *,
+        endpoint_id: str,
+        job_id: str,
+        state: JobState | None = None,
+        received: int,
+        gap_after: int,
+    ) -> None:
+        super().__init__(message, endpoint_id=endpoint_id, job_id=job_id, state=state)
+        self.received = received
+        self.gap_after = gap_after
