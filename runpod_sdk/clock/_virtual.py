@@ -1,14 +1,4 @@
-"""Time as an argument: the system's clock, and a virtual one that jumps while everybody waits.
-
-This file decides what time it is and who is waiting for it; what to wait for is decided elsewhere. Two kinds of
-users: the SDK reads a clock and sleeps on it; the emulator also parks requests and sets timers.
-
-A virtual clock moves by itself only while somebody waits. It knows its *participants*: a call of the SDK or a request
-in flight (role "caller"), and a running handler (role "handler"). A participant is busy, or parked on this clock. When
-no participant is busy and at least one caller is parked, time jumps to the next timer. Handlers alone do not move
-it: between two calls of a test the hour stands still, so that `job.cancel()` right after `run` always finds the job
-running.
-"""
+"""A clock that jumps while everybody waits; see the top of the package."""
 
 from __future__ import annotations
 
@@ -16,10 +6,11 @@ import heapq
 import itertools
 import math
 import threading
-import time
 from contextlib import nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
+
+from ._base import Due, Parking, Role, Timer
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,140 +19,15 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-Role = Literal["caller", "handler"]
-
 # Where virtual time starts, so that two runs with one seed print the same timestamps: 2025-01-01T00:00:00Z.
 VIRTUAL_EPOCH = 1_735_689_600.0
 # Turns of an event loop without any activity before it counts as idle: with a look at its queue, and without one.
 _QUIET_TURNS, _QUIET_TURNS_BLIND = 2, 25
-
-
-class Clock(Protocol):
-    """What the SDK needs of a clock. All durations in seconds."""
-
-    def monotonic(self) -> float:
-        """Return seconds since some fixed point; never goes back."""
-        ...
-
-    def time(self) -> float:
-        """Return seconds since 1970-01-01T00:00:00Z."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Block the calling thread."""
-        ...
-
-    async def sleep_async(self, seconds: float) -> None:
-        """Suspend the calling task."""
-        ...
-
-    def participate(self, role: Role = "caller") -> AbstractContextManager[object]:
-        """Tell the clock that this thread or task is at work until the block ends."""
-        ...
-
-
-class Timer(Protocol):
-    """A callback that is due at a moment."""
-
-    def cancel(self) -> None:
-        """Forget the callback; does nothing once it has run."""
-        ...
-
-
-class Parking(Protocol):
-    """One wait of one thread or task, ended once: by `wake` or by its deadline."""
-
-    def wake(self) -> None:
-        """End the wait; may be called from any thread, before or after it began."""
-        ...
-
-    def wait(self) -> bool:
-        """Block until woken (True) or until the deadline (False)."""
-        ...
-
-    async def wait_async(self) -> bool:
-        """Like `wait`, for a task."""
-        ...
-
-
-class ParkingClock(Clock, Protocol):
-    """What the emulator needs of a clock."""
-
-    def parking(self, until: float | None) -> Parking:
-        """Return a wait that ends at monotonic `until` at the latest (None: when woken)."""
-        ...
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Run `callback` at monotonic `when`, in a thread of the clock's choice."""
-        ...
-
-
-class SystemClock:
-    """The clock of the machine."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Condition()
-        self._heap: list[_Timer] = []
-        self._order = itertools.count()
-        self._thread: threading.Thread | None = None
-
-    def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Return `time.time()`."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Block the calling thread."""
-        time.sleep(max(0.0, seconds))
-
-    async def sleep_async(self, seconds: float) -> None:
-        """Suspend the calling task."""
-        import asyncio  # noqa: PLC0415  importing asyncio costs 30 ms that a sync user need not pay
-
-        await asyncio.sleep(max(0.0, seconds))
-
-    def participate(self, role: Role = "caller") -> AbstractContextManager[object]:  # noqa: ARG002  Clock's signature
-        """Do nothing: real time needs nobody's leave to pass."""
-        return _NOTHING
-
-    def parking(self, until: float | None) -> Parking:
-        """Return a wait that ends at monotonic `until` at the latest."""
-        return _SystemParking(until)
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Run `callback` at monotonic `when`, in a daemon thread that lives as long as timers are set."""
-        timer = _Timer(when, next(self._order), callback)
-        with self._lock:
-            heapq.heappush(self._heap, timer)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="runpod-sdk-clock", daemon=True)
-                self._thread.start()
-            elif self._heap[0] is timer:
-                self._lock.notify()
-        return timer
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                while self._heap and self._heap[0].callback is None:
-                    heapq.heappop(self._heap)
-                if not self._heap:
-                    self._thread = None
-                    return
-                due = self._heap[0].when - time.monotonic()
-                if due > 0:
-                    # A cancelled timer is noticed within this second, so an idle clock does not keep its thread.
-                    self._lock.wait(min(due, 1.0))
-                    continue
-                timer = heapq.heappop(self._heap)
-            timer.fire()
+_NOTHING = nullcontext()
 
 
 class VirtualClock:
-    """A clock that stands still until somebody waits for it; see the top of this file.
+    """A clock that stands still until somebody waits for it; see the top of the package.
 
     Args:
         start: what `time()` says at the beginning, seconds since 1970 (UTC).
@@ -180,7 +46,7 @@ class VirtualClock:
         self._now = 0.0
         self._lock = threading.Lock()
         self._quiet = threading.Condition(self._lock)
-        self._heap: list[_Timer] = []
+        self._heap: list[Due] = []
         self._order = itertools.count()
         self._busy = 0
         self._waiting = 0  # callers that are parked
@@ -217,7 +83,7 @@ class VirtualClock:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` at virtual `when`, in the thread that moves the clock."""
-        timer = _Timer(max(when, self._now), next(self._order), callback)
+        timer = Due(max(when, self._now), next(self._order), callback)
         with self._lock:
             heapq.heappush(self._heap, timer)
         return timer
@@ -240,7 +106,7 @@ class VirtualClock:
         while self._step(target):
             for _ in range(_QUIET_TURNS_BLIND):
                 await asyncio.sleep(0)
-            while self._busy:
+            while self._busy:  # noqa: ASYNC110  who is busy may be a thread, which sets no asyncio.Event
                 await asyncio.sleep(0)
 
     # What follows is the machinery of participants; only the classes below call it.
@@ -256,7 +122,7 @@ class VirtualClock:
         timer.fire()
         return True
 
-    def _pop(self, target: float) -> _Timer | None:
+    def _pop(self, target: float) -> Due | None:
         while self._heap and (self._heap[0].callback is None or self._heap[0].when <= target):
             timer = heapq.heappop(self._heap)
             if timer.callback is not None:
@@ -325,29 +191,6 @@ class VirtualClock:
             timer.fire()  # without the lock: the emulator's own lock stands above ours
 
 
-_NOTHING = nullcontext()
-
-
-class _Timer:
-    __slots__ = ("callback", "order", "when")
-
-    def __init__(self, when: float, order: int, callback: Callable[[], None]) -> None:
-        self.when = when
-        self.order = order
-        self.callback: Callable[[], None] | None = callback
-
-    def __lt__(self, other: _Timer) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
-
-    def cancel(self) -> None:
-        self.callback = None
-
-    def fire(self) -> None:
-        callback, self.callback = self.callback, None
-        if callback is not None:
-            callback()
-
-
 class _Participant:
     """A caller or a handler at work; parked while at least one wait of it is under way."""
 
@@ -360,7 +203,7 @@ class _Participant:
         self._token: Token[_Participant | None] | None = None
 
     def __enter__(self) -> None:
-        self.clock._count(busy=1)  # noqa: SLF001  one machine in two classes
+        self.clock._count(busy=1)
         self._token = _CURRENT.set(self)
 
     def __exit__(
@@ -368,17 +211,17 @@ class _Participant:
     ) -> None:
         if self._token is not None:
             _CURRENT.reset(self._token)
-        self.clock._count(busy=-1)  # noqa: SLF001
+        self.clock._count(busy=-1)
 
     def park(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.parks += 1
         if self.parks == 1:
-            self.clock._count(busy=-1, waiting=self.role == "caller", loop=loop)  # noqa: SLF001
+            self.clock._count(busy=-1, waiting=self.role == "caller", loop=loop)
 
     def unpark(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.parks -= 1
         if self.parks == 0:
-            self.clock._count(busy=1, waiting=-(self.role == "caller"), loop=loop)  # noqa: SLF001
+            self.clock._count(busy=1, waiting=-(self.role == "caller"), loop=loop)
 
 
 _CURRENT: ContextVar[_Participant | None] = ContextVar("runpod_sdk_participant", default=None)
@@ -436,15 +279,15 @@ class _VirtualParking:
         import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
 
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        over = asyncio.Event()
 
         def notify() -> None:
-            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
+            loop.call_soon_threadsafe(over.set)
 
         timer = self._begin(notify, loop)
         try:
             if self._woken is None:
-                await future
+                await over.wait()
         finally:
             self._finish(timer)
         return bool(self._woken)
@@ -454,49 +297,3 @@ class _VirtualParking:
             timer.cancel()
         self._notify = lambda: None
         self._end(woken=False)  # interrupted or cancelled: at work again
-
-
-class _SystemParking:
-    def __init__(self, until: float | None) -> None:
-        self._until = until
-        self._lock = threading.Lock()
-        self._woken = False
-        self._notify: Callable[[], object] = lambda: None
-
-    def wake(self) -> None:
-        with self._lock:
-            self._woken = True
-            notify = self._notify
-        notify()
-
-    def _left(self) -> float | None:
-        return None if self._until is None else max(0.0, self._until - time.monotonic())
-
-    def _begin(self, notify: Callable[[], object]) -> bool:
-        with self._lock:
-            self._notify = notify
-            return self._woken
-
-    def wait(self) -> bool:
-        event = threading.Event()
-        return self._begin(event.set) or event.wait(self._left())
-
-    async def wait_async(self) -> bool:
-        import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
-
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def notify() -> None:
-            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
-
-        if not self._begin(notify):
-            left = self._left()
-            timer = None if left is None else loop.call_later(left, lambda: future.done() or future.set_result(None))
-            try:
-                await future
-            finally:
-                self._begin(lambda: None)
-                if timer is not None:
-                    timer.cancel()
-        return self._woken
