@@ -226,7 +226,7 @@ def _submit(
     return _request(operation, endpoint_id, kwargs, content=content, hold=hold)
 
 
-def _request(  # noqa: PLR0913  the fields of a Request
+def _request(
     operation: Operation,
     endpoint_id: str,
     kwargs: dict[str, Any],

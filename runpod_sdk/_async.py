@@ -69,7 +69,7 @@ class AsyncClient:
         'HELLO'
     """
 
-    def __init__(  # noqa: PLR0913  all but the key by name
+    def __init__(
         self,
         api_key: str | None = None,
         *,

@@ -90,7 +90,7 @@ class APIStatusError(APIError):
         body: the first 500 characters of the answer.
     """
 
-    def __init__(  # noqa: PLR0913  facts, all by name
+    def __init__(
         self,
         message: str,
         *,
@@ -155,7 +155,7 @@ class SubmissionUnknownError(APIError):
         status_code: of the answer, if one came.
     """
 
-    def __init__(  # noqa: PLR0913  facts, all by name
+    def __init__(
         self,
         message: str,
         *,
@@ -209,7 +209,7 @@ class JobFailedError(JobError):
         worker_id: where it ran.
     """
 
-    def __init__(  # noqa: PLR0913  facts, all by name
+    def __init__(
         self,
         message: str,
         *,
@@ -252,7 +252,7 @@ class StreamInterruptedError(JobBoundError):
         gap_after: how many of those came before the first loss.
     """
 
-    def __init__(  # noqa: PLR0913  facts, all by name
+    def __init__(
         self,
         message: str,
         *,
