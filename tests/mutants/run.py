@@ -201,7 +201,8 @@ def main(arguments: list[str]) -> int:
             print(f"mutants: {complaint}")
             return 2
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            verdicts = list(pool.map(lambda mutant: judge(mutant, files, scratch), mutants))
+            pending = [pool.submit(judge, mutant, files, scratch) for mutant in mutants]
+        verdicts = [future.result() for future in pending]
 
     width = max(len(path.stem) for path in paths)
     for verdict in verdicts:
