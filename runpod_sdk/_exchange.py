@@ -204,6 +204,8 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 def error_from(request: Request, result: Result, attempts: int, asked_wait: float | None = None) -> APIError:
     """Return our error for a result that is not a 2xx."""
     tries = f" after {attempts} attempts" if attempts > 1 else ""
+    if isinstance(result, Failure) and result.partial is not None:
+        return _api.invalid(request, result.partial, f"it broke off or cannot be read ({type(result.error).__name__})")
     if isinstance(result, Failure):
         timed_out = isinstance(result.error, TimeoutError) or "Timeout" in type(result.error).__name__
         kind = APITimeoutError if timed_out else APIConnectionError

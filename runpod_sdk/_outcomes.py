@@ -29,9 +29,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No whole answer came; the error is the transport's own."""
+    """No whole answer came; the error is the transport's own.
+
+    `partial` is what came all the same: status, headers and the beginning of a body that broke off, is too large or
+    cannot be decompressed.
+    """
 
     error: Exception
+    partial: Answer | None = None
 
 
 Result = Answer | Failure

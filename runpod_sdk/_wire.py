@@ -10,6 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ._deadlines import bound_reads, within
 from ._outcomes import Answer, BodyTooLargeError, Failure, Result
 
 if TYPE_CHECKING:
@@ -60,13 +61,17 @@ class _Address:
 
 
 class _Reader:
-    """Collects a body, up to the cap and the time that the request has."""
+    """Collects one answer: its body up to the cap, and in the time that the request has."""
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         self._clock = clock
         self._until = clock.monotonic() + timeout
+        self._response: httpx.Response | None = None
         self._chunks: list[bytes] = []
         self._left = BODY_CAP
+
+    def begin(self, response: httpx.Response) -> None:
+        self._response = response
 
     def feed(self, chunk: bytes) -> None:
         self._left -= len(chunk)
@@ -76,8 +81,11 @@ class _Reader:
             raise TimeoutError("the answer came too slowly")
         self._chunks.append(chunk)
 
-    def answer(self, response: httpx.Response) -> Answer:
-        return Answer(response.status_code, response.headers, b"".join(self._chunks))
+    def answer(self) -> Answer | None:
+        """Return what has come: whole, if nothing was raised."""
+        if self._response is None:
+            return None
+        return Answer(self._response.status_code, self._response.headers, b"".join(self._chunks))
 
 
 class Wire:
@@ -98,20 +106,23 @@ class Wire:
     def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
         client = self._client(held=request.hold > 0)
-        try:
-            return self._exchange(client, self._address.request(request, timeout), timeout)
-        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
-            return Failure(error)
-
-    def _exchange(self, client: httpx.Client, request: httpx.Request, timeout: float) -> Answer:
         reader = _Reader(self._clock, timeout)
+        try:
+            with within(timeout):
+                self._exchange(client, self._address.request(request, timeout), reader)
+        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
+            return Failure(error, reader.answer())
+        return reader.answer() or Failure(RuntimeError("the transport returned nothing"))
+
+    @staticmethod
+    def _exchange(client: httpx.Client, request: httpx.Request, reader: _Reader) -> None:
         response = client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
+            reader.begin(response)
             for chunk in response.iter_bytes():
                 reader.feed(chunk)
         finally:
             response.close()
-        return reader.answer(response)
 
     def _client(self, *, held: bool) -> httpx.Client:
         if self._closed:
@@ -128,7 +139,9 @@ class Wire:
             if held not in self._pools:
                 import httpx  # noqa: PLC0415  see _Address.request
 
-                self._pools[held] = httpx.Client(transport=self._transport, **self._address.options(held=held))
+                client = httpx.Client(transport=self._transport, **self._address.options(held=held))
+                bound_reads(client)
+                self._pools[held] = client
             return self._pools[held]
 
     def close(self) -> None:
@@ -161,20 +174,23 @@ class AsyncWire:
     async def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
         client = self._client(held=request.hold > 0)
-        try:
-            return await self._exchange(client, self._address.request(request, timeout), timeout)
-        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
-            return Failure(error)
-
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, timeout: float) -> Answer:
         reader = _Reader(self._clock, timeout)
+        try:
+            async with self._clock.timeout(timeout):
+                await self._exchange(client, self._address.request(request, timeout), reader)
+        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
+            return Failure(error, reader.answer())
+        return reader.answer() or Failure(RuntimeError("the transport returned nothing"))
+
+    @staticmethod
+    async def _exchange(client: httpx.AsyncClient, request: httpx.Request, reader: _Reader) -> None:
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
+            reader.begin(response)
             async for chunk in response.aiter_bytes():
                 reader.feed(chunk)
         finally:
             await response.aclose()
-        return reader.answer(response)
 
     def _client(self, *, held: bool) -> httpx.AsyncClient:
         import asyncio  # noqa: PLC0415  a sync user need not pay for it

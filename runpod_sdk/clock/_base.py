@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 Role = Literal["caller", "handler"]
 
@@ -28,6 +28,10 @@ class Clock(Protocol):
 
     async def sleep_async(self, seconds: float) -> None:
         """Suspend the calling task."""
+        ...
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raise TimeoutError in the task that is inside the block for longer than this."""
         ...
 
     def participate(self, role: Role = "caller") -> AbstractContextManager[object]:

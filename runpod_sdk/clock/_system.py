@@ -6,14 +6,14 @@ import heapq
 import itertools
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from ._base import Due, Parking, Role, Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 _NOTHING = nullcontext()
 
@@ -44,6 +44,12 @@ class SystemClock:
         import asyncio  # noqa: PLC0415  importing asyncio costs 30 ms that a sync user need not pay
 
         await asyncio.sleep(max(0.0, seconds))
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return `asyncio.timeout(seconds)`."""
+        import asyncio  # noqa: PLC0415  see sleep_async
+
+        return asyncio.timeout(seconds)
 
     def participate(self, role: Role = "caller") -> AbstractContextManager[object]:  # noqa: ARG002  Clock's signature
         """Do nothing: real time needs nobody's leave to pass."""
@@ -114,7 +120,8 @@ class _SystemParking:
         over = asyncio.Event()
 
         def notify() -> None:
-            loop.call_soon_threadsafe(over.set)
+            with suppress(RuntimeError):  # the loop is closed: nobody in it waits any more
+                loop.call_soon_threadsafe(over.set)
 
         if not self._begin(notify):
             left = self._left()

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ._base import Due, Parking, Role, Timer
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from contextvars import Token
     from types import TracebackType
 
@@ -50,7 +50,7 @@ class VirtualClock:
         self._order = itertools.count()
         self._busy = 0
         self._waiting = 0  # callers that are parked
-        self._loops: dict[asyncio.AbstractEventLoop, int] = {}  # …of them, those that are tasks
+        self._loops: dict[asyncio.AbstractEventLoop, int] = {}  # how many waits of tasks are under way in each
         self._activity = 0
         self._moving = False
 
@@ -72,10 +72,15 @@ class VirtualClock:
         with self.participate():
             await self.parking(self._now + max(0.0, seconds)).wait_async()
 
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:  # noqa: ARG002  Clock's signature
+        """Do nothing: what waits in virtual time is the emulator's transport, which has timeouts of its own."""
+        return _NOTHING
+
     def participate(self, role: Role = "caller") -> AbstractContextManager[object]:
         """Count this thread or task as busy until the block ends; a block inside such a block changes nothing."""
         known = _CURRENT.get()
-        return _NOTHING if known is not None and known.clock is self else _Participant(self, role)
+        here = known is not None and known.clock is self and not known.left
+        return _NOTHING if here else _Participant(self, role)
 
     def parking(self, until: float | None) -> Parking:
         """Return a wait for the participant that this thread or task is."""
@@ -94,20 +99,24 @@ class VirtualClock:
         Blocks the thread; in an event loop use `advance_async`.
         """
         target = self._now + seconds
-        while self._step(target):
+        going = True
+        while going:
             with self._lock:
                 self._quiet.wait_for(lambda: self._busy == 0)
+            going = self._step(target)
 
     async def advance_async(self, seconds: float) -> None:
         """Like `advance`, leaving the event loop free to run what was woken."""
         import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
 
         target = self._now + seconds
-        while self._step(target):
+        going = True
+        while going:
             for _ in range(_QUIET_TURNS_BLIND):
                 await asyncio.sleep(0)
             while self._busy:  # noqa: ASYNC110  who is busy may be a thread, which sets no asyncio.Event
                 await asyncio.sleep(0)
+            going = self._step(target)
 
     # What follows is the machinery of participants; only the classes below call it.
 
@@ -130,37 +139,67 @@ class VirtualClock:
                 return timer
         return None
 
-    def _count(self, *, busy: int = 0, waiting: int = 0, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def _enter(self) -> None:
         with self._lock:
             self._activity += 1
-            self._busy += busy
-            self._waiting += waiting
-            if loop is not None and waiting:
-                left = self._loops.get(loop, 0) + waiting
-                if left > 0:
-                    self._loops[loop] = left
-                else:
-                    self._loops.pop(loop, None)
-            if self._busy == 0:
-                self._quiet.notify_all()
-        if busy < 0:
-            self._move()
+            self._busy += 1
+
+    def _leave(self, participant: _Participant) -> None:
+        with self._lock:
+            self._activity += 1
+            participant.left = True
+            # Parked work may outlive the block (a shielded task): its busy count has gone already.
+            self._busy -= participant.parks == 0
+            self._quiet.notify_all()
+        self._move()
+
+    def _park(self, participant: _Participant, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            self._activity += 1
+            if loop is not None:
+                self._loops[loop] = self._loops.get(loop, 0) + 1
+            participant.parks += 1
+            if participant.parks == 1:
+                self._busy -= not participant.left
+                self._waiting += participant.role == "caller"
+            self._quiet.notify_all()
+        self._move()
+
+    def _unpark(self, participant: _Participant, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            self._activity += 1
+            if loop is not None:
+                self._loops[loop] -= 1
+                if not self._loops[loop]:
+                    del self._loops[loop]
+            participant.parks -= 1
+            if participant.parks == 0:
+                self._busy += not participant.left
+                self._waiting -= participant.role == "caller"
 
     def _may_jump(self) -> bool:
         return self.auto_jump and self._busy == 0 and self._waiting > 0 and bool(self._heap)
 
     def _move(self) -> None:
-        """Jump now, or ask the event loops in which callers wait to say when they are idle."""
+        """Jump now, or ask the event loops in which tasks wait to say when they are idle."""
         with self._lock:
             if self._moving or not self._may_jump():
                 return
             self._moving = True
-            loops = [loop for loop in self._loops if not loop.is_closed()]
+            loops = list(self._loops)
             activity = self._activity
-        if loops:
-            loops[0].call_soon_threadsafe(self._settle, loops, activity, 0)
-        else:
-            self._jump()
+        self._ask(loops, activity)
+
+    def _ask(self, loops: list[asyncio.AbstractEventLoop], activity: int) -> None:
+        """Have the first of `loops` settle; jump when none is left."""
+        while loops:
+            try:
+                loops[0].call_soon_threadsafe(self._settle, loops, activity, 0)
+            except RuntimeError:  # closed: nobody in it will ever go on
+                loops = loops[1:]
+            else:
+                return
+        self._jump()
 
     def _settle(self, loops: list[asyncio.AbstractEventLoop], activity: int, quiet: int) -> None:
         """Wait until each loop has nothing left to run: tasks that are about to call must not miss the hour."""
@@ -175,10 +214,8 @@ class VirtualClock:
         quiet = 0 if ready else quiet + 1
         if quiet < (_QUIET_TURNS_BLIND if ready is None else _QUIET_TURNS):
             loops[0].call_soon(self._settle, loops, activity, quiet)
-        elif len(loops) > 1:
-            loops[1].call_soon_threadsafe(self._settle, loops[1:], activity, 0)
         else:
-            self._jump()
+            self._ask(loops[1:], activity)
 
     def _jump(self) -> None:
         """Run timers, the next moment first, until somebody has something to do."""
@@ -189,21 +226,29 @@ class VirtualClock:
                     self._moving = False
                     return
             timer.fire()  # without the lock: the emulator's own lock stands above ours
+            with self._lock:
+                # A participant with several waits is parked while one is left, but the task that was woken runs.
+                woken = bool(self._loops)
+                self._moving = self._moving and not woken
+            if woken:
+                self._move()
+                return
 
 
 class _Participant:
-    """A caller or a handler at work; parked while at least one wait of it is under way."""
+    """A caller or a handler at work; parked while at least one wait of it is under way. The clock keeps the count."""
 
-    __slots__ = ("_token", "clock", "parks", "role")
+    __slots__ = ("_token", "clock", "left", "parks", "role")
 
     def __init__(self, clock: VirtualClock, role: Role) -> None:
         self.clock = clock
         self.role = role
         self.parks = 0
+        self.left = False
         self._token: Token[_Participant | None] | None = None
 
     def __enter__(self) -> None:
-        self.clock._count(busy=1)
+        self.clock._enter()
         self._token = _CURRENT.set(self)
 
     def __exit__(
@@ -211,17 +256,7 @@ class _Participant:
     ) -> None:
         if self._token is not None:
             _CURRENT.reset(self._token)
-        self.clock._count(busy=-1)
-
-    def park(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.parks += 1
-        if self.parks == 1:
-            self.clock._count(busy=-1, waiting=self.role == "caller", loop=loop)
-
-    def unpark(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.parks -= 1
-        if self.parks == 0:
-            self.clock._count(busy=1, waiting=-(self.role == "caller"), loop=loop)
+        self.clock._leave(self)
 
 
 _CURRENT: ContextVar[_Participant | None] = ContextVar("runpod_sdk_participant", default=None)
@@ -249,7 +284,7 @@ class _VirtualParking:
                 return
             self._woken = woken
             if self._parked and self._participant is not None:
-                self._participant.unpark(self._loop)
+                self._clock._unpark(self._participant, self._loop)
         self._notify()
 
     def _begin(self, notify: Callable[[], object], loop: asyncio.AbstractEventLoop | None) -> Timer | None:
@@ -262,7 +297,7 @@ class _VirtualParking:
         if self._until is not None:
             timer = self._clock.call_at(self._until, lambda: self._end(woken=False))
         if self._participant is not None:
-            self._participant.park(loop)
+            self._clock._park(self._participant, loop)
         return timer
 
     def wait(self) -> bool:
@@ -282,7 +317,8 @@ class _VirtualParking:
         over = asyncio.Event()
 
         def notify() -> None:
-            loop.call_soon_threadsafe(over.set)
+            with suppress(RuntimeError):  # the loop is closed: nobody in it waits any more
+                loop.call_soon_threadsafe(over.set)
 
         timer = self._begin(notify, loop)
         try:
