@@ -177,5 +177,5 @@ def _fresh_environment(session: nox.Session, folder: Path, requirement: str) -> 
     session.run(python, "-m", "pip", "install", "--quiet", requirement, external=True)
     listed = session.run(python, "-m", "pip", "list", "--format", "json", external=True, silent=True)
     names = sorted({entry["name"] for entry in json.loads(str(listed))} - {"pip", "setuptools"})
-    session.log(f"{requirement.partition(' @ ')[0]}: {len(names)} packages: {', '.join(names)}")
+    session.log(f"{folder.name}: {len(names)} packages: {', '.join(names)}")
     return python
