@@ -1,5 +1,8 @@
 """A clock that jumps while everybody waits; see the top of the package."""
 
+# The clock, its participants and their waits are one machine.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import heapq
