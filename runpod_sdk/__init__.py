@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from ._sync import Client, Endpoint
     from ._sync_job import Job, Stream
-    from ._telemetry import UnknownSubmission
+    from ._telemetry import OperationStats, UnknownSubmission
     from .clock import Clock, SystemClock, VirtualClock
     from .errors import (
         APIConnectionError,
@@ -71,7 +71,7 @@ _ROOMS = {
     ),
     "_sync": ("Client", "Endpoint"),
     "_sync_job": ("Job", "Stream"),
-    "_telemetry": ("UnknownSubmission",),
+    "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "errors": (
         "APIConnectionError",
@@ -127,6 +127,7 @@ __all__ = [
     "JobStatus",
     "JobTimedOutError",
     "NotFoundError",
+    "OperationStats",
     "PayloadTooLargeError",
     "PaymentRequiredError",
     "PermissionDeniedError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
@@ -11,9 +12,19 @@ from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
 from ._exchange import Done, Emit, Flow, Send, Settings, Sleep, ask
+from ._limiter import Limiter, Limits
 from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
-from ._telemetry import Unknowns, UnknownSubmission, note_cancel, note_cancel_failed, note_interrupted, note_running
+from ._telemetry import (
+    Meter,
+    OperationStats,
+    Unknowns,
+    UnknownSubmission,
+    note_cancel,
+    note_cancel_failed,
+    note_interrupted,
+    note_running,
+)
 from ._wait import OnAbandon, checked_abandon
 from ._wire import AsyncWire
 from .clock import Clock, SystemClock
@@ -52,6 +63,7 @@ class AsyncClient:
         allow_http: send the key over http to another machine.
         trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
             connections, since some transports report a request that was received as a connect error.
+        limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
         ValueError: no key, or a base URL that cannot be meant.
@@ -82,6 +94,7 @@ class AsyncClient:
         clock: Clock | None = None,
         allow_http: bool = False,
         trust_connect_errors: bool | None = None,
+        limits: Limits = "react",
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
@@ -96,6 +109,8 @@ class AsyncClient:
             timeout=checked_timeout(timeout),
             random=random.random,
             trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
+            limiter=Limiter(limits, nullcontext()),
+            meter=Meter(nullcontext()),
         )
         self._wire = AsyncWire(service, clock, http_client, transport)
         self._unknowns = Unknowns()
@@ -117,6 +132,11 @@ class AsyncClient:
         other.__dict__.update(self.__dict__)
         other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
         return other
+
+    @property
+    def stats(self) -> dict[str, OperationStats]:
+        """What this client has done so far, by operation."""
+        return self._settings.meter.stats()
 
     @property
     def unknowns(self) -> tuple[UnknownSubmission, ...]:
@@ -182,7 +202,7 @@ class AsyncClient:
             flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
             return await self._drive(flow)
         except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__ and error.__cause__.__cause__)
+            self._unknowns.add(error, error.__cause__)
             raise
 
     async def _abandon(self, job: AsyncJob, on_abandon: OnAbandon, error: BaseException) -> None:

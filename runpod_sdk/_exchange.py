@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from . import _api
@@ -25,6 +26,7 @@ from ._policies import (
     request_timeout,
 )
 from ._states import shorten
+from ._telemetry import logger
 from .errors import (
     APIConnectionError,
     APIError,
@@ -42,6 +44,8 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._api import Request
+    from ._limiter import Limiter
+    from ._telemetry import Meter
     from .clock import Clock
 
 T = TypeVar("T")
@@ -84,7 +88,7 @@ class Settings:
     """What the flows go by; made once by a client.
 
     `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `trust_connect_errors` says that
-    the transport tells the truth about what it sent.
+    the transport tells the truth about what it sent. `limiter` and `meter` are shared by all flows of a client.
     """
 
     clock: Clock
@@ -93,6 +97,8 @@ class Settings:
     timeout: float
     random: Callable[[], float]
     trust_connect_errors: bool
+    limiter: Limiter
+    meter: Meter
 
     def now(self) -> float:
         """Return the time that deadlines are counted in."""
@@ -117,8 +123,9 @@ class Settings:
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
     """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it."""
 
-    def __init__(self, outcome: Outcome, result: Result, attempts: int, error: APIError) -> None:
+    def __init__(self, request: Request, outcome: Outcome, result: Result, attempts: int, error: APIError) -> None:
         super().__init__(outcome)
+        self.request = request
         self.outcome = outcome
         self.result = result
         self.attempts = attempts
@@ -140,10 +147,14 @@ def exchange(
     silent_since: float | None = None
     while True:
         attempt += 1
+        pause = settings.limiter.delay(request.endpoint_id, request.operation, settings.now())
+        if pause > 0:
+            yield Sleep(min(pause, deadline.left(settings.now())))
         timeout = request_timeout(settings.timeout, request.hold, deadline.left(settings.now()))
         sent_at = settings.now()
         result: Result = yield Send(request, timeout)
         outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
+        _take_note(settings, request, result, sent_at)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
             return result, attempt
         asked_wait = retry_after(result, settings.clock.time())
@@ -157,9 +168,20 @@ def exchange(
             is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
             wait = min(wait, left, RETRY_AFTER_MAX)
         if is_spent or outcome not in REPEATABLE[request.operation]:
-            raise Refused(outcome, result, attempt, error)
+            raise Refused(request, outcome, result, attempt, error)
         notice(settings, request, attempt, wait, error)
         yield Sleep(wait)
+
+
+def _take_note(settings: Settings, request: Request, result: Result, sent_at: float) -> None:
+    """Count and log a request, and let the limiter learn from it."""
+    now = settings.now()
+    status = result.status if isinstance(result, Answer) else None
+    settings.meter.count(request.operation, requests=1)
+    settings.limiter.learn(request.endpoint_id, request.operation, sent_at, now, refused=status == 429)
+    if logger.isEnabledFor(DEBUG):
+        what = f"HTTP {status}" if isinstance(result, Answer) else type(result.error).__name__
+        logger.debug("%s: %s in %.0f ms", request.about, what, (now - sent_at) * 1000)
 
 
 # No sign of life of the service itself; 429 and other refusals are one.
@@ -167,7 +189,9 @@ _SILENCE = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
 
 
 def notice(settings: Settings, request: Request, attempt: int, wait: float, error: APIError) -> None:
-    """Tell `on_retry` that a request is repeated."""
+    """Count, log and tell `on_retry` that a request is repeated."""
+    settings.meter.count(request.operation, retries=1, waited=wait)
+    logger.info("%s; again in %.2f s", error, wait)
     if settings.retry.on_retry is not None:
         settings.retry.on_retry(
             Retry(

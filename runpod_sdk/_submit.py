@@ -47,23 +47,27 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
                 # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
                 unknown, result = error, answer
         unknowns += 1
+        settings.meter.count(request.operation, unknowns=1)
         wait = settings.retry.next_wait(unknowns, settings.random())
         if on_unknown == "raise" or unknowns >= settings.retry.attempts or wait >= deadline.left(settings.now()):
-            raise unknown_error(request, unknown, result, sent_at) from unknown
+            cause = cause_of(result) or unknown
+            raise unknown_error(request, cause, result, sent_at, unknowns) from cause
+        settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
 
 
 def unknown_error(
-    request: Request, error: BaseException, result: Result | None, sent_at: datetime
+    request: Request, cause: BaseException, result: Result | None, sent_at: datetime, sent: int = 1
 ) -> SubmissionUnknownError:
     """Return the error for a submit of which nobody can say whether it arrived."""
     status = result.status if isinstance(result, Answer) else None
-    what = f"HTTP {status}" if status is not None else _kind(error)
+    what = f"HTTP {status}" if status is not None else type(cause).__name__
+    again = "It was not sent again" if sent == 1 else f"It was sent {sent} times, as on_unknown allows"
     sha256 = request.input_sha256
     return SubmissionUnknownError(
         f"{request.about}: the outcome is unknown ({what}): the job may have been queued and may run. "
-        f"It was not sent again; look for it before you submit it again (sent {sent_at:%Y-%m-%dT%H:%M:%SZ}, "
+        f"{again}; look for it before you submit it again (sent {sent_at:%Y-%m-%dT%H:%M:%SZ}, "
         f"input sha256 {sha256[:16]}…)",
         operation=request.operation,
         endpoint_id=request.endpoint_id,
@@ -122,8 +126,3 @@ def _look(settings: Settings, request: Request, deadline: Deadline, otherwise: A
     except Refused as refused:
         raise otherwise from refused.error
     return _api.job_state(look, answer)
-
-
-def _kind(error: BaseException) -> str:
-    cause = error.__cause__
-    return type(cause or error).__name__

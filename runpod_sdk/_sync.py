@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
 from ._exchange import Done, Emit, Flow, Send, Settings, Sleep, ask
+from ._limiter import Limiter, Limits
 from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
 from ._sync_job import Job, OnUpdate, Stream
-from ._telemetry import Unknowns, UnknownSubmission, note_cancel, note_cancel_failed, note_interrupted, note_running
+from ._telemetry import (
+    Meter,
+    OperationStats,
+    Unknowns,
+    UnknownSubmission,
+    note_cancel,
+    note_cancel_failed,
+    note_interrupted,
+    note_running,
+)
 from ._wait import OnAbandon, checked_abandon
 from ._wire import Wire
 from .clock import Clock, SystemClock
@@ -48,6 +59,7 @@ class Client:
         allow_http: send the key over http to another machine.
         trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
             connections, since some transports report a request that was received as a connect error.
+        limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
         ValueError: no key, or a base URL that cannot be meant.
@@ -75,6 +87,7 @@ class Client:
         clock: Clock | None = None,
         allow_http: bool = False,
         trust_connect_errors: bool | None = None,
+        limits: Limits = "react",
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
@@ -89,6 +102,8 @@ class Client:
             timeout=checked_timeout(timeout),
             random=random.random,
             trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
+            limiter=Limiter(limits, threading.Lock()),
+            meter=Meter(threading.Lock()),
         )
         self._wire = Wire(service, clock, http_client, transport)
         self._unknowns = Unknowns()
@@ -109,6 +124,11 @@ class Client:
         other.__dict__.update(self.__dict__)
         other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
         return other
+
+    @property
+    def stats(self) -> dict[str, OperationStats]:
+        """What this client has done so far, by operation."""
+        return self._settings.meter.stats()
 
     @property
     def unknowns(self) -> tuple[UnknownSubmission, ...]:
@@ -174,7 +194,7 @@ class Client:
             flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
             return self._drive(flow)
         except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__ and error.__cause__.__cause__)
+            self._unknowns.add(error, error.__cause__)
             raise
 
     def _abandon(self, job: Job, on_abandon: OnAbandon, error: BaseException) -> None:

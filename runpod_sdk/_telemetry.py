@@ -1,4 +1,4 @@
-"""What the SDK tells beside its results: log lines, records of unknown submits, notes on exceptions.
+"""What the SDK tells beside its results: log lines, counts, spans, records of unknown submits, notes on exceptions.
 
 Nothing here holds a key or an input.
 """
@@ -6,11 +6,15 @@ Nothing here holds a key or an input.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ._states import shorten
+from ._version import __version__
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,8 +22,73 @@ if TYPE_CHECKING:
     from ._states import JobState
     from .errors import SubmissionUnknownError
 
+LOG_VARIABLE = "RUNPOD_SDK_LOG"  # "debug" or "info" writes the log to standard error; else it is silent by default
+
 logger = logging.getLogger("runpod_sdk")
 logger.addHandler(logging.NullHandler())
+
+
+def _log_as_told(level: str | None) -> None:
+    """Write the log to standard error, if the environment says so."""
+    if level:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if level.strip().lower() == "debug" else logging.INFO)
+
+
+_log_as_told(os.environ.get(LOG_VARIABLE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationStats:
+    """What one client did for one operation: requests made, how many of them were repeats, and what it waited for them.
+
+    `unknowns` are submits whose outcome is unknown, `resubmits` those that were sent again because the caller allowed
+    it, `waited` the seconds of pause before repeats.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    unknowns: int = 0
+    resubmits: int = 0
+    waited: float = 0.0
+
+
+class Meter:
+    """Counts for one client; `lock` guards it where threads share the client."""
+
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
+        self._counts: dict[str, OperationStats] = {}
+
+    def count(self, operation: str, **more: float) -> None:
+        """Add to the counts of an operation."""
+        with self._lock:
+            now = self._counts.get(operation, OperationStats())
+            changed: dict[str, Any] = {name: getattr(now, name) + number for name, number in more.items()}
+            self._counts[operation] = replace(now, **changed)
+
+    def stats(self) -> dict[str, OperationStats]:
+        """Return the counts by operation."""
+        with self._lock:
+            return dict(self._counts)
+
+
+def span(name: str, endpoint_id: str, job_id: str | None = None) -> AbstractContextManager[object]:
+    """Return an OpenTelemetry span over one call of the SDK, with all its requests; nothing where it is not in use."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return _NOTHING
+    facts = {"runpod.operation": name, "runpod.endpoint_id": endpoint_id}
+    if job_id is not None:
+        facts["runpod.job_id"] = job_id
+    tracer = trace.get_tracer("runpod_sdk", __version__)
+    started: AbstractContextManager[object] = tracer.start_as_current_span(f"runpod {name}", attributes=facts)
+    return started
+
+
+_NOTHING = nullcontext()
 
 # How many records of unknown submits a client keeps; ours.
 _KEPT = 10_000
@@ -55,7 +124,7 @@ class Unknowns:
             input_sha256=error.input_sha256,
             submitted_at=error.submitted_at,
             status_code=error.status_code,
-            cause=f"HTTP {error.status_code}" if error.status_code else type(cause or error).__name__,
+            cause=f"HTTP {error.status_code}" if error.status_code else type(cause).__name__,
         )
         self._records.append(record)
         logger.warning(

@@ -88,11 +88,11 @@ def wait(
         hold = _hold(settings, left, idle, watched=watched) if can_hold else 0.0
         asked_at = settings.now()
         try:
-            state = yield from _poll(settings, job, deadline, hold)
+            state, hold = yield from _poll(settings, job, deadline, hold)
         except Refused as refused:
             if deadline.left(settings.now()) <= 0 and refused.outcome is not Outcome.REFUSED:
                 raise timed_out(job, last) from refused.error
-            if hold and isinstance(refused.result, Answer) and refused.result.status in _NO_ROUTE:
+            if refused.request.hold and isinstance(refused.result, Answer) and refused.result.status in _NO_ROUTE:
                 can_hold = False
                 continue
             age = job.age(settings.clock.time())
@@ -110,7 +110,8 @@ def wait(
             return state
         if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
             polls += 1
-            yield Sleep(min(settings.poll.next_wait(polls), deadline.left(settings.now())))
+            pause = max(settings.poll.next_wait(polls), settings.limiter.poll_delay(settings.now()))
+            yield Sleep(min(pause, deadline.left(settings.now())))
 
 
 def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float:
@@ -122,12 +123,20 @@ def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float
     return hold if hold >= HOLD_MIN else 0.0
 
 
-def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> Flow[JobState]:
-    request = (
-        _api.status_sync(job.endpoint_id, job.job_id, hold=hold) if hold else _api.status(job.endpoint_id, job.job_id)
-    )
-    answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
-    return _api.job_state(request, answer)
+def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> Flow[tuple[JobState, float]]:
+    """Look at the job, held if wanted and if the client has a held request to spare; return the hold that it had."""
+    limiter = settings.limiter
+    held = hold > 0 and limiter.take_hold()
+    try:
+        if held:
+            request = _api.status_sync(job.endpoint_id, job.job_id, hold=hold)
+        else:
+            request = _api.status(job.endpoint_id, job.job_id)
+        answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
+    finally:
+        if held:
+            limiter.give_hold()
+    return _api.job_state(request, answer), request.hold
 
 
 def output(state: JobState) -> JobState:
