@@ -99,7 +99,7 @@ class App:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """Return the body; more than `limit` bytes (which ones does not matter) if it is too large; None if it broke off."""
+    """Return the body; any `limit + 1` bytes if it is too large; None if it broke off."""
     parts: list[bytes] = []
     size = 0
     while True:

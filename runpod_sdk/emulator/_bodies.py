@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._requests import Submit
@@ -28,7 +28,7 @@ def submission(body: bytes, options: Options, *, wait: float | None, retention: 
     """
     fields = _object(body)
     # official source: runpodctl, an array or a scalar is refused; assumed: so is an input that is missing
-    job_input = fields.get("input")
+    job_input: Any = fields.get("input")
     if job_input is None and not options.require_input:
         job_input = {}
     if not isinstance(job_input, dict):
@@ -40,7 +40,7 @@ def submission(body: bytes, options: Options, *, wait: float | None, retention: 
         _check_s3(s3_config)
     policy = _policy(fields, options)
     return Submit(
-        input=job_input,
+        input=cast("dict[str, Any]", job_input),
         extras={name: fields[name] for name in _FOR_THE_WORKER if name in fields},
         execution_timeout=policy["executionTimeout"] / 1000,
         ttl=policy["ttl"] / 1000,
@@ -68,22 +68,22 @@ def _no_constant(name: str) -> NoReturn:
 def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return the policy with its defaults; out of range is 400 (assumed), or the default if Options say so."""
     policy = {"executionTimeout": limits.EXECUTION_TIMEOUT_MS, "ttl": limits.TTL_MS, "lowPriority": False}
-    sent: Any = fields.get("policy", {})
-    if not isinstance(sent, dict):
+    if not isinstance(fields.get("policy", {}), dict):
         if options.check_policy:
             raise BadRequestError("policy must be an object")
         return policy
+    sent: dict[str, Any] = fields.get("policy", {})
     ranges = {
         "executionTimeout": (limits.EXECUTION_TIMEOUT_MIN_MS, limits.EXECUTION_TIMEOUT_MAX_MS),
         "ttl": (limits.TTL_MIN_MS, limits.TTL_MAX_MS),
     }
     for name, (low, high) in ranges.items():
-        value: Any = sent.get(name)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        value: Any = sent.get(name)
         if _is_integer(value) and low <= value <= high:
             policy[name] = int(value)
         elif name in sent and options.check_policy:
             raise BadRequestError(f"policy.{name} is invalid; must be between {low} and {high}")
-    low_priority: Any = sent.get("lowPriority", False)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    low_priority = sent.get("lowPriority", False)
     if isinstance(low_priority, bool):
         policy["lowPriority"] = low_priority
     elif options.check_policy:

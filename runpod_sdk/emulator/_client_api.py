@@ -129,7 +129,7 @@ class ClientApi:
                 return submission(body, self._options, wait=None, retention=limits.RUN_RETENTION)
             case "runsync":
                 wait = _wait(call, limits.RUNSYNC_HOLD)
-                # docs: operation-reference#retry, up to 5 minutes with wait; assumed: as long as wait itself
+                # Up to 5 minutes with wait, says operation-reference#retry; assumed: as long as wait itself.
                 kept = wait if "wait" in call.query else 0.0
                 kept = min(limits.RUNSYNC_RETENTION_MAX, max(limits.RUNSYNC_RETENTION, kept))
                 return submission(body, self._options, wait=wait, retention=kept)

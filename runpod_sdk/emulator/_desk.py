@@ -1,4 +1,4 @@
-"""Where both doors bring what they carry: one visit per HTTP request, from its head to its answer, and a record of it."""
+"""Where both doors bring what they carry: a visit is one HTTP request, from its head to its answer and its record."""
 
 from __future__ import annotations
 

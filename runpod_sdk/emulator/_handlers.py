@@ -55,7 +55,7 @@ def mock_handler_for(clock: Clock) -> Callable[[dict[str, Any]], Handler]:
 async def _begin(job: dict[str, Any], wanted: dict[str, Any], clock: Clock) -> None:
     for line in wanted.get("mock_logs", []):
         _LOG.log(_LEVELS.get(line.get("level"), logging.INFO), "%s | %s", job["id"], line.get("message"))
-    progress = wanted.get("mock_progress") or {}
+    progress: dict[str, Any] = wanted.get("mock_progress") or {}
     for update in progress.get("updates", []):
         progress_update(job, update)
         await clock.sleep_async(progress.get("wait_time", 0))

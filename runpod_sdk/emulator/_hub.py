@@ -90,14 +90,9 @@ class Hub:
         """
         with self._lock:
             result = room.queue.handle(request, self.clock.monotonic())
-            if isinstance(result, Hold):
-                hold, result = result, Waiter(self.clock, room, result, patience)
-                self._waiting[hold] = result.deliver
-                self._waiters.add(result)
-                if self.closed:
-                    result.parking.wake()
+            answer = self._waiter(room, result, patience) if isinstance(result, Hold) else result
             self._settle(room)
-        return result
+        return answer
 
     def ask_for_worker(self, room: Room, request: Request, deliver: Callable[[Reply], None]) -> None:
         """Pass a worker's request in; `deliver` is called under the lock, now or later, and must not ask."""
@@ -153,6 +148,14 @@ class Hub:
                     room.timer.cancel()
         for waiter in waiters:
             self.cut(waiter)
+
+    def _waiter(self, room: Room, hold: Hold, patience: float) -> Waiter:
+        waiter = Waiter(self.clock, room, hold, patience)
+        self._waiting[hold] = waiter.deliver
+        self._waiters.add(waiter)
+        if self.closed:
+            self.cut(waiter)
+        return waiter
 
     def _forget(self, waiter: Waiter) -> None:
         self._waiting.pop(waiter.hold, None)

@@ -23,11 +23,13 @@ def returned(value: Any) -> tuple[dict[str, Any], bool]:
     rp_job.py: `error` and `refresh_worker` are taken out of a dict, falsy or not, and an empty rest is not sent.
     """
     error = refresh = None
+    output = value
     if isinstance(value, dict):
-        value = dict(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        error = value.pop("error", None)
-        refresh = value.pop("refresh_worker", None)
-    result: dict[str, Any] = {} if value == {} else {"output": value}
+        fields: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        output = fields = fields.copy()
+        error = fields.pop("error", None)
+        refresh = fields.pop("refresh_worker", None)
+    result: dict[str, Any] = {} if output == {} else {"output": output}
     if error:
         result["error"] = error
     return result, bool(refresh)
@@ -55,7 +57,8 @@ def generator_raised(error: BaseException) -> dict[str, Any]:
 def yielded_error(value: Any) -> dict[str, Any] | None:
     """Return what is sent when a generator yields an error, which ends the job; None for anything else."""
     if isinstance(value, dict):
-        error: Any = value.get("error")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        fields: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        error = fields.get("error")
         if error:
             return {"error": str(error)}
     return None

@@ -6,7 +6,7 @@ The time between a request and its answer passes on the emulator's clock, and so
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -15,6 +15,8 @@ from runpod_sdk.emulator._hub import Waiter
 if TYPE_CHECKING:
     from runpod_sdk.emulator._client_api import Answer
     from runpod_sdk.emulator._desk import Desk, Visit
+
+_Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 
 
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -45,8 +47,8 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             visit, patience = self._visit(request)
             body = bytearray()
             if visit.body_limit:
-                for part in request.stream:  # type: ignore[union-attr]  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
-                    body += part  # pyright: ignore[reportUnknownArgumentType]
+                for part in _stream(request, httpx.SyncByteStream):
+                    body += part
                     if len(body) > visit.body_limit:
                         return _response(visit.too_large(), request)
             result = visit.ask(bytes(body), patience)
@@ -66,8 +68,8 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             visit, patience = self._visit(request)
             body = bytearray()
             if visit.body_limit:
-                async for part in request.stream:  # type: ignore[union-attr]  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
-                    body += part  # pyright: ignore[reportUnknownArgumentType]
+                async for part in _stream(request, httpx.AsyncByteStream):
+                    body += part
                     if len(body) > visit.body_limit:
                         return _response(visit.too_large(), request)
             result = visit.ask(bytes(body), patience)
@@ -89,6 +91,12 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         visit = self._desk.visit(request.method, url.path, url.query.decode("ascii"), authorization)
         read_timeout = request.extensions.get("timeout", {}).get("read")
         return visit, math.inf if read_timeout is None else hub.clock.monotonic() + read_timeout
+
+
+def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:
+    if not isinstance(request.stream, kind):
+        raise TypeError(f"{request.method} {request.url}: its body is no {kind.__name__}")
+    return request.stream
 
 
 def _concluded(visit: Visit, waiter: Waiter, request: httpx.Request) -> Answer:

@@ -21,14 +21,14 @@ from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator import _results as results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
 
     from runpod_sdk.emulator._hub import Hub, Room
 
     Handler = Callable[[dict[str, Any]], Any]
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
+_CANCEL_GRACE = 1.0  # real seconds that a cancelled handler may take to end when the emulator closes
 
 
 class HandedJob(dict[str, Any]):
@@ -88,7 +88,8 @@ async def _cancel_others() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    if others:
+        await asyncio.wait(others, timeout=_CANCEL_GRACE)
 
 
 class Pool:
@@ -198,7 +199,7 @@ class Run:
         self.context = Context()
         self._presence = self.context.run(worker.pool.hub.clock.participate, "handler")
         self.context.run(self._presence.__enter__)
-        self._handler = worker.pool.handler_for(body) if "input" in body else _no_handler
+        self._handler: Handler = worker.pool.handler_for(body) if "input" in body else _no_handler
         self._streams = inspect.isgeneratorfunction(self._handler) or inspect.isasyncgenfunction(self._handler)
         self.is_async = inspect.isasyncgenfunction(self._handler) or _is_coroutine_function(self._handler)
         self._collected: list[Any] = []
