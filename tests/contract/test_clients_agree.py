@@ -130,11 +130,12 @@ def test_output_of_a_running_job_is_progress_to_the_sdk(low: AuthenticatedClient
 
 
 def test_both_clients_take_the_same_chunks(low: AuthenticatedClient, client: Client) -> None:
+    yielded = STREAMED["mock_return"]
     theirs = stream.sync(ENDPOINT, finished(client, STREAMED).id, client=low)
     assert isinstance(theirs, models.StreamResult)
-    assert [chunk.output for chunk in theirs.stream] == STREAMED["mock_return"]
-    with client.endpoint(ENDPOINT).stream(STREAMED, timeout=60) as chunks:
-        assert list(chunks) == STREAMED["mock_return"]
+    assert (theirs.status, [chunk.output for chunk in theirs.stream]) == ("COMPLETED", yielded)
+    with finished(client, STREAMED).stream(timeout=60) as chunks:
+        assert list(chunks) == yielded
 
 
 def test_both_clients_count_the_same(low: AuthenticatedClient, client: Client) -> None:
