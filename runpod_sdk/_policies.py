@@ -52,6 +52,8 @@ class RetryPolicy:
     on_retry: Callable[[Retry], None] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"attempts={self.attempts!r}: a whole number expected")
         if self.attempts < 1:
             raise ValueError(f"attempts={self.attempts!r}: at least 1 expected")
         for name in ("wait_initial", "wait_max"):
@@ -101,44 +103,41 @@ class PollPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The end of one call: a moment of the clock, or None for no end."""
+    """The end of one call: a moment of the clock, or None for no end; and the `grace` of a last read, seconds."""
 
     at: float | None
+    grace: float = GRACE
 
     @classmethod
-    def after(cls, timeout: float | None, now: float) -> Deadline:
+    def after(cls, timeout: float | None, now: float, grace: float = GRACE) -> Deadline:
         """Return the deadline `timeout` seconds after `now`.
 
         Raises:
             TypeError, ValueError: the timeout is no number, or negative.
         """
         if timeout is None:
-            return cls(None)
+            return cls(None, grace)
         if isinstance(timeout, bool) or not isinstance(timeout, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"timeout={timeout!r}: seconds or None expected")
         if not timeout >= 0:
             raise ValueError(f"timeout={timeout!r}: seconds (0 or more) or None expected")
-        return cls(None if math.isinf(timeout) else now + timeout)
+        return cls(None if math.isinf(timeout) else now + timeout, grace)
 
     def left(self, now: float) -> float:
         """Return the seconds that are left: 0 when it has passed, infinity without an end."""
         return math.inf if self.at is None else max(0.0, self.at - now)
 
+    def request_timeout(self, now: float, timeout: float, hold: float) -> float:
+        """Return how long one request may take: its hold and the client's `timeout`, but hardly beyond the end."""
+        return min(hold + timeout, self.left(now) + self.grace)
+
 
 def backoff(attempt: int, initial: float, most: float, base: float) -> float:
     """Return `initial * base ** (attempt - 1)`, never above `most`, whatever the attempt's number."""
-    if initial <= 0 or most <= initial:
-        return min(initial, most)
-    # The power is only taken where it stays below `most`: 2.0 ** 1024 is an OverflowError.
-    steps = attempt - 1
-    if base == 1 or steps < math.log(most / initial) / math.log(base):
-        return min(most, float(initial * base**steps))
-    return most
-
-
-def request_timeout(timeout: float, hold: float, left: float) -> float:
-    """Return how long one request may take: its hold and the client's `timeout`, but hardly beyond the deadline."""
-    return min(hold + timeout, left + GRACE)
+    try:
+        return min(most, float(initial * float(base) ** (attempt - 1)))
+    except OverflowError:  # 2.0 ** 1024
+        return most if initial > 0 else 0.0
 
 
 def checked_timeout(timeout: float) -> float:
