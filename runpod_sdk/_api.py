@@ -27,7 +27,7 @@ from runpod_queue_client.api.jobs import run_sync as _run_sync
 from runpod_queue_client.api.jobs import stream as _stream
 from runpod_queue_client.types import UNSET
 
-from ._arguments import EXECUTION_TIMEOUT_RANGE, ID, TTL_RANGE, checked_seconds, encoded, kind_of
+from ._arguments import BODY_MAX, EXECUTION_TIMEOUT_RANGE, ID, TTL_RANGE, checked_seconds, encoded, kind_of
 from ._states import Health, JobCounts, JobState, JobStatus, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from .errors import APIResponseValidationError
 
@@ -66,6 +66,11 @@ class Request:
         """Say what is being done to what, as errors and logs begin."""
         of_job = f" of job {self.job_id}" if self.job_id else ""
         return f'{self.operation}{of_job} on endpoint "{self.endpoint_id}"'
+
+    @property
+    def is_submit(self) -> bool:
+        """Whether it may start a job that nobody knows the id of yet."""
+        return self.operation in BODY_MAX
 
     @property
     def input_sha256(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
-from ._exchange import Done, Emit, Flow, Send, Settings, Sleep, ask
+from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep, ask
 from ._limiter import Limiter, Limits
 from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
@@ -177,16 +177,21 @@ class AsyncClient:
                         return effect
 
     async def _send(self, send: Send) -> object:
-        sent_at = self._settings.clock.time()
-        try:
+        if not send.request.is_submit:
             return await self._wire.send(send.request, send.timeout)
-        except BaseException as interruption:
-            if send.request.content is not None and not isinstance(interruption, Exception):
-                at = datetime.fromtimestamp(sent_at, UTC)
-                record = _submit.unknown_error(send.request, interruption, None, at)
-                self._unknowns.add(record, interruption)
-                note_interrupted(interruption, record)
-            raise
+        import asyncio  # noqa: PLC0415  as in SystemClock
+
+        task = asyncio.ensure_future(self._wire.send(send.request, send.timeout))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as interruption:
+            with suppress(asyncio.CancelledError):  # a second one is not held back
+                await asyncio.wait({task}, timeout=GRACE)
+            is_home = task.done() and not task.cancelled()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+            return Interruption(interruption, task.result() if is_home else None)
 
     async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         """Run a flow to its end."""
@@ -197,13 +202,22 @@ class AsyncClient:
             if on_emit is not None:
                 await called(on_emit, step.item)
 
-    async def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions) -> JobState:
+    async def _submit(
+        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
+    ) -> JobState:
+        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
-            flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
             return await self._drive(flow)
         except SubmissionUnknownError as error:
             self._unknowns.add(error, error.__cause__)
             raise
+        except _submit.Stopped as stop:
+            if stop.state is not None:
+                await self._abandon(AsyncJob(self, request.endpoint_id, stop.state.id), on_abandon, stop.error)
+            elif stop.record is not None:
+                self._unknowns.add(stop.record, stop.error)
+                note_interrupted(stop.error, stop.record)
+            raise stop.error from None
 
     async def _abandon(self, job: AsyncJob, on_abandon: OnAbandon, error: BaseException) -> None:
         """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
@@ -221,7 +235,9 @@ class AsyncClient:
     async def _cancel_abandoned(self, job: AsyncJob, error: BaseException) -> None:
         request = _api.cancel(job.endpoint_id, job.id)
         try:
-            state = await self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE)))
+            state = await self._drive(
+                _submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0))
+            )
         except (RunpodError, RuntimeError) as problem:
             note_cancel_failed(error, job.endpoint_id, job.id, problem)
         else:
@@ -276,10 +292,13 @@ class AsyncEndpoint:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             APIError: the job was not queued.
+
+        An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
+        nobody has its id, or noted in `client.unknowns`.
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, unwrapped(input), options)
-        return (await self._submitted(request, deadline, options))[0]
+        return (await self._submitted(request, deadline, options, "cancel"))[0]
 
     async def run_sync(
         self,
@@ -312,7 +331,7 @@ class AsyncEndpoint:
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, unwrapped(input), options)
-        job, state = await self._submitted(request, deadline, options)
+        job, state = await self._submitted(request, deadline, options, on_abandon)
         if on_update is not None:
             await called(on_update, state)
         if not state.is_final:
@@ -336,7 +355,7 @@ class AsyncEndpoint:
         _stream.checked_gap(on_gap)
 
         async def submit() -> AsyncJob:
-            return (await self._submitted(request, self._client._settings.deadline(timeout), options))[0]
+            return (await self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon))[0]
 
         return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
@@ -365,11 +384,11 @@ class AsyncEndpoint:
         return await self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     async def _submitted(
-        self, request: Request, deadline: Deadline, options: SubmitOptions
+        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> tuple[AsyncJob, JobState]:
         client = self._client
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        state = await client._submit(request, deadline, options)
+        state = await client._submit(request, deadline, options, on_abandon)
         return AsyncJob(client, self.id, state.id, submitted_at), state
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from . import _api
 from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
 from ._policies import (
+    GRACE,
     NO_RETRY,
     RETRY_AFTER_MAX,
     Deadline,
@@ -23,7 +24,6 @@ from ._policies import (
     Retry,
     RetryPolicy,
     checked_timeout,
-    request_timeout,
 )
 from ._states import shorten
 from ._telemetry import logger
@@ -57,6 +57,17 @@ class Send:
 
     request: Request
     timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What a shell sends instead of a result when its caller is interrupted while a submit is out.
+
+    `error` is the interruption, `result` what came of the submit in the time that it was given to come home.
+    """
+
+    error: BaseException
+    result: Result | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +115,9 @@ class Settings:
         """Return the time that deadlines are counted in."""
         return self.clock.monotonic()
 
-    def deadline(self, timeout: float | None) -> Deadline:
+    def deadline(self, timeout: float | None, grace: float = GRACE) -> Deadline:
         """Return the end of a call that begins now."""
-        return Deadline.after(timeout, self.now())
+        return Deadline.after(timeout, self.now(), grace)
 
     def replaced(
         self, *, timeout: float | None, retry: RetryPolicy | Literal["same"] | None, poll: PollPolicy | None
@@ -118,6 +129,15 @@ class Settings:
             retry=self.retry if retry == "same" else retry or NO_RETRY,
             poll=poll or self.poll,
         )
+
+
+class Interrupted(Exception):  # noqa: N818  how a flow hands an interruption up, not an error for users
+    """The caller was interrupted while this request was out."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        super().__init__(interruption.error)
+        self.error = interruption.error
+        self.result = interruption.result
 
 
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
@@ -142,6 +162,7 @@ def exchange(
 
     Raises:
         Refused: any other end.
+        Interrupted: the caller was interrupted while a submit was out.
     """
     attempt = 0
     silent_since: float | None = None
@@ -150,9 +171,11 @@ def exchange(
         pause = settings.limiter.delay(request.endpoint_id, request.operation, settings.now())
         if pause > 0:
             yield Sleep(min(pause, deadline.left(settings.now())))
-        timeout = request_timeout(settings.timeout, request.hold, deadline.left(settings.now()))
+        timeout = deadline.request_timeout(settings.now(), settings.timeout, request.hold)
         sent_at = settings.now()
-        result: Result = yield Send(request, timeout)
+        result: Result | Interruption = yield Send(request, timeout)
+        if isinstance(result, Interruption):
+            raise Interrupted(result)
         outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
         _take_note(settings, request, result, sent_at)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import _api
-from ._exchange import Flow, Refused, Settings, Sleep, cause_of, exchange, notice
-from ._outcomes import Answer, Outcome, Result
+from ._exchange import Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
+from ._outcomes import Answer, Outcome, Result, outcome_of
 from ._states import JobStatus
 from .errors import APIError, APIResponseValidationError, SubmissionUnknownError
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 _RETRIABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
 
 
+class Stopped(Exception):  # noqa: N818  how the flow hands an interruption up, not an error for users
+    """The caller was interrupted while a submit was out.
+
+    `error` is the interruption. `state` is the job, if its id came home in time; `record` tells of a submit that may
+    have arrived. Where both are None, no job was queued.
+    """
+
+    def __init__(self, error: BaseException, state: JobState | None, record: SubmissionUnknownError | None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.state = state
+        self.record = record
+
+
 def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown: OnUnknown = "raise") -> Flow[JobState]:
     """Submit a job, and return what the service said of it.
 
@@ -28,6 +43,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
     Raises:
         SubmissionUnknownError: the submit may have arrived.
         APIError: the submit did not arrive, or was refused.
+        Stopped: the caller was interrupted while the submit was out.
     """
     unknowns = 0
     unknown: APIError
@@ -40,6 +56,8 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
             if refused.outcome is not Outcome.UNKNOWN:
                 raise refused.error from cause_of(refused.result)
             unknown, result = refused.error, refused.result
+        except Interrupted as stop:
+            raise _stopped(settings, request, stop, sent_at) from None
         else:
             try:
                 return _api.job_state(request, answer)
@@ -55,6 +73,20 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
+
+
+def _stopped(settings: Settings, request: Request, stop: Interrupted, sent_at: datetime) -> Stopped:
+    """Say what an interruption leaves behind: a job, a submit that may have arrived, or nothing."""
+    result = stop.result
+    if result is not None:
+        outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
+        if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
+            with suppress(APIResponseValidationError):
+                return Stopped(stop.error, _api.job_state(request, result), None)
+        elif outcome is not Outcome.UNKNOWN:
+            return Stopped(stop.error, None, None)
+    settings.meter.count(request.operation, unknowns=1)
+    return Stopped(stop.error, None, unknown_error(request, stop.error, result, sent_at))
 
 
 def unknown_error(

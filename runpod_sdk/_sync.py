@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
-from ._exchange import Done, Emit, Flow, Send, Settings, Sleep, ask
+from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep, ask
 from ._limiter import Limiter, Limits
 from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
+from ._shield import Shield
 from ._sync_job import Job, OnUpdate, Stream
 from ._telemetry import (
     Meter,
@@ -169,16 +170,14 @@ class Client:
                         return effect
 
     def _send(self, send: Send) -> object:
-        sent_at = self._settings.clock.time()
-        try:
+        if not send.request.is_submit:
             return self._wire.send(send.request, send.timeout)
-        except BaseException as interruption:
-            if send.request.content is not None and not isinstance(interruption, Exception):
-                at = datetime.fromtimestamp(sent_at, UTC)
-                record = _submit.unknown_error(send.request, interruption, None, at)
-                self._unknowns.add(record, interruption)
-                note_interrupted(interruption, record)
-            raise
+        with Shield() as shield:
+            try:
+                result = self._wire.send(send.request, send.timeout)
+            except (KeyboardInterrupt, SystemExit) as interruption:
+                return Interruption(interruption, None)
+        return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
 
     def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         """Run a flow to its end."""
@@ -189,13 +188,20 @@ class Client:
             if on_emit is not None:
                 on_emit(step.item)
 
-    def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions) -> JobState:
+    def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
+        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
-            flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
             return self._drive(flow)
         except SubmissionUnknownError as error:
             self._unknowns.add(error, error.__cause__)
             raise
+        except _submit.Stopped as stop:
+            if stop.state is not None:
+                self._abandon(Job(self, request.endpoint_id, stop.state.id), on_abandon, stop.error)
+            elif stop.record is not None:
+                self._unknowns.add(stop.record, stop.error)
+                note_interrupted(stop.error, stop.record)
+            raise stop.error from None
 
     def _abandon(self, job: Job, on_abandon: OnAbandon, error: BaseException) -> None:
         """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
@@ -204,7 +210,7 @@ class Client:
             return
         request = _api.cancel(job.endpoint_id, job.id)
         try:
-            state = self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE)))
+            state = self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0)))
         except (RunpodError, RuntimeError) as problem:
             note_cancel_failed(error, job.endpoint_id, job.id, problem)
         else:
@@ -252,10 +258,13 @@ class Endpoint:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             APIError: the job was not queued.
+
+        An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
+        nobody has its id, or noted in `client.unknowns`.
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, unwrapped(input), options)
-        return self._submitted(request, deadline, options)[0]
+        return self._submitted(request, deadline, options, "cancel")[0]
 
     def run_sync(
         self,
@@ -288,7 +297,7 @@ class Endpoint:
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, unwrapped(input), options)
-        job, state = self._submitted(request, deadline, options)
+        job, state = self._submitted(request, deadline, options, on_abandon)
         if on_update is not None:
             on_update(state)
         if not state.is_final:
@@ -312,7 +321,7 @@ class Endpoint:
         _stream.checked_gap(on_gap)
 
         def submit() -> Job:
-            return self._submitted(request, self._client._settings.deadline(timeout), options)[0]
+            return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
 
         return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
@@ -340,10 +349,12 @@ class Endpoint:
         settings = self._client._settings
         return self._client._drive(ask(settings, request, settings.deadline(None), read))
 
-    def _submitted(self, request: Request, deadline: Deadline, options: SubmitOptions) -> tuple[Job, JobState]:
+    def _submitted(
+        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
+    ) -> tuple[Job, JobState]:
         client = self._client
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        state = client._submit(request, deadline, options)
+        state = client._submit(request, deadline, options, on_abandon)
         return Job(client, self.id, state.id, submitted_at), state
 
     def __repr__(self) -> str:
