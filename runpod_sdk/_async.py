@@ -6,7 +6,7 @@ import random
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
@@ -24,6 +24,7 @@ from ._telemetry import (
     note_cancel_failed,
     note_interrupted,
     note_running,
+    span,
 )
 from ._wait import OnAbandon, checked_abandon
 from ._wire import AsyncWire
@@ -155,6 +156,9 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
 
     # The shell: what the flows ask for is done here.
 
@@ -298,7 +302,8 @@ class AsyncEndpoint:
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, unwrapped(input), options)
-        return (await self._submitted(request, deadline, options, "cancel"))[0]
+        with span("run", self.id):
+            return (await self._submitted(request, deadline, options, "cancel"))[0]
 
     async def run_sync(
         self,
@@ -331,12 +336,13 @@ class AsyncEndpoint:
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, unwrapped(input), options)
-        job, state = await self._submitted(request, deadline, options, on_abandon)
-        if on_update is not None:
-            await called(on_update, state)
-        if not state.is_final:
-            state = await job._wait(deadline, on_abandon, on_update, seen=state)
-        return job._output(state)
+        with span("run_sync", self.id):
+            job, state = await self._submitted(request, deadline, options, on_abandon)
+            if on_update is not None:
+                await called(on_update, state)
+            if not state.is_final:
+                state = await job._wait(deadline, on_abandon, on_update, seen=state)
+            return job._output(state)
 
     def stream(
         self,
@@ -381,7 +387,8 @@ class AsyncEndpoint:
 
     async def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
         settings = self._client._settings
-        return await self._client._drive(ask(settings, request, settings.deadline(None), read))
+        with span(request.operation, self.id):
+            return await self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     async def _submitted(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon

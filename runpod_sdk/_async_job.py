@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from . import _api, _stream, _submit, _wait
 from ._exchange import Done, Flow, Settings
 from ._states import JobState, StreamChunk
+from ._telemetry import span
 from ._wait import OnAbandon, checked_abandon
 from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
@@ -54,7 +56,8 @@ class AsyncJob:
             JobExpiredError, NotFoundError: the service does not know the job (any more).
             APIError: the service refused, or could not be reached.
         """
-        return await self._drive(_wait.look(self._settings, self._ref, ttl=ttl))
+        with span("status", self.endpoint_id, self.id):
+            return await self._drive(_wait.look(self._settings, self._ref, ttl=ttl))
 
     async def wait(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -72,7 +75,8 @@ class AsyncJob:
             APIError: the service refused, or did not answer for the `outage` of the poll policy.
         """
         deadline = self._settings.deadline(timeout)
-        return await self._wait(deadline, on_abandon, on_update, once=timeout == 0)
+        with span("wait", self.endpoint_id, self.id):
+            return await self._wait(deadline, on_abandon, on_update, once=timeout == 0)
 
     async def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -110,7 +114,8 @@ class AsyncJob:
             APIError: the service refused, or could not be reached.
         """
         request = _api.cancel(self.endpoint_id, self.id)
-        return await self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
+        with span("cancel", self.endpoint_id, self.id):
+            return await self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
 
     async def retry(self) -> AsyncJob:
         """Queue the job again, under the same id and with the same input; only for FAILED and TIMED_OUT jobs.
@@ -119,7 +124,8 @@ class AsyncJob:
             APIError: the service refused, or it is not known whether it accepted.
         """
         request = _api.retry(self.endpoint_id, self.id)
-        await self._drive(_submit.retry(self._settings, request, self._settings.deadline(None)))
+        with span("retry", self.endpoint_id, self.id):
+            await self._drive(_submit.retry(self._settings, request, self._settings.deadline(None)))
         return self
 
     async def _itself(self) -> AsyncJob:
@@ -207,6 +213,8 @@ class AsyncStream:
         self._on_gap: OnGap = on_gap
         self._job: AsyncJob | None = None
         self._flow: Flow[JobState] | None = None
+        self._span = ExitStack()
+        self._closed = False
         self.received = 0
         self.gap: int | None = None
         self.state: JobState | None = None
@@ -247,9 +255,12 @@ class AsyncStream:
 
     async def _begin(self) -> None:
         if self._job is None:
+            if self._closed:
+                raise RuntimeError("the stream was closed before it began")
             settings = self._client._settings
             self._deadline = settings.deadline(self._timeout)
             self._job = job = await self._start()
+            self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._on_gap)
 
     async def _next(self) -> StreamChunk | None:
@@ -259,9 +270,8 @@ class AsyncStream:
         try:
             step = await self._client._step(self._flow)
         except JobError as error:
-            self._flow = None
             self.state = error.state
-            error.about(self.job)
+            self._end(error.about(self.job))
             raise
         except BaseException as error:
             if isinstance(error, JobBoundError):
@@ -271,21 +281,27 @@ class AsyncStream:
             await self._close(error)
             raise
         if isinstance(step, Done):
-            self._flow = None
             self.state = step.value
+            self._end(None)
             return None
         self.received += 1
         chunk: StreamChunk = step.item
         return chunk
 
     async def _close(self, error: BaseException | None) -> None:
-        flow, self._flow = self._flow, None
-        if flow is None:
+        self._closed = True
+        if self._flow is None:
             return
-        flow.close()
+        self._end(error)
         if self.state is None and self._job is not None:
             # Nobody sees a note on an exception that is not raised.
             await self._client._abandon(self._job, self._on_abandon, error or Exception())
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._flow is not None:
+            self._flow.close()
+            self._flow = None
+        self._span.__exit__(type(error) if error is not None else None, error, None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job={self._job!r}, received={self.received})"

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import platform
 from dataclasses import dataclass, field
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from ._version import __version__
@@ -33,6 +34,9 @@ class Service:
         """
         url, is_loopback = _checked_url(base_url, allow_http=allow_http)
         return cls(url, _checked_key(api_key), is_loopback)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key belongs into no pickle")
 
     @property
     def headers(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
 
@@ -166,6 +166,9 @@ class S3Config:
     bucket_name: str
     endpoint_url: str
     object_path: str | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an S3Config holds a secret, which belongs into no pickle: make it where it is used")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 from . import _api, _stream, _submit
 from ._arguments import checked_id, unwrapped
@@ -24,6 +24,7 @@ from ._telemetry import (
     note_cancel_failed,
     note_interrupted,
     note_running,
+    span,
 )
 from ._wait import OnAbandon, checked_abandon
 from ._wire import Wire
@@ -149,6 +150,9 @@ class Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
+
     # The shell: what the flows ask for is done here.
 
     def _step(self, flow: Flow[T]) -> Emit | Done[T]:
@@ -264,7 +268,8 @@ class Endpoint:
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, unwrapped(input), options)
-        return self._submitted(request, deadline, options, "cancel")[0]
+        with span("run", self.id):
+            return self._submitted(request, deadline, options, "cancel")[0]
 
     def run_sync(
         self,
@@ -297,12 +302,13 @@ class Endpoint:
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, unwrapped(input), options)
-        job, state = self._submitted(request, deadline, options, on_abandon)
-        if on_update is not None:
-            on_update(state)
-        if not state.is_final:
-            state = job._wait(deadline, on_abandon, on_update, seen=state)
-        return job._output(state)
+        with span("run_sync", self.id):
+            job, state = self._submitted(request, deadline, options, on_abandon)
+            if on_update is not None:
+                on_update(state)
+            if not state.is_final:
+                state = job._wait(deadline, on_abandon, on_update, seen=state)
+            return job._output(state)
 
     def stream(
         self,
@@ -347,7 +353,8 @@ class Endpoint:
 
     def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
         settings = self._client._settings
-        return self._client._drive(ask(settings, request, settings.deadline(None), read))
+        with span(request.operation, self.id):
+            return self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     def _submitted(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon

@@ -75,8 +75,14 @@ class Meter:
             return dict(self._counts)
 
 
-def span(name: str, endpoint_id: str, job_id: str | None = None) -> AbstractContextManager[object]:
-    """Return an OpenTelemetry span over one call of the SDK, with all its requests; nothing where it is not in use."""
+def span(
+    name: str, endpoint_id: str, job_id: str | None = None, *, is_current: bool = True
+) -> AbstractContextManager[object]:
+    """Return an OpenTelemetry span over one call of the SDK, with all its requests; nothing where it is not in use.
+
+    It counts as in use where the program has imported `opentelemetry.trace`. A span that is not current is no parent to
+    what the caller does between two chunks of a stream.
+    """
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return _NOTHING
@@ -84,7 +90,8 @@ def span(name: str, endpoint_id: str, job_id: str | None = None) -> AbstractCont
     if job_id is not None:
         facts["runpod.job_id"] = job_id
     tracer = trace.get_tracer("runpod_sdk", __version__)
-    started: AbstractContextManager[object] = tracer.start_as_current_span(f"runpod {name}", attributes=facts)
+    start = tracer.start_as_current_span if is_current else tracer.start_span
+    started: AbstractContextManager[object] = start(f"runpod {name}", attributes=facts)
     return started
 
 
@@ -141,17 +148,18 @@ class Unknowns:
 
 
 def note_running(error: BaseException, endpoint_id: str, job_id: str, why: str = "") -> None:
-    """Say on an exception that the job goes on, and how to get back to it."""
-    error.add_note(f'{why}The job goes on. Re-attach: client.endpoint("{endpoint_id}").job("{job_id}")')
+    """Say on an exception, and in the log, that the job goes on, and how to get back to it."""
+    note = f'{why}The job goes on. Re-attach: client.endpoint("{endpoint_id}").job("{job_id}")'
+    logger.info("%s", note)
+    error.add_note(note)
 
 
 def note_cancel(error: BaseException, state: JobState) -> None:
-    """Say on an exception who won: the cancel, or the job."""
-    error.add_note(
-        f"The job was cancelled ({state.id})"
-        if state.status == "CANCELLED"
-        else (f"The job had already ended: {state.status} ({state.id})")
-    )
+    """Say on an exception, and in the log, who won: the cancel, or the job."""
+    what = "was cancelled" if state.status == "CANCELLED" else f"had already ended: {state.status}"
+    note = f"The job {what} ({state.id})"
+    logger.info("%s", note)
+    error.add_note(note)
 
 
 def note_cancel_failed(error: BaseException, endpoint_id: str, job_id: str, problem: Exception) -> None:
