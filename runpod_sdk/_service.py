@@ -30,7 +30,7 @@ class Service:
         """Check both, taking what is None from the environment.
 
         Raises:
-            ValueError: no key, a key that no header can carry, or a base URL that cannot be meant.
+            TypeError, ValueError: no key, a key that no header can carry, or a base URL that cannot be meant.
         """
         url, is_loopback = _checked_url(base_url, allow_http=allow_http)
         return cls(url, _checked_key(api_key), is_loopback)
@@ -50,7 +50,7 @@ class Service:
 
 
 def _checked_key(api_key: str | None) -> str:
-    key = os.environ.get(KEY_VARIABLE) if api_key is None else api_key
+    key = os.environ.get(KEY_VARIABLE) if api_key is None else _text("api_key", api_key)
     if key is None or not key.strip():
         found = "is missing" if key is None else "is empty"
         raise ValueError(f"the API key {found}: pass api_key=… or set the environment variable {KEY_VARIABLE}")
@@ -62,9 +62,10 @@ def _checked_key(api_key: str | None) -> str:
 
 def _checked_url(base_url: str | None, *, allow_http: bool) -> tuple[str, bool]:
     """Return what stands before `/{endpoint_id}`, without a slash at its end, and whether it is this machine."""
-    given = base_url if base_url is not None else os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    given = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL if base_url is None else _text("base_url", base_url)
     name = f"base_url={given!r}" if base_url is not None else f"{BASE_URL_VARIABLE}={given!r}"
-    if "@" in given.partition("://")[2].partition("/")[0]:
+    _, mark, rest = given.partition("://")
+    if "@" in (rest.lstrip("/").partition("/")[0] if mark else given):
         raise ValueError(f"{name.partition('=')[0]} holds a user name or password: pass the key as api_key instead")
     try:
         parts = urlsplit(given.strip())
@@ -84,6 +85,12 @@ def _checked_url(base_url: str | None, *, allow_http: bool) -> tuple[str, bool]:
         raise ValueError(f'{name} already names an endpoint ("{after}"): end it with /v2 and use client.endpoint(…)')
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     return f"{parts.scheme}://{netloc}/{'/'.join(segments)}", is_loopback
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is of type {type(value).__name__}: a string expected")
+    return value
 
 
 def _is_loopback(host: str) -> bool:
