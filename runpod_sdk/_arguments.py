@@ -39,7 +39,7 @@ def checked_seconds(name: str, value: float, limits: tuple[float, float]) -> flo
         return float(value)
     guess = ""
     if value > most and least <= value / 1000 <= most:
-        guess = f"; {value:g} ms is {value / 1000:g} s".replace("e+06", "000000")
+        guess = f"; {value:.0f} ms is {value / 1000:g} s"
     raise ValueError(f"{name}={value!r}: {least:g} … {most:.0f} seconds expected{guess}")
 
 

@@ -103,6 +103,7 @@ class Limiter:
         self._paces: dict[tuple[str, Operation], Pace] = {}
         self._buckets: dict[tuple[str, Operation], Bucket] = {}
         self._held = 0
+        self._unheld: set[str] = set()
         self._polls_at = 0.0
 
     def delay(self, endpoint_id: str, operation: Operation, now: float) -> float:
@@ -128,12 +129,16 @@ class Limiter:
                 else:
                     pace.speed_up()
 
-    def take_hold(self) -> bool:
+    def take_hold(self, endpoint_id: str) -> bool:
         """Take one of the held requests, if there is one left; give it back with `give_hold`."""
         with self._lock:
-            is_free = self._held < HELD_MAX
+            is_free = self._held < HELD_MAX and endpoint_id not in self._unheld
             self._held += is_free
         return is_free
+
+    def refuse_holds(self, endpoint_id: str) -> None:
+        """Note that the service does not hold status requests of this endpoint: from now on its jobs are polled."""
+        self._unheld.add(endpoint_id)
 
     def give_hold(self) -> None:
         """Give a held request back."""

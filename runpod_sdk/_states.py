@@ -191,14 +191,15 @@ class WorkerError:
         facts = _json_object(text)
         if facts is not None and ("error_message" in facts or "error_type" in facts):
             return cls(
-                message=str(facts.get("error_message", "")),
+                message="" if facts.get("error_message") is None else str(facts["error_message"]),
                 type=_class_name(facts.get("error_type")),
                 traceback=_text(facts.get("error_traceback")),
                 worker_id=_text(facts.get("worker_id")),
             )
         match = _GENERATOR_ERROR.fullmatch(text)
         if match is not None:
-            return cls(message=match["message"], type=_last_class(match["traceback"]), traceback=match["traceback"])
+            message, traceback = match["message"], match["traceback"]
+            return cls(message=message, type=_last_class(traceback, message), traceback=traceback)
         return cls(message=text)
 
 
@@ -258,8 +259,8 @@ def _class_name(value: object) -> str | None:
     return match[1] if match else text
 
 
-def _last_class(traceback: str) -> str | None:
-    """Return the exception's class from the last line of a traceback."""
-    lines = traceback.strip().splitlines()
+def _last_class(traceback: str, message: str) -> str | None:
+    """Return the exception's class from the end of a traceback, "module.Class: message"."""
+    lines = traceback.strip().removesuffix(message.strip()).splitlines()
     name = lines[-1].split(":")[0].rpartition(".")[2] if lines else ""
     return name if name.isidentifier() else None

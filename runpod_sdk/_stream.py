@@ -16,9 +16,9 @@ from ._api import StreamPart
 from ._exchange import Emit, Flow, Refused, Settings, Sleep, cause_of, exchange
 from ._outcomes import Outcome
 from ._policies import HOLD_MIN
-from ._states import JobState, StreamChunk
+from ._states import JobState, StreamChunk, error_of
 from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
-from .errors import APIResponseValidationError, NotFoundError, StreamInterruptedError
+from .errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,17 +69,28 @@ class Delivery:
             return ()
         return self._counted(chunks)
 
-    def mend(self, output: Any) -> tuple[Iterable[StreamChunk], bool]:
-        """Return what is still to be handed out, and whether nothing is missing then.
+    def kept(self) -> Iterable[StreamChunk]:
+        """Return what is held back, to be handed out after all."""
+        kept, self._kept = self._kept, []
+        return self._counted(kept)
 
-        The output of an aggregating worker is the list of all chunks. Where it begins with what was handed out, its
-        rest is what is owed; what was held back is used where it is all of that, as it has the metrics.
+    def mend(self, output: Any) -> bool:
+        """Fill the gap from the job's output, and return whether nothing is missing now.
+
+        The output of an aggregating worker is the list of all chunks. Where it begins with what was handed out and ends
+        with what is held back, what lies between was lost; what is held back stays, as it has the metrics.
         """
-        owed = output[self.count :] if isinstance(output, list) and self._begins(output) else []
-        is_whole = self._on_gap == "skip" or (bool(output) and len(owed) >= len(self._kept) and self._begins(output))
-        if not is_whole or len(owed) == len(self._kept) or self._on_gap == "skip":
-            return self._counted(self._kept), is_whole
-        return self._counted([StreamChunk(output=item, raw={"output": item}) for item in owed]), True
+        if self._on_gap == "skip":
+            return True
+        if not isinstance(output, list) or not output or not self._begins(output):
+            return False
+        owed: list[Any] = output[self.count :]
+        known = len(self._kept)
+        if [chunk.output for chunk in self._kept] != owed[len(owed) - known :]:
+            return False
+        lost = owed[: len(owed) - known]
+        self._kept = [StreamChunk(output=item, raw={"output": item}) for item in lost] + self._kept
+        return True
 
     def _begins(self, output: Any) -> bool:
         if not isinstance(output, list) or len(output) < self.count:  # pyright: ignore[reportUnknownArgumentType]
@@ -106,6 +117,24 @@ def stream(settings: Settings, job: JobRef, deadline: Deadline, on_gap: OnGap) -
         APIError: the service refused, or could not be reached.
     """
     delivery = Delivery(on_gap)
+    try:
+        yield from _drain(settings, job, deadline, delivery)
+        state = yield from _state(settings, job, deadline)
+        is_whole = delivery.gap_after is None or delivery.mend(state.output)
+    except RunpodError:
+        # What was drained cannot be read again: hand it out before the end.
+        for chunk in delivery.kept():
+            yield Emit(chunk)
+        raise
+    for chunk in delivery.kept():
+        yield Emit(chunk)
+    if not is_whole:
+        raise interrupted(job, state, delivery) from error_of(state)
+    return output(state)
+
+
+def _drain(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delivery) -> Flow[None]:
+    """Read until the job has ended and the stream is empty."""
     lost_since: float | None = None
     pauses = 0
     while not delivery.is_full:
@@ -125,25 +154,12 @@ def stream(settings: Settings, job: JobRef, deadline: Deadline, on_gap: OnGap) -
             pauses = 0
             continue
         # A bare list has no status, so an empty one says nothing about the end.
-        status = part.status or (yield from _state(settings, job)).status
+        status = part.status or (yield from _state(settings, job, deadline)).status
         if status.is_final:
-            break
+            return
         if settings.now() - read_at < HOLD_MIN / 2:  # the service did not hold the read
             pauses += 1
             yield Sleep(min(settings.poll.next_wait(pauses), deadline.left(settings.now())))
-    return (yield from _end(settings, job, delivery))
-
-
-def _end(settings: Settings, job: JobRef, delivery: Delivery) -> Flow[JobState]:
-    """Hand out what a gap held back, and end as the job did."""
-    state = yield from _state(settings, job)
-    if delivery.gap_after is not None:
-        chunks, is_whole = delivery.mend(state.output)
-        for chunk in chunks:
-            yield Emit(chunk)
-        if not is_whole:
-            raise interrupted(job, state, delivery)
-    return output(state)
 
 
 def _read(settings: Settings, job: JobRef, deadline: Deadline, *, is_first: bool) -> Flow[StreamPart | APIError]:
@@ -173,13 +189,15 @@ def _read(settings: Settings, job: JobRef, deadline: Deadline, *, is_first: bool
         yield Sleep(min(FRESH_PAUSE, left))
 
 
-def _state(settings: Settings, job: JobRef) -> Flow[JobState]:
+def _state(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState]:
     """Look at the job at its end: how it ended, and, for an aggregating worker, the list of all chunks."""
     request = _api.status(job.endpoint_id, job.job_id)
     try:
-        answer, _ = yield from exchange(settings, request, settings.deadline(None), outage=settings.poll.outage)
+        answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
     except Refused as refused:
-        raise gone(settings, job, None, refused.error) from refused.error.__cause__
+        if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
+            raise timed_out(job, None) from refused.error
+        raise gone(settings, job, None, refused.error) from cause_of(refused.result)
     return _api.job_state(request, answer)
 
 

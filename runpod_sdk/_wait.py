@@ -14,7 +14,7 @@ from ._exchange import Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exch
 from ._outcomes import Answer, Outcome
 from ._policies import HOLD_MIN, Deadline
 from ._states import JobState, error_of
-from .errors import JobExpiredError, NotFoundError, WaitTimeoutError
+from .errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
 OnAbandon = Literal["cancel", "detach"]
 
@@ -78,40 +78,90 @@ def wait(
         JobExpiredError, NotFoundError: the service does not know the job.
         APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
     """
-    last = seen
-    polls = idle = 0
-    can_hold = not once
+    seen_so_far = _Seen(last=seen, once=once)
     while True:
+        last = seen_so_far.last
         left = deadline.left(settings.now())
         if last is not None and (once or left <= 0):
             raise timed_out(job, last)
-        hold = _hold(settings, left, idle, watched=watched) if can_hold else 0.0
+        hold = _hold(settings, left, seen_so_far.idle, watched=watched) if seen_so_far.may_hold else 0.0
         asked_at = settings.now()
         try:
             state, hold = yield from _poll(settings, job, deadline, hold)
-        except Refused as refused:
-            if deadline.left(settings.now()) <= 0 and refused.outcome is not Outcome.REFUSED:
-                raise timed_out(job, last) from refused.error
-            if refused.request.hold and isinstance(refused.result, Answer) and refused.result.status in _NO_ROUTE:
-                can_hold = False
-                continue
-            age = job.age(settings.clock.time())
-            is_fresh = last is None and age is not None and age < FRESH
-            if not (isinstance(refused.error, NotFoundError) and is_fresh and not once):
-                raise gone(settings, job, last, refused.error) from cause_of(refused.result)
-            yield Sleep(min(FRESH_PAUSE, left))
+        except (APIResponseValidationError, Refused) as problem:
+            pause = _bear(settings, job, deadline, seen_so_far, problem)
+            if pause:
+                yield Sleep(min(pause, deadline.left(settings.now())))
             continue
-        if watched and state != last:
+        if watched and (last is None or _news(state) != _news(last)):
             yield Emit(state)
-            idle = 0
-        idle += 1
-        last = state
+            seen_so_far.idle = 0
         if state.is_final:
             return state
+        seen_so_far.note(settings, state)
         if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
-            polls += 1
-            pause = max(settings.poll.next_wait(polls), settings.limiter.poll_delay(settings.now()))
+            seen_so_far.polls += 1
+            pause = max(settings.poll.next_wait(seen_so_far.polls), settings.limiter.poll_delay(settings.now()))
             yield Sleep(min(pause, deadline.left(settings.now())))
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one wait has seen so far: the job, and how the service takes to being asked."""
+
+    last: JobState | None
+    once: bool
+    idle: int = 0  # looks without news
+    polls: int = 0  # looks that were not held
+    refusals: int = 0  # of held looks
+    may_hold: bool = True
+    unread_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.may_hold = not self.once
+
+    def note(self, settings: Settings, state: JobState) -> None:
+        """Note a look that was answered."""
+        self.last = state
+        self.idle += 1
+        self.unread_since = None
+        if self.refusals == 1:
+            self.may_hold = True  # the job is known by now: ask once more whether the service holds
+        elif self.refusals:
+            settings.limiter.refuse_holds(state.endpoint_id)
+
+
+def _bear(
+    settings: Settings,
+    job: JobRef,
+    deadline: Deadline,
+    seen_so_far: _Seen,
+    problem: APIResponseValidationError | Refused,
+) -> float:
+    """Return how long to pause before the next look; raise what ends the wait."""
+    last, now = seen_so_far.last, settings.now()
+    if isinstance(problem, APIResponseValidationError):
+        # Once the job has been seen, the address is right, and this is a passing fault of something in between.
+        since = seen_so_far.unread_since = now if seen_so_far.unread_since is None else seen_so_far.unread_since
+        if last is None or now - since >= settings.poll.outage:
+            raise problem
+        return settings.poll.wait_max
+    if deadline.left(now) <= 0 and problem.outcome is not Outcome.REFUSED:
+        raise timed_out(job, last) from problem.error
+    if problem.request.hold and isinstance(problem.result, Answer) and problem.result.status in _NO_ROUTE:
+        seen_so_far.may_hold = False  # no such route, or no such job yet: /status tells which
+        seen_so_far.refusals += 1
+        return 0.0
+    age = job.age(settings.clock.time())
+    is_fresh = last is None and age is not None and age < FRESH
+    if not (isinstance(problem.error, NotFoundError) and is_fresh) or seen_so_far.once:
+        raise gone(settings, job, last, problem.error) from cause_of(problem.result)
+    return FRESH_PAUSE
+
+
+def _news(state: JobState) -> tuple[object, ...]:
+    """Return what is worth an update; the running times alone are not."""
+    return state.status, state.progress, state.worker_id, state.retries
 
 
 def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float:
@@ -126,7 +176,7 @@ def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float
 def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> Flow[tuple[JobState, float]]:
     """Look at the job, held if wanted and if the client has a held request to spare; return the hold that it had."""
     limiter = settings.limiter
-    held = hold > 0 and limiter.take_hold()
+    held = hold > 0 and limiter.take_hold(job.endpoint_id)
     try:
         if held:
             request = _api.status_sync(job.endpoint_id, job.job_id, hold=hold)
