@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import PollPolicy, RetryPolicy
-from runpod_sdk._policies import GRACE, Deadline, backoff, checked_timeout, request_timeout
+from runpod_sdk._policies import GRACE, Deadline, backoff, checked_timeout
 
 SECONDS = st.floats(min_value=0, max_value=1e300)
 BASES = st.floats(min_value=1, max_value=1e300)
@@ -125,8 +125,8 @@ def test_a_timeout_is_a_number_of_seconds(timeout: float, kind: type[Exception])
 def test_a_request_has_its_hold_and_the_timeout_but_little_beyond_the_deadline(
     timeout: float, hold: float, left: float
 ) -> None:
-    assert request_timeout(timeout, hold, math.inf) == hold + timeout
-    assert request_timeout(timeout, hold, left) == min(hold + timeout, left + GRACE)
+    assert Deadline(None).request_timeout(0.0, timeout, hold) == hold + timeout
+    assert Deadline(left).request_timeout(0.0, timeout, hold) == min(hold + timeout, left + GRACE)
 
 
 @pytest.mark.parametrize(
