@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -11,18 +11,12 @@ import pytest
 from runpod_sdk.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Call = Callable[..., httpx.Response]
 
 BASE_URL = "https://emulator.invalid/v2"
 HEADERS = {"authorization": "Bearer test"}
-
-
-class Call(Protocol):
-    """Send one request to an emulator, and return its answer."""
-
-    def __call__(
-        self, emulator: Emulator, method: str, path: str, *, timeout: float | None = None, **options: Any
-    ) -> httpx.Response: ...
 
 
 @pytest.fixture
