@@ -2,7 +2,7 @@
 
 The generated client knows paths, names and types. It does not check ranges, carry a deadline or survive a bad answer;
 so arguments are checked here before it sees them, and status, size and JSON of an answer before it parses them.
-Nothing generated gets past this file.
+Nothing generated gets past this file. It is imported with the first request: it brings httpx and attrs, 100 ms.
 """
 
 from __future__ import annotations
@@ -15,24 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 from urllib.parse import urlencode
 
-from runpod_queue_client import models
-from runpod_queue_client.api.endpoint import health as _health
-from runpod_queue_client.api.endpoint import purge_queue as _purge_queue
-from runpod_queue_client.api.jobs import cancel as _cancel
-from runpod_queue_client.api.jobs import get_status as _get_status
-from runpod_queue_client.api.jobs import get_status_sync as _get_status_sync
-from runpod_queue_client.api.jobs import retry as _retry
-from runpod_queue_client.api.jobs import run as _run
-from runpod_queue_client.api.jobs import run_sync as _run_sync
-from runpod_queue_client.api.jobs import stream as _stream
-from runpod_queue_client.types import UNSET
-
 from ._arguments import BODY_MAX, EXECUTION_TIMEOUT_RANGE, ID, TTL_RANGE, checked_seconds, encoded, kind_of
 from ._states import Health, JobCounts, JobState, JobStatus, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from .errors import APIResponseValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from runpod_queue_client import models
 
     from ._outcomes import Answer, Operation
 
@@ -118,55 +108,76 @@ class StreamPart:
 
 def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
     """Submit a job."""
-    kwargs = _run._get_kwargs(endpoint_id, body=_body(input, more))
+    from runpod_queue_client.api.jobs import run as generated
+
+    kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more))
     return _submit("run", endpoint_id, kwargs, more)
 
 
 def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
     """Submit a job and hold the answer for a second, in case it ends at once."""
-    kwargs = _run_sync._get_kwargs(endpoint_id, body=_body(input, more), wait=_ms(RUN_SYNC_HOLD))
+    from runpod_queue_client.api.jobs import run_sync as generated
+
+    kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more), wait=_ms(RUN_SYNC_HOLD))
     return _submit("runsync", endpoint_id, kwargs, more, hold=RUN_SYNC_HOLD)
 
 
 def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Request:
     """Look at a job once."""
+    from runpod_queue_client.api.jobs import get_status as generated
+    from runpod_queue_client.types import UNSET
+
     query = UNSET if ttl is None else _ms(checked_seconds("ttl", ttl, TTL_RANGE))
-    return _request("status", endpoint_id, _get_status._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
+    return _request("status", endpoint_id, generated._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
 
 
 def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     """Look at a job when it has ended, or after `hold` seconds."""
-    kwargs = _get_status_sync._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
+    from runpod_queue_client.api.jobs import get_status_sync as generated
+
+    kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
     return _request("status-sync", endpoint_id, kwargs, job_id, hold=hold)
 
 
 def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     """Take the chunks that are there; wait up to `hold` seconds for the first."""
-    kwargs = _stream._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
+    from runpod_queue_client.api.jobs import stream as generated
+
+    kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
     return _request("stream", endpoint_id, kwargs, job_id, hold=hold)
 
 
 def cancel(endpoint_id: str, job_id: str) -> Request:
     """Cancel a job."""
-    return _request("cancel", endpoint_id, _cancel._get_kwargs(endpoint_id, job_id), job_id)
+    from runpod_queue_client.api.jobs import cancel as generated
+
+    return _request("cancel", endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def retry(endpoint_id: str, job_id: str) -> Request:
     """Queue a failed job again."""
-    return _request("retry", endpoint_id, _retry._get_kwargs(endpoint_id, job_id), job_id)
+    from runpod_queue_client.api.jobs import retry as generated
+
+    return _request("retry", endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def purge_queue(endpoint_id: str) -> Request:
     """Remove every waiting job."""
-    return _request("purge-queue", endpoint_id, _purge_queue._get_kwargs(endpoint_id))
+    from runpod_queue_client.api.endpoint import purge_queue as generated
+
+    return _request("purge-queue", endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def health(endpoint_id: str) -> Request:
     """Look at an endpoint."""
-    return _request("health", endpoint_id, _health._get_kwargs(endpoint_id))
+    from runpod_queue_client.api.endpoint import health as generated
+
+    return _request("health", endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
+    from runpod_queue_client import models
+
     if not isinstance(input, Mapping):
         raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict")
     unknown = more.keys() - SubmitOptions.__annotations__.keys()
@@ -197,6 +208,8 @@ def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A00
 
 
 def _policy(more: SubmitOptions) -> models.Policy:
+    from runpod_queue_client import models
+
     policy = models.Policy()
     execution_timeout, ttl, low_priority = more.get("execution_timeout"), more.get("ttl"), more.get("low_priority")
     if execution_timeout is not None:
@@ -211,6 +224,9 @@ def _policy(more: SubmitOptions) -> models.Policy:
 
 
 def _bucket(config: S3Config) -> models.S3Config:
+    from runpod_queue_client import models
+    from runpod_queue_client.types import UNSET
+
     if not isinstance(config, S3Config):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"s3_config is {kind_of(config)}: an S3Config expected")
     return models.S3Config(
@@ -262,6 +278,9 @@ def _ms(seconds: float) -> int:
 
 def job_state(request: Request, answer: Answer) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
+    from runpod_queue_client import models
+    from runpod_queue_client.types import UNSET
+
     data = _object(request, answer)
     job = _parsed(request, answer, lambda: models.Job.from_dict(data))
     wrong = _wrong_field(job)
@@ -308,6 +327,8 @@ def stream_part(request: Request, answer: Answer) -> StreamPart:
 
 def purge_result(request: Request, answer: Answer) -> PurgeResult:
     """Read an answer of /purge-queue."""
+    from runpod_queue_client import models
+
     data = _object(request, answer)
     result = _parsed(request, answer, lambda: models.PurgeResult.from_dict(data))
     removed = _number(result.removed)
@@ -318,6 +339,8 @@ def purge_result(request: Request, answer: Answer) -> PurgeResult:
 
 def health_of(request: Request, answer: Answer) -> Health:
     """Read an answer of /health; a gauge that is not there is 0."""
+    from runpod_queue_client import models
+
     data = _object(request, answer)
     result = _parsed(request, answer, lambda: models.Health.from_dict(data))
     jobs, workers = result.jobs, result.workers
@@ -387,6 +410,8 @@ def _parsed(request: Request, answer: Answer, parse: Callable[[], T]) -> T:
 
 def _wrong_field(job: models.Job) -> str | None:
     """Name the first field whose type the spec does not allow; the generated models do not look."""
+    from runpod_queue_client.types import UNSET
+
     if not isinstance(job.id, str) or not ID.fullmatch(job.id):  # pyright: ignore[reportUnnecessaryIsInstance]
         return "id is not a job id"
     for name in ("delay_time", "execution_time", "retries"):
@@ -406,6 +431,8 @@ def _number(value: object) -> int | None:
 
 
 def _chunk(request: Request, answer: Answer, item: Any) -> StreamChunk:
+    from runpod_queue_client import models
+
     if not isinstance(item, dict):
         raise invalid(request, answer, "a chunk is not an object")
     chunk = _parsed(request, answer, lambda: models.StreamChunk.from_dict(item))  # pyright: ignore[reportUnknownArgumentType]

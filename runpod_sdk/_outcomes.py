@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal
 
@@ -117,6 +116,8 @@ def retry_after(result: Result, now: float) -> float | None:
         return None
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  4 ms for what is rarely sent
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # a year or an offset of twenty digits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import platform
+import sys
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from ._version import __version__
 DEFAULT_BASE_URL = "https://api.runpod.ai/v2"  # docs: operation-reference
 KEY_VARIABLE = "RUNPOD_API_KEY"
 BASE_URL_VARIABLE = "RUNPOD_ENDPOINT_BASE_URL"  # runpod-python 1.12.0 reads the same one
-USER_AGENT = f"runpod-sdk-python/{__version__} (Python {platform.python_version()})"
+USER_AGENT = f"runpod-sdk-python/{__version__} (Python {sys.version_info.major}.{sys.version_info.minor})"
 
 
 @dataclass(frozen=True, slots=True)
