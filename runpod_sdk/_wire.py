@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ._deadlines import bound_reads, within
@@ -150,6 +151,10 @@ class Wire:
         if os.getpid() == self._pid:
             for client in self._pools.values():
                 client.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # `with` is optional; at the end of the interpreter half of it is gone
+            self.close()
 
 
 class AsyncWire:

@@ -1,0 +1,60 @@
+"""The README shows only what runs: its Python, as it stands, against the emulator."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk.emulator import Emulator, progress_update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """An emulator on a socket, where a client without arguments finds it."""
+
+    def handler(job: dict[str, Any]) -> Iterator[str]:
+        progress_update(job, "half")
+        yield from job["input"]["prompt"]
+
+    with Emulator() as emulator:
+        emulator.endpoint("abc123", handler, workers=3, return_aggregate_stream=True)
+        with emulator.serve() as server:
+            monkeypatch.setenv("RUNPOD_API_KEY", server.api_key)
+            monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", server.url)
+            yield emulator
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(BLOCKS) >= 2
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_each_block_runs(block: str, service: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102  that is the test
+    if "stream" in block:
+        assert capsys.readouterr().out.endswith("Hello")
+        assert {job.status for job in service.jobs.values()} == {"COMPLETED"}
+
+
+def test_the_links_lead_somewhere() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", README) if "://" not in target]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_commands_install_extras_that_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = {name for group in re.findall(r"\[([a-z,]+)\]\"", README) for name in group.split(",")}
+    assert named
+    assert named <= extras.keys()
