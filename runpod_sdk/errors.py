@@ -81,8 +81,8 @@ class APITimeoutError(APIConnectionError, TimeoutError):
     """The service did not answer in time; see the `timeout` of the client."""
 
 
-class APIStatusError(APIError):
-    """The service answered with an error status.
+class AnsweredError(APIError):
+    """An error with an answer.
 
     Attributes:
         status_code: the HTTP status.
@@ -105,6 +105,10 @@ class APIStatusError(APIError):
         self.status_code = status_code
         self.headers = dict(headers)
         self.body = body
+
+
+class APIStatusError(AnsweredError):
+    """The service answered with an error status; see `status_code`, `headers` and `body`."""
 
 
 class BadRequestError(APIStatusError):
@@ -139,7 +143,7 @@ class InternalServerError(APIStatusError):
     """5xx: the service or an edge before it failed, after all attempts of the retry policy."""
 
 
-class APIResponseValidationError(APIStatusError):
+class APIResponseValidationError(AnsweredError):
     """An answer that the spec does not allow: not JSON, a missing field, a wrong type, an unasked-for redirect."""
 
 
