@@ -1,0 +1,60 @@
+"""What `runpod_sdk` offers, and how little an import of it costs."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import runpod_sdk
+
+
+def in_a_fresh_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603  ours
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_all_is_sorted_and_has_no_name_twice() -> None:
+    assert sorted(set(runpod_sdk.__all__)) == runpod_sdk.__all__
+
+
+@pytest.mark.parametrize("name", runpod_sdk.__all__)
+def test_every_name_can_be_imported(name: str) -> None:
+    assert getattr(runpod_sdk, name) is not None
+    assert name in dir(runpod_sdk)
+
+
+ROOMS: dict[str, str] = vars(runpod_sdk)["_ROOM_OF"]
+
+
+def test_every_name_is_lazy_and_every_lazy_name_is_public() -> None:
+    assert {*ROOMS, "__version__"} == set(runpod_sdk.__all__)
+
+
+def test_a_name_is_the_same_object_as_in_its_room() -> None:
+    for name, room in ROOMS.items():
+        assert getattr(runpod_sdk, name) is getattr(importlib.import_module(f"runpod_sdk.{room}"), name)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'runpod_sdk' has no attribute 'Klient'"):
+        getattr(runpod_sdk, "Klient")  # noqa: B009  mypy knows better
+
+
+def test_star_import_brings_all_names() -> None:
+    assert in_a_fresh_python("from runpod_sdk import *; print(Client.__name__, AsyncJob.__name__)") == "Client AsyncJob"
+
+
+def test_an_import_brings_in_nothing_heavy() -> None:
+    loaded = in_a_fresh_python("import sys, runpod_sdk; print(*sys.modules)").split()
+    assert "runpod_sdk" in loaded
+    assert not {"httpx", "attr", "attrs", "asyncio", "runpod_queue_client", "dataclasses", "ssl"} & set(loaded)
+
+
+def test_no_module_of_the_sdk_prints_or_warns_when_it_is_imported() -> None:
+    code = "from runpod_sdk import Client, AsyncClient, errors, clock"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)  # noqa: S603  ours
+    assert done.stdout + done.stderr == ""
