@@ -34,12 +34,11 @@ def drawn() -> dict[str, str | None]:
 
 
 def public() -> dict[str, type[errors.RunpodError]]:
-    classes = {
-        name: kind
-        for name, kind in vars(errors).items()
-        if inspect.isclass(kind) and kind.__module__ == errors.__name__
-    }
-    return {name: kind for name, kind in classes.items() if name not in HIDDEN}
+    found: dict[str, type[errors.RunpodError]] = {}
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.RunpodError) and name not in HIDDEN:
+            found[name] = kind
+    return found
 
 
 def parent_of(kind: type[BaseException]) -> str | None:
