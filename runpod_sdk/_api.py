@@ -11,11 +11,20 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 from urllib.parse import urlencode
 
-from ._arguments import BODY_MAX, EXECUTION_TIMEOUT_RANGE, ID, TTL_RANGE, checked_seconds, encoded, kind_of
+from ._arguments import (
+    BODY_MAX,
+    EXECUTION_TIMEOUT_RANGE,
+    ID,
+    TTL_RANGE,
+    checked_headers,
+    checked_seconds,
+    encoded,
+    kind_of,
+)
 from ._states import Health, JobCounts, JobState, JobStatus, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from .errors import APIResponseValidationError
 
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     from ._outcomes import Answer, Operation
 
 T = TypeVar("T")
+Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 OnUnknown = Literal["raise", "resubmit"]
 
 # How much of a bad answer an error keeps, characters; ours.
@@ -190,6 +200,8 @@ def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A00
     body = models.RunRequest(input_=given)
     webhook = more.get("webhook")
     if webhook is not None:
+        if not isinstance(webhook, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"webhook={webhook!r}: a string expected")
         if not webhook.startswith(("http://", "https://")):
             raise ValueError(f"webhook={webhook!r}: an absolute http or https URL expected")
         body.webhook = webhook
@@ -243,7 +255,7 @@ def _submit(
 ) -> Request:
     content = encoded(operation, kwargs["json"])
     kwargs["params"] = {**kwargs.get("params", {}), **(more.get("extra_query") or {})}
-    kwargs["headers"] = {**kwargs["headers"], **(more.get("extra_headers") or {})}
+    kwargs["headers"] = {**kwargs["headers"], **checked_headers(more.get("extra_headers") or {})}
     return _request(operation, endpoint_id, kwargs, content=content, hold=hold)
 
 
@@ -300,7 +312,7 @@ def job_state(request: Request, answer: Answer) -> JobState:
         progress=None if found.is_final else output,
         error=error if error is None or isinstance(error, str) else json.dumps(error),
         worker_id=job.worker_id or None,
-        retries=job.retries or 0,
+        retries=_number(job.retries) or 0,
         delay_time_ms=_number(job.delay_time),
         execution_time_ms=_number(job.execution_time),
         raw=data,
@@ -343,28 +355,25 @@ def health_of(request: Request, answer: Answer) -> Health:
 
     data = _object(request, answer)
     result = _parsed(request, answer, lambda: models.Health.from_dict(data))
-    jobs, workers = result.jobs, result.workers
-    counts = {**jobs.to_dict(), **workers.to_dict()}
-    if any(_number(count) is None for count in counts.values() if not isinstance(count, dict | list)):
-        raise invalid(request, answer, "a gauge is not a number")
     return Health(
-        jobs=JobCounts(
-            completed=_number(jobs.completed) or 0,
-            failed=_number(jobs.failed) or 0,
-            in_progress=_number(jobs.in_progress) or 0,
-            in_queue=_number(jobs.in_queue) or 0,
-            retried=_number(jobs.retried) or 0,
-        ),
-        workers=WorkerCounts(
-            idle=_number(workers.idle) or 0,
-            initializing=_number(workers.initializing) or 0,
-            ready=_number(workers.ready) or 0,
-            running=_number(workers.running) or 0,
-            throttled=_number(workers.throttled) or 0,
-            unhealthy=_number(workers.unhealthy) or 0,
-        ),
+        jobs=_gauges(request, answer, JobCounts, result.jobs),
+        workers=_gauges(request, answer, WorkerCounts, result.workers),
         raw=data,
     )
+
+
+def _gauges(request: Request, answer: Answer, kind: type[Counts], found: object) -> Counts:
+    """Read the gauges that we know; whatever else there is may be anything."""
+    from runpod_queue_client.types import UNSET
+
+    counts: dict[str, int] = {}
+    for gauge in fields(kind):
+        value = getattr(found, gauge.name)
+        count = 0 if value is UNSET else _number(value)
+        if count is None:
+            raise invalid(request, answer, "a gauge is not a number")
+        counts[gauge.name] = count
+    return kind(**counts)
 
 
 def invalid(request: Request, answer: Answer, why: str) -> APIResponseValidationError:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# RFC 9110, 5.6.2 and 5.5; ASCII only, since a header has no encoding of its own.
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\x20-\x7e\t]*")
 
 # docs: operation-reference says 10 MB and 20 MB; REPORTED: the service's own text says 10MiB. Between the two the
 # service decides; above, it would refuse after the upload.
@@ -41,6 +43,20 @@ def checked_seconds(name: str, value: float, limits: tuple[float, float]) -> flo
     if value > most and least <= value / 1000 <= most:
         guess = f"; {value:.0f} ms is {value / 1000:g} s"
     raise ValueError(f"{name}={value!r}: {least:g} … {most:.0f} seconds expected{guess}")
+
+
+def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers that can be sent; a value is never shown, it may be a secret."""
+    for name, value in headers.items():
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"extra_headers has a name that is {kind_of(name)}: a string expected")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"extra_headers[{name!r}]: no header has such a name")
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"extra_headers[{name!r}] is {kind_of(value)}: a string expected")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"extra_headers[{name!r}] holds what no header carries: line ends or non-ASCII characters")
+    return headers
 
 
 def unwrapped(input: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: A002  the service's word

@@ -1,0 +1,398 @@
+"""The door to the generated client: what goes out, byte for byte, and what comes back as our values or our errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import runpod_sdk._api as api
+from runpod_sdk import (
+    APIResponseValidationError,
+    Health,
+    JobCounts,
+    JobState,
+    JobStatus,
+    PurgeResult,
+    S3Config,
+    StreamChunk,
+    WorkerCounts,
+)
+from runpod_sdk._outcomes import Answer
+from tests.flows import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runpod_sdk._api import Request, SubmitOptions
+
+BUCKET = S3Config(access_id="i", access_secret="s", bucket_name="b", endpoint_url="https://e")  # noqa: S106  a test's
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (api.run("abc", {"a": 1}, {}), ("POST", "/abc/run", b'{"input":{"a":1}}', 0.0)),
+        (api.run("abc", {}, {}), ("POST", "/abc/run", b'{"input":{}}', 0.0)),
+        (api.run_sync("abc", {"a": 1}, {}), ("POST", "/abc/runsync?wait=1000", b'{"input":{"a":1}}', 1.0)),
+        (api.status("abc", "j1"), ("GET", "/abc/status/j1", None, 0.0)),
+        (api.status("abc", "j1", ttl=10.5), ("GET", "/abc/status/j1?ttl=10500", None, 0.0)),
+        (api.status_sync("abc", "j1", hold=90.0), ("GET", "/abc/status-sync/j1?wait=90000", None, 90.0)),
+        (api.status_sync("abc", "j1", hold=1.0004), ("GET", "/abc/status-sync/j1?wait=1000", None, 1.0004)),
+        (api.stream("abc", "j1", hold=10.0), ("GET", "/abc/stream/j1?wait=10000", None, 10.0)),
+        (api.cancel("abc", "j1"), ("POST", "/abc/cancel/j1", None, 0.0)),
+        (api.retry("abc", "j1"), ("POST", "/abc/retry/j1", None, 0.0)),
+        (api.purge_queue("abc"), ("POST", "/abc/purge-queue", None, 0.0)),
+        (api.health("abc"), ("GET", "/abc/health", None, 0.0)),
+    ],
+    ids=lambda value: value.path if isinstance(value, api.Request) else "",
+)
+def test_a_request_is_exactly_this(request_: Request, expected: tuple[str, str, bytes | None, float]) -> None:
+    assert (request_.method, request_.path, request_.content, request_.hold) == expected
+
+
+def sent(value: object = None, **options: Any) -> Any:
+    content = api.run("abc", {} if value is None else value, options).content  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert content is not None
+    return json.loads(content)
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        ({"webhook": "https://me/hook?a=b"}, {"webhook": "https://me/hook?a=b"}),
+        ({"execution_timeout": 900}, {"policy": {"executionTimeout": 900_000}}),
+        ({"ttl": 3600.5}, {"policy": {"ttl": 3_600_500}}),
+        ({"low_priority": False}, {"policy": {"lowPriority": False}}),
+        ({"low_priority": True, "ttl": 10}, {"policy": {"lowPriority": True, "ttl": 10_000}}),
+        ({"extra_body": {"webhookV2": "x", "rp": {"a": None}}}, {"webhookV2": "x", "rp": {"a": None}}),
+        (
+            {"s3_config": BUCKET},
+            {"s3Config": {"accessId": "i", "accessSecret": "s", "bucketName": "b", "endpointUrl": "https://e"}},
+        ),
+        (dict.fromkeys(["webhook", "execution_timeout", "ttl", "low_priority", "s3_config", "extra_body"]), {}),
+        ({"on_unknown": "resubmit"}, {}),
+    ],
+)
+def test_options_become_the_services_fields_and_nothing_else_is_sent(options: dict[str, Any], body: object) -> None:
+    assert sent(**options) == {"input": {}} | (body if isinstance(body, dict) else {})
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"input": {"input": {}}}, {"webhook": 1, "policy": None}, {"id": "x", "": [0, False, None]}]
+)
+def test_an_input_goes_out_untouched(value: dict[str, Any]) -> None:
+    assert sent(value) == {"input": value}
+
+
+def test_extra_query_and_headers_are_added() -> None:
+    more: SubmitOptions = {"extra_query": {"a b": "c&d"}, "extra_headers": {"X-Trace": "1"}}
+    request = api.run_sync("abc", {}, more)
+    assert request.path == "/abc/runsync?wait=1000&a+b=c%26d"
+    assert request.headers == {"Content-Type": "application/json", "X-Trace": "1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "kind", "message"),
+    [
+        (None, {}, TypeError, "input is None: the service takes a JSON object"),
+        ("text", {}, TypeError, "input is of type str: the service takes a JSON object"),
+        ([1], {}, TypeError, "input is of type list: the service takes a JSON object"),
+        (5, {}, TypeError, "input is of type int: the service takes a JSON object"),
+        ({"x": float("nan")}, {}, ValueError, "input['x'] is nan"),
+        ({"x": b""}, {}, TypeError, "input['x'] is of type bytes"),
+        ({}, {"webhok": "x"}, TypeError, "unexpected argument 'webhok'"),
+        ({}, {"webhook": "me/hook"}, ValueError, "webhook='me/hook': an absolute http or https URL"),
+        ({}, {"webhook": 5}, TypeError, "webhook=5: a string expected"),
+        (
+            {},
+            {"execution_timeout": 900_000},
+            ValueError,
+            "execution_timeout=900000: 5 … 604800 seconds expected; 900000 ms",
+        ),
+        ({}, {"ttl": 9}, ValueError, "ttl=9: 10 … 604800 seconds expected"),
+        ({}, {"ttl": "9"}, TypeError, "ttl='9': seconds expected"),
+        ({}, {"low_priority": "yes"}, TypeError, "low_priority='yes': True or False expected"),
+        ({}, {"s3_config": {"accessSecret": "hunter2"}}, TypeError, "s3_config is of type dict: an S3Config expected"),
+        ({}, {"on_unknown": "retry"}, ValueError, 'on_unknown=\'retry\': "raise" or "resubmit" expected'),
+        ({}, {"extra_body": {"input": {}}}, ValueError, "extra_body holds 'input', which has an argument of its own"),
+        ({}, {"extra_body": {"s3Config": {}}}, ValueError, "extra_body holds 's3Config'"),
+        ({}, {"extra_body": {"x": b"hunter2"}}, TypeError, "extra_body['x'] is of type bytes"),
+        ({}, {"extra_headers": {"x": 5}}, TypeError, "extra_headers['x'] is of type int: a string expected"),
+        ({}, {"extra_headers": {5: "x"}}, TypeError, "extra_headers has a name that is of type int"),
+        (
+            {},
+            {"extra_headers": {"x": "hunter2\r\nevil: 1"}},
+            ValueError,
+            "extra_headers['x'] holds what no header carries",
+        ),
+        ({}, {"extra_headers": {"x": "hunter2ä"}}, ValueError, "extra_headers['x'] holds what no header carries"),
+        ({}, {"extra_headers": {"x y": "hunter2"}}, ValueError, "extra_headers['x y']: no header has such a name"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_name_before_any_request(
+    value: object, options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    for build in (api.run, api.run_sync):
+        with pytest.raises(kind) as caught:
+            build("abc", value, options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert str(caught.value).startswith(message)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_request_shows_neither_its_body_nor_its_headers() -> None:
+    request = api.run("abc", {"x": "hunter2"}, {"extra_headers": {"x": "hunter2"}})
+    assert "hunter2" not in repr(request)
+    assert request.about == 'run on endpoint "abc"'
+    assert api.cancel("abc", "j1").about == 'cancel of job j1 on endpoint "abc"'
+
+
+def test_the_hash_is_of_the_input_alone_and_does_not_depend_on_the_order_of_keys() -> None:
+    one = api.run("abc", {"b": 1, "a": "ä"}, {"webhook": "https://me"})
+    two = api.run_sync("abc", {"a": "ä", "b": 1}, {})
+    text = json.dumps({"a": "ä", "b": 1}, sort_keys=True, separators=(",", ":"))
+    assert one.input_sha256 == two.input_sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+# Answers.
+
+STATUS = api.status("abc", "j1")
+
+
+def read(**fields: object) -> JobState:
+    return api.job_state(STATUS, answer(200, {"id": "j1", "status": "COMPLETED"} | fields))
+
+
+def test_a_minimal_answer() -> None:
+    assert read() == JobState(
+        id="j1", endpoint_id="abc", status=JobStatus("COMPLETED"), raw={"id": "j1", "status": "COMPLETED"}
+    )
+
+
+def test_a_full_answer() -> None:
+    fields = {"delayTime": 61372, "executionTime": 42078.9, "retries": 1.0, "workerId": "w", "error": "e", "new": [1]}
+    found = read(**fields, output={"a": 1})
+    assert (found.delay_time_ms, found.execution_time_ms, found.retries, found.worker_id) == (61372, 42078, 1, "w")
+    assert isinstance(found.retries, int)
+    assert (found.output, found.error) == ({"a": 1}, "e")
+    assert found.raw["new"] == [1]
+
+
+@pytest.mark.parametrize("value", [None, False, 0, 0.0, "", [], {}])
+def test_a_falsy_output_stays_what_it_is(value: object) -> None:
+    found = read(output=value)
+    assert found.output == value
+    assert type(found.output) is type(value)
+
+
+@pytest.mark.parametrize("status", ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "ON_HOLD"])
+def test_progress_is_never_an_output(status: str) -> None:
+    found = read(status=status, output=7)
+    assert (found.output, found.progress) == (None, 7)
+    assert read(output=7).progress is None
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(None, None), ("", ""), ({"a": 1}, '{"a": 1}'), ([], "[]"), (0, "0"), (False, "false")],
+)
+def test_an_error_is_text_whatever_was_sent(error: object, text: str | None) -> None:
+    assert read(error=error).error == text
+
+
+def test_absent_and_null_numbers_are_not_known() -> None:
+    found = read(delayTime=None, executionTime=None, retries=None, workerId=None)
+    assert (found.delay_time_ms, found.execution_time_ms, found.retries, found.worker_id) == (None, None, 0, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": None},
+        {"id": ""},
+        {"id": 5},
+        {"id": "../j1"},
+        {"id": "j2"},
+        {"status": None},
+        {"status": 404},
+        {"status": ["COMPLETED"]},
+        {"delayTime": "5"},
+        {"executionTime": True},
+        {"delayTime": float("inf")},
+        {"retries": {}},
+        {"workerId": 5},
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, object]) -> None:
+    with pytest.raises(APIResponseValidationError) as caught:
+        read(**fields)
+    assert str(caught.value).startswith(
+        'status of job j1 on endpoint "abc": HTTP 200 with an answer that cannot be used: '
+    )
+
+
+def chunks(*items: object) -> object:
+    return {"status": "IN_PROGRESS", "stream": list(items)}
+
+
+STREAM = api.stream("abc", "j1", hold=10.0)
+
+
+def test_a_part_of_a_stream() -> None:
+    part = api.stream_part(STREAM, answer(200, chunks({"output": 0}, {"output": None, "metrics": {"n": 1}, "x": 2})))
+    assert part.status == "IN_PROGRESS"
+    assert [(chunk.output, chunk.metrics) for chunk in part.chunks] == [(0, None), (None, {"n": 1})]
+    assert part.chunks[1].raw == {"output": None, "metrics": {"n": 1}, "x": 2}
+
+
+def test_the_bare_list_of_the_documentation() -> None:
+    part = api.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]))
+    assert part == api.StreamPart(
+        (StreamChunk(output="a", raw={"output": "a"}), StreamChunk(output="b", raw={"output": "b"})), None
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        5,
+        {},
+        {"status": "COMPLETED"},
+        {"stream": []},
+        {"status": 404, "stream": []},
+        {"status": "COMPLETED", "stream": {}},
+        chunks(5),
+        chunks({"metrics": {}}),
+        chunks({"output": 1, "metrics": 5}),
+        [[]],
+    ],
+)
+def test_a_malformed_part_is_our_error(body: object) -> None:
+    with pytest.raises(APIResponseValidationError, match="stream of job j1"):
+        api.stream_part(STREAM, answer(200, body))
+
+
+def test_the_answer_to_a_purge() -> None:
+    request = api.purge_queue("abc")
+    result = api.purge_result(request, answer(200, {"removed": 2, "status": "completed"}))
+    assert result == PurgeResult(removed=2, status="completed")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"removed": "2", "status": "completed"},
+        {"removed": None, "status": "completed"},
+        {"removed": True, "status": "completed"},
+        {"removed": 2, "status": 5},
+        {"removed": 2},
+        {"status": "completed"},
+        [],
+    ],
+)
+def test_a_malformed_answer_to_a_purge_is_our_error(body: object) -> None:
+    with pytest.raises(APIResponseValidationError, match="purge-queue on endpoint"):
+        api.purge_result(api.purge_queue("abc"), answer(200, body))
+
+
+JOBS = {"completed": 1, "failed": 2, "inProgress": 3, "inQueue": 4, "retried": 5}
+WORKERS = {"idle": 1, "initializing": 2, "ready": 3, "running": 4, "throttled": 5, "unhealthy": 6}
+
+
+def health(jobs: object, workers: object, **more: object) -> Health:
+    return api.health_of(api.health("abc"), answer(200, {"jobs": jobs, "workers": workers, **more}))
+
+
+def test_the_health_of_an_endpoint() -> None:
+    found = health(JOBS, WORKERS)
+    assert found.jobs == JobCounts(completed=1, failed=2, in_progress=3, in_queue=4, retried=5)
+    assert found.workers == WorkerCounts(idle=1, initializing=2, ready=3, running=4, throttled=5, unhealthy=6)
+    assert found.raw == {"jobs": JOBS, "workers": WORKERS}
+
+
+def test_older_samples_show_fewer_workers_and_newer_ones_may_show_more() -> None:
+    assert health(JOBS, {"idle": 1, "running": 2}).workers == WorkerCounts(idle=1, running=2)
+    assert health(JOBS | {"note": "new"}, WORKERS | {"gpu": {"a": 1}, "paused": 7}, version="2").workers.unhealthy == 6
+
+
+@pytest.mark.parametrize("wrong", ["5", True, {}, [], float("inf")])
+def test_a_gauge_that_is_no_number_is_our_error(wrong: object) -> None:
+    with pytest.raises(APIResponseValidationError, match="a gauge is not a number"):
+        health(JOBS | {"inQueue": wrong}, WORKERS)
+    with pytest.raises(APIResponseValidationError, match="a gauge is not a number"):
+        health(JOBS, WORKERS | {"idle": wrong})
+
+
+READERS: list[tuple[Callable[[Request, Answer], object], Request]] = [
+    (api.job_state, STATUS),
+    (api.job_state, api.run("abc", {}, {})),
+    (api.stream_part, STREAM),
+    (api.purge_result, api.purge_queue("abc")),
+    (api.health_of, api.health("abc")),
+]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+FIELDS = st.sampled_from(
+    [
+        "id",
+        "status",
+        "output",
+        "error",
+        "delayTime",
+        "retries",
+        "workerId",
+        "stream",
+        "metrics",
+        "removed",
+        "jobs",
+        "idle",
+    ]
+)
+BODIES = st.recursive(
+    SCALARS | st.sampled_from(["j1", "COMPLETED", "IN_QUEUE"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(("reader", "request_"), READERS, ids=lambda value: getattr(value, "__name__", ""))
+class TestNoAnswerIsTooOdd:
+    @given(body=BODIES)
+    def test_any_json(self, reader: Callable[[Request, Answer], object], request_: Request, body: object) -> None:
+        self.check(reader, request_, json.dumps(body).encode())
+
+    @given(body=st.binary(max_size=40) | BODIES.map(lambda value: json.dumps(value).encode()[:-1]))
+    def test_any_bytes(self, reader: Callable[[Request, Answer], object], request_: Request, body: bytes) -> None:
+        self.check(reader, request_, body)
+
+    def test_bytes_that_break_decoders(self, reader: Callable[[Request, Answer], object], request_: Request) -> None:
+        for body in (b"", b"\xff\xfe\x00", b"[" * 100_000, b"1" * 10_000, b'{"id":' * 50_000, b"\x00", b"<html>"):
+            with pytest.raises(APIResponseValidationError):
+                reader(request_, Answer(200, {}, body))
+
+    @staticmethod
+    def check(reader: Callable[[Request, Answer], object], request_: Request, body: bytes) -> None:
+        try:
+            reader(request_, Answer(200, {}, body))
+        except APIResponseValidationError as error:
+            assert len(error.body) <= 500  # noqa: PT017  most answers raise, some do not
+            assert error.status_code == 200  # noqa: PT017
+
+
+def test_the_error_keeps_the_beginning_of_the_answer() -> None:
+    with pytest.raises(APIResponseValidationError) as caught:
+        api.job_state(STATUS, answer(200, b"<html>" + b"x" * 9_000, server="edge"))
+    assert caught.value.body == "<html>" + "x" * 494
+    assert (caught.value.status_code, caught.value.headers, caught.value.job_id) == (200, {"server": "edge"}, "j1")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+
+
+@given(st.dictionaries(st.text(max_size=4), st.recursive(LEAVES, st.lists, max_leaves=4), max_size=4))
+def test_any_output_comes_through_untouched(output: dict[str, Any]) -> None:
+    assert read(output=output).output == output
