@@ -32,6 +32,7 @@ class App:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._held: set[Waiter] = set()
+        self._released = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -52,7 +53,8 @@ class App:
         await send({"type": "http.response.body", "body": answer.body})
 
     def release(self) -> None:
-        """Answer every held request with how things stand; may be called from any thread."""
+        """Hold nothing from now on, and answer what is held; may be called from any thread."""
+        self._released = True
         for waiter in list(self._held):
             self._desk.hub.cut(waiter)
 
@@ -84,6 +86,8 @@ class App:
 
         watcher = asyncio.create_task(watch())
         self._held.add(waiter)
+        if self._released:
+            self._desk.hub.cut(waiter)
         try:
             await waiter.parking.wait_async()
         except BaseException:

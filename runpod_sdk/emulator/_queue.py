@@ -8,14 +8,13 @@ is decided in `_hub.py`.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import json
 import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._deadlines import Deadlines
 from runpod_sdk.emulator._jobs import Job, record_of
 from runpod_sdk.emulator._limits import MAX_REQUEUES
 from runpod_sdk.emulator._machine import FINAL, Event, State, next_state
@@ -48,8 +47,7 @@ class Queue:
         self._queued: OrderedDict[str, Job] = OrderedDict()
         self._takers: OrderedDict[Hold, str] = OrderedDict()  # idle workers, the longest idle first
         self._workers: dict[str, dict[str, Job]] = {}  # by worker, what it has taken
-        self._deadlines: list[tuple[float, int, Job]] = []  # a row counts while its time is its job's `due`
-        self._order = itertools.count()
+        self._deadlines = Deadlines()
         self._released: list[tuple[Hold, Reply]] = []
         self._stopped: list[tuple[str, str]] = []
         self._present = dict.fromkeys(State, 0)
@@ -79,10 +77,7 @@ class Queue:
 
     def advance(self, now: float) -> None:
         """Apply every deadline up to `now`, each at its own time."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            due, _, job = heapq.heappop(self._deadlines)
-            if job.due != due:
-                continue
+        for due, job in self._deadlines.passed(now):
             if due >= job.expires_at:
                 self._forget(job)
             else:
@@ -90,9 +85,7 @@ class Queue:
 
     def next_deadline(self) -> float | None:
         """Return when `advance` has something to do, or None."""
-        while self._deadlines and self._deadlines[0][2].due != self._deadlines[0][0]:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next()
 
     def released(self) -> list[tuple[Hold, Reply]]:
         """Return the holds that were answered since the last call, in order."""
@@ -337,7 +330,7 @@ class Queue:
         self._off_worker(job, stop=True)
         del self._jobs[job.id]
         self._move(job, Event.EXPIRE)
-        job.due = math.inf
+        self._deadlines.clear(job)
         self._answer_all(job)
 
     def _off_worker(self, job: Job, *, stop: bool = False) -> None:
@@ -349,10 +342,8 @@ class Queue:
         return math.inf if job.finished_at is None else job.finished_at + job.submission.retention
 
     def _set_due(self, job: Job) -> None:
-        due = min(job.expires_at, job.overrun_at) if job.state is State.IN_PROGRESS else job.expires_at
-        if due != job.due:
-            job.due = due
-            heapq.heappush(self._deadlines, (due, next(self._order), job))
+        running = job.state is State.IN_PROGRESS
+        self._deadlines.set(job, min(job.expires_at, job.overrun_at) if running else job.expires_at)
 
     # Holds.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from runpod_sdk.emulator._asgi import App
@@ -83,9 +85,10 @@ class Server:
     def close(self) -> None:
         """Answer what is held, and stop; does nothing the second time."""
         loop = self._loop
-        if loop is not None and self._thread.is_alive():
-            loop.call_soon_threadsafe(self._stopping.set)
-            self._app.release()
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed before
+                loop.call_soon_threadsafe(self._stopping.set)
+        self._app.release()
         self._thread.join()
         self._socket.close()
 
@@ -100,9 +103,8 @@ class Server:
         self.close()
 
     def _run(self) -> None:
-        runner = asyncio.Runner(loop_factory=self._server.config.get_loop_factory())
         try:
-            with runner:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 self._loop = runner.get_loop()
                 self._loop.call_soon(self._announce)
                 runner.run(self._server.serve(sockets=[self._socket]))
@@ -117,3 +119,12 @@ class Server:
             self._started.set()
         elif self._loop is not None:
             self._loop.call_later(0.001, self._announce)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where it is installed, as uvicorn itself chooses."""
+    try:
+        import uvloop  # noqa: PLC0415  optional
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop

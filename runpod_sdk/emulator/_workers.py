@@ -122,7 +122,7 @@ class Pool:
         self.new_worker_id = new_worker_id
         self.loop_thread = loop_thread
         self.aggregate = aggregate
-        self._workers = [_Worker(self) for _ in range(size)]
+        self._workers = [Worker(self) for _ in range(size)]
         room.stop = self._stop
 
     def start(self) -> None:
@@ -143,7 +143,7 @@ class Pool:
                 run.stop()
 
 
-class _Worker:
+class Worker:
     """One place where jobs run, one after the other; a worker that dies is followed by a new one in its place."""
 
     def __init__(self, pool: Pool) -> None:
@@ -188,7 +188,7 @@ class _Worker:
 class Run:
     """One job on one worker."""
 
-    def __init__(self, worker: _Worker, body: dict[str, Any]) -> None:
+    def __init__(self, worker: Worker, body: dict[str, Any]) -> None:
         self.worker = worker
         self.worker_id = worker.id
         self.job = body
@@ -363,6 +363,7 @@ def _no_handler(_: dict[str, Any]) -> None:
 
 
 def _is_coroutine_function(handler: Handler) -> bool:
+    # An instance counts by its method.
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
 
 

@@ -8,7 +8,7 @@ from runpod_sdk.emulator._machine import FINAL, TABLE, Event, State, next_state
 
 PAIRS = [(state, event) for state in State for event in Event]
 # What the service is known to do, written down a second time: by event, from which state to which.
-EXPECTED = {
+EXPECTED: dict[Event, dict[State, State]] = {
     Event.TAKE: {State.IN_QUEUE: State.IN_PROGRESS},
     Event.REPORT: {State.IN_PROGRESS: State.IN_PROGRESS},
     Event.SUCCEED: {State.IN_PROGRESS: State.COMPLETED},

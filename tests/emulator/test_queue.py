@@ -21,22 +21,22 @@ class Desk:
         self.queue = Queue("e", new_id=lambda: f"job{next(ids)}", options=Options(**options))
         self.now = 0.0
 
-    def ask(self, request: ask.Request) -> Reply | Hold:
+    def send(self, request: ask.Request) -> Reply | Hold:
         return self.queue.handle(request, self.now)
 
     def done(self, request: ask.Request) -> dict[str, Any]:
-        reply = self.ask(request)
+        reply = self.send(request)
         assert isinstance(reply, Reply)
         assert reply.outcome is Outcome.DONE
         return reply.body
 
     def outcome(self, request: ask.Request) -> Outcome:
-        reply = self.ask(request)
+        reply = self.send(request)
         assert isinstance(reply, Reply)
         return reply.outcome
 
     def held(self, request: ask.Request) -> Hold:
-        hold = self.ask(request)
+        hold = self.send(request)
         assert isinstance(hold, Hold)
         return hold
 
@@ -58,7 +58,7 @@ class Desk:
 
 
 def submit(**fields: Any) -> ask.Submit:
-    known = {"input": {"n": 1}, "execution_timeout": 600.0, "ttl": 86_400.0, "retention": 1_800.0}
+    known: dict[str, Any] = {"input": {"n": 1}, "execution_timeout": 600.0, "ttl": 86_400.0, "retention": 1_800.0}
     return ask.Submit(**(known | fields))
 
 

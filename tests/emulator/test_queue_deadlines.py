@@ -19,7 +19,7 @@ def new_queue(**options: Any) -> Queue:
 
 
 def submit(**fields: Any) -> ask.Submit:
-    known = {"input": {"n": 1}, "execution_timeout": 600.0, "ttl": 86_400.0, "retention": 1_800.0}
+    known: dict[str, Any] = {"input": {"n": 1}, "execution_timeout": 600.0, "ttl": 86_400.0, "retention": 1_800.0}
     return ask.Submit(**(known | fields))
 
 

@@ -49,7 +49,7 @@ def test_a_returned_error_is_taken_out(value: dict[str, Any], result: dict[str, 
 
 
 @pytest.mark.parametrize(("flag", "refresh"), [(True, True), (1, True), (False, False), (None, False)])
-def test_refresh_worker_is_taken_out(flag: Any, refresh: bool) -> None:  # noqa: FBT001  a parameter of the test
+def test_refresh_worker_is_taken_out(flag: Any, refresh: bool) -> None:  # noqa: FBT001  a parameter
     assert results.returned({"refresh_worker": flag, "a": 1}) == ({"output": {"a": 1}}, refresh)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runpod_sdk.emulator import Emulator, progress_update
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import httpx
 
@@ -71,6 +71,9 @@ def handlers(emulator: Emulator) -> dict[str, Any]:
         await emulator.clock.sleep_async(HOUR)
         return {"echo": job["input"]}
 
+    def awaitable(job: dict[str, Any]) -> Awaitable[Any]:
+        return coroutine(job)
+
     class Instance:
         async def __call__(self, job: dict[str, Any]) -> Any:
             return await coroutine(job)
@@ -78,7 +81,7 @@ def handlers(emulator: Emulator) -> dict[str, Any]:
     return {
         "plain": plain,
         "coroutine": coroutine,
-        "awaitable": lambda job: coroutine(job),
+        "awaitable": awaitable,
         "instance": Instance(),
     }
 
@@ -114,7 +117,7 @@ def generators(emulator: Emulator) -> dict[str, Any]:
 @pytest.mark.parametrize("aggregate", [False, True])
 def test_generators_stream(call: Call, emulator: Emulator, kind: str, aggregate: bool) -> None:  # noqa: FBT001  a parameter
     emulator.endpoint("e", generators(emulator)[kind], return_aggregate_stream=aggregate)
-    items = [None, 0, "", [], {"a": 1}]
+    items: list[Any] = [None, 0, "", [], {"a": 1}]
     job_id = run(call, emulator, {"items": items})
     assert read_all(call, emulator, job_id) == items
     state = status(call, emulator, job_id)
@@ -246,7 +249,7 @@ def test_handlers_may_change_what_they_get(call: Call, emulator: Emulator) -> No
 
 def test_what_the_worker_gets_beside_the_input(call: Call, emulator: Emulator) -> None:
     s3_config = {"accessId": "a", "accessSecret": "s", "bucketName": "b", "endpointUrl": "u"}
-    emulator.endpoint("e", lambda job: dict(job))
+    emulator.endpoint("e", dict)
     state = run_sync(call, emulator, {"n": 1}, s3Config=s3_config, webhook="https://example.com", other=1)
     assert state["output"] == {"id": state["id"], "input": {"n": 1}, "s3Config": s3_config}
     assert "s3Config" not in state
@@ -273,7 +276,7 @@ def test_progress_shows_while_the_job_runs(call: Call, emulator: Emulator) -> No
 
 def test_late_progress_does_nothing(call: Call, emulator: Emulator) -> None:
     handed: list[dict[str, Any]] = []
-    emulator.endpoint("e", lambda job: handed.append(job))
+    emulator.endpoint("e", handed.append)
     state = run_sync(call, emulator, {"n": 1})
     progress_update(handed[0], "late")
     assert status(call, emulator, state["id"]) == state

@@ -1,0 +1,217 @@
+"""The door for sockets: what a client sees over HTTP, and how a server starts and ends."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import builtins
+import http.client
+import json
+import socket
+import threading
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.emulator import Emulator, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOIN = 10
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        emulator.endpoint("e", lambda job: job["input"])
+        emulator.endpoint("held", workers=0)
+        yield emulator
+
+
+@pytest.fixture
+def server(emulator: Emulator) -> Server:
+    return emulator.serve()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, headers={"authorization": "Bearer test"}, timeout=JOIN) as client:
+        yield client
+
+
+def connect(server: Server) -> socket.socket:
+    address = urllib.parse.urlsplit(server.url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=JOIN)
+
+
+def test_run_and_wait(client: httpx.Client) -> None:
+    answer = client.post("/e/run", json={"input": {"n": 1}})
+    assert answer.json() == {"id": answer.json()["id"], "status": "IN_QUEUE"}
+    state = client.get(f"/e/status-sync/{answer.json()['id']}").json()
+    assert (state["status"], state["output"]) == ("COMPLETED", {"n": 1})
+
+
+def test_the_url_ends_in_v2_and_names_the_bound_port(server: Server) -> None:
+    parts = urllib.parse.urlsplit(server.url)
+    assert (parts.scheme, parts.hostname, parts.path) == ("http", "127.0.0.1", "/v2")
+    assert parts.port
+    assert server.connection == {"api_key": "test", "base_url": server.url}
+
+
+def test_as_curl_does_it(server: Server) -> None:
+    """docs: the raw key without Bearer, a POST with an empty body and a content type."""
+    parts = urllib.parse.urlsplit(server.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=JOIN)
+    headers = {"authorization": "test", "accept": "application/json", "content-type": "application/json"}
+    connection.request("POST", "/v2/e/purge-queue", body=b"", headers=headers)
+    assert json.loads(connection.getresponse().read()) == {"removed": 0, "status": "completed"}
+    connection.request("POST", "/v2/e/runsync", body=b'{ "input": {  "prompt": "Hello, world!" }}', headers=headers)
+    assert json.loads(connection.getresponse().read())["output"] == {"prompt": "Hello, world!"}
+    connection.close()
+
+
+def test_a_form_content_type_is_taken(client: httpx.Client) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert client.post("/e/run", content=b'{"input": {"n": 1}}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [
+        ("GET", "/e/health", "wrong", 401),
+        ("GET", "/nope/health", "test", 404),
+        ("GET", "/e/nope", "test", 404),
+        ("GET", "/e/status/nope", "test", 404),
+        ("DELETE", "/e/health", "test", 405),
+        ("GET", "/e/status-sync/x?wait=5", "test", 400),
+        ("POST", "/e/run", "test", 400),
+    ],
+)
+def test_refusals_are_json(client: httpx.Client, method: str, path: str, key: str, status: int) -> None:
+    answer = client.request(method, path, headers={"authorization": key})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert isinstance(answer.json()["error"], str)
+    assert answer.headers.get("allow") == ("GET" if status == 405 else None)
+
+
+def test_without_a_key_nothing_is_let_in(server: Server) -> None:
+    assert httpx.get(f"{server.url}/e/health").status_code == 401
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused(client: httpx.Client, chunked: bool) -> None:  # noqa: FBT001  a parameter
+    body = b"x" * (10 * 2**20 + 1)
+    answer = client.post("/e/run", content=iter([body]) if chunked else body)
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "status": 400,
+        "title": "Bad Request",
+        "detail": "bad request: body: exceeded max body size of 10MiB",
+    }
+    assert client.get("/e/health").status_code == 200
+
+
+def test_a_large_body_is_taken(client: httpx.Client) -> None:
+    text = "x" * (9 * 2**20)
+    assert client.post("/e/runsync", json={"input": {"text": text}}).json()["output"]["text"] == text
+
+
+def test_a_client_that_leaves_takes_its_hold_with_it(emulator: Emulator, server: Server, client: httpx.Client) -> None:
+    job_id = client.post("/held/run", json={"input": {"n": 1}}).json()["id"]
+    with connect(server) as reader:
+        head = f"GET /v2/held/stream/{job_id}?wait=300000 HTTP/1.1\r\nhost: x\r\nauthorization: test\r\n\r\n"
+        reader.sendall(head.encode())
+        wait_for(emulator, holds=1)
+    wait_for(emulator, holds=0)
+    assert [record.status for record in emulator.requests] == [200, None]
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_submits_nothing(emulator: Emulator, server: Server) -> None:
+    with connect(server) as writer:
+        head = b"POST /v2/held/run HTTP/1.1\r\nhost: x\r\nauthorization: test\r\ncontent-length: 100\r\n\r\n{"
+        writer.sendall(head)
+    server.close()
+    assert emulator.jobs == {}
+
+
+def wait_for(emulator: Emulator, *, holds: int) -> None:
+    """Wait until so many requests are held; real time, as the socket has no other."""
+    clock = SystemClock()
+    end = clock.monotonic() + JOIN
+    desk = emulator._desk
+    assert desk is not None
+    while len(desk.hub._waiters) != holds:
+        assert clock.monotonic() < end, "never came to it"
+        clock.sleep(0.001)
+
+
+def test_closing_answers_what_is_held(emulator: Emulator, server: Server, client: httpx.Client) -> None:
+    job_id = client.post("/held/run", json={"input": {"n": 1}}).json()["id"]
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(client.get(f"/held/status-sync/{job_id}").json()), daemon=True
+    )
+    thread.start()
+    wait_for(emulator, holds=1)
+    server.close()
+    thread.join(JOIN)
+    assert answers == [{"id": job_id, "status": "IN_QUEUE"}]
+    with pytest.raises(httpx.ConnectError):
+        client.get("/e/health")
+    server.close()
+
+
+def test_two_servers_share_one_state(emulator: Emulator, client: httpx.Client) -> None:
+    with emulator.serve() as second:
+        job_id = client.post("/held/run", json={"input": {"n": 1}}).json()["id"]
+        answer = httpx.get(f"{second.url}/held/status/{job_id}", headers={"authorization": "test"})
+        assert answer.json()["id"] == job_id
+
+
+def test_a_port_that_is_taken_raises_here(emulator: Emulator, server: Server) -> None:
+    with pytest.raises(OSError, match="in use"):
+        emulator.serve(port=urllib.parse.urlsplit(server.url).port or 0)
+
+
+def test_a_manual_clock_moves_what_is_held_over_a_socket() -> None:
+    clock = VirtualClock(auto_jump=False)
+    with Emulator(clock=clock) as emulator:
+        emulator.endpoint("e")
+        server = emulator.serve()
+        headers = {"authorization": "test"}
+        answers: list[Any] = []
+
+        def ask() -> None:
+            with httpx.Client(base_url=server.url, headers=headers, timeout=JOIN) as client:
+                body = {"input": {"mock_delay": 60, "mock_return": 1}}
+                answers.append(client.post("/e/runsync", json=body).json())
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        wait_for(emulator, holds=1)
+        clock.advance(60)
+        thread.join(JOIN)
+        assert (answers[0]["output"], answers[0]["executionTime"]) == (1, 60_000)
+
+
+def test_a_clock_that_jumps_cannot_be_served() -> None:
+    with Emulator(clock=VirtualClock()) as emulator, pytest.raises(ValueError, match="auto_jump=False"):
+        emulator.serve()
+
+
+def test_without_uvicorn_the_error_names_what_to_install(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = builtins.__import__
+
+    def without_uvicorn(name: str, *args: Any, **options: Any) -> Any:
+        if name == "uvicorn":
+            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
+        return imported(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_uvicorn)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'runpod-sdk\[emulator\]'"):
+        emulator.serve()
