@@ -190,6 +190,8 @@ def exchange(
             silent_since = (sent_at if silent_since is None else silent_since) if outcome in _SILENCE else None
             is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
             wait = min(wait, left, RETRY_AFTER_MAX)
+        # 501 says that there is no such route: asking again does not help.
+        is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
         if is_spent or outcome not in REPEATABLE[request.operation]:
             raise Refused(request, outcome, result, attempt, error)
         notice(settings, request, attempt, wait, error)
@@ -233,6 +235,8 @@ def ask(settings: Settings, request: Request, deadline: Deadline, read: Callable
     try:
         answer, _ = yield from exchange(settings, request, deadline)
     except Refused as refused:
+        if refused.outcome is Outcome.UNKNOWN and request.operation == "purge-queue":
+            refused.error.add_note("The outcome is unknown: the queue may have been purged all the same.")
         raise refused.error from cause_of(refused.result)
     return read(request, answer)
 
@@ -257,12 +261,14 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         timed_out = isinstance(result.error, TimeoutError) or "Timeout" in type(result.error).__name__
         kind = APITimeoutError if timed_out else APIConnectionError
         said = shorten(str(result.error))
-        return kind(
+        error = kind(
             f"{request.about}: no answer{tries}: {type(result.error).__name__}" + (f": {said}" if said else ""),
             operation=request.operation,
             endpoint_id=request.endpoint_id,
             job_id=request.job_id,
         )
+        error.__cause__ = result.error  # for on_retry too, which gets it before it is raised
+        return error
     if 300 <= result.status < 400:
         where = shorten(result.headers.get("location", "nowhere"))
         return _api.invalid(request, result, f"a redirect to {where}, which is not followed; check base_url")

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from runpod_sdk._api import Request
-from runpod_sdk._exchange import Emit, Flow, Refused, Send, Settings, Sleep
+from runpod_sdk._exchange import Emit, Flow, Interrupted, Interruption, Refused, Send, Settings, Sleep
 from runpod_sdk._limiter import Limiter
 from runpod_sdk._outcomes import Answer, Failure, Result
 from runpod_sdk._policies import PollPolicy, RetryPolicy
+from runpod_sdk._submit import Stopped
 from runpod_sdk._telemetry import Meter
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.errors import RunpodError
@@ -30,10 +31,11 @@ class After:
     """A result that comes after some seconds; or a timeout, if the request has less time."""
 
     seconds: float
-    result: Result
+    result: Result | Interruption
 
 
-Script = Iterable[Result | After] | Callable[[Request], Result | After]
+Given = Result | Interruption | After
+Script = Iterable[Given] | Callable[[Request], Given]
 
 
 class StrangeTimeout(Exception):  # noqa: N818  named as transports name theirs
@@ -121,7 +123,7 @@ def play(settings: Settings, flow: Flow[T], script: Script) -> Play[T]:
         except StopIteration as stop:
             done.returned.append(stop.value)
             break
-        except (RunpodError, Refused) as error:
+        except (RunpodError, Refused, Interrupted, Stopped) as error:
             done.error = error
             break
         result = _done(settings.clock, effect, given, done)
@@ -131,10 +133,10 @@ def play(settings: Settings, flow: Flow[T], script: Script) -> Play[T]:
     return done
 
 
-def _from_list(script: Iterable[Result | After]) -> Callable[[Request], Result | After]:
+def _from_list(script: Iterable[Given]) -> Callable[[Request], Given]:
     left = iter(script)
 
-    def given(request: Request) -> Result | After:
+    def given(request: Request) -> Given:
         result = next(left, None)
         assert result is not None, f"a request too many: {request}"
         return result
@@ -143,8 +145,8 @@ def _from_list(script: Iterable[Result | After]) -> Callable[[Request], Result |
 
 
 def _done(
-    clock: object, effect: Send | Sleep | Emit, given: Callable[[Request], Result | After], done: Play[Any]
-) -> Result | None:
+    clock: object, effect: Send | Sleep | Emit, given: Callable[[Request], Given], done: Play[Any]
+) -> Result | Interruption | None:
     assert isinstance(clock, VirtualClock)
     if isinstance(effect, Emit):
         done.emitted.append(effect.item)
