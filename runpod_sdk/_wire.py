@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._deadlines import bound_reads, within
 from ._outcomes import Answer, BodyTooLargeError, Failure, Result
 
 if TYPE_CHECKING:
     import asyncio
+    import ssl
 
     import httpx
 
@@ -37,7 +38,8 @@ class _Address:
     def __init__(self, service: Service) -> None:
         self._base_url = service.base_url
         self._headers = service.headers
-        self.trust_env = not service.is_loopback  # a proxy that cannot see this machine's loopback would get the key
+        self._trust_env = not service.is_loopback  # a proxy that cannot see this machine's loopback would get the key
+        self._verify: ssl.SSLContext | None = None
 
     def request(self, request: Request, timeout: float) -> httpx.Request:
         import httpx  # noqa: PLC0415  56 ms that an import of the package need not pay
@@ -50,15 +52,39 @@ class _Address:
             extensions={"timeout": {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}},
         )
 
-    def options(self, *, held: bool) -> dict[str, Any]:
+    @property
+    def verify(self) -> ssl.SSLContext:
+        """What both pools check certificates with: reading them costs 20 ms, so once, and only where there are any."""
+        if self._verify is None:
+            import httpx  # noqa: PLC0415  see above
+
+            is_tls = self._base_url.startswith("https:")
+            self._verify = httpx.create_ssl_context(verify=is_tls, trust_env=self._trust_env)
+        return self._verify
+
+    def client(self, transport: httpx.BaseTransport | None, *, held: bool) -> httpx.Client:
         import httpx  # noqa: PLC0415  see above
 
-        limits = httpx.Limits(
-            max_connections=_HELD_MAX if held else _ORDINARY_MAX,
-            max_keepalive_connections=_HELD_MAX if held else _ORDINARY_MAX,
-            keepalive_expiry=_KEEPALIVE,
+        most = _HELD_MAX if held else _ORDINARY_MAX
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEPALIVE)
+        client = httpx.Client(transport=transport, limits=limits, verify=self.verify, trust_env=self._trust_env)
+        bound_reads(client)
+        return client
+
+    def async_client(self, transport: httpx.AsyncBaseTransport | None, *, held: bool) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415  see above
+
+        from ._transports import async_transport  # noqa: PLC0415  see above
+
+        most = _HELD_MAX if held else _ORDINARY_MAX
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEPALIVE)
+        chosen = transport or async_transport(
+            self.verify,
+            scheme=self._base_url.partition(":")[0] if self._trust_env else "",
+            most=most,
+            keepalive=_KEEPALIVE,
         )
-        return {"limits": limits, "trust_env": self.trust_env, "follow_redirects": False}
+        return httpx.AsyncClient(transport=chosen, limits=limits, verify=self.verify, trust_env=self._trust_env)
 
 
 class _Reader:
@@ -138,11 +164,7 @@ class Wire:
             return client
         with self._lock:
             if held not in self._pools:
-                import httpx  # noqa: PLC0415  see _Address.request
-
-                client = httpx.Client(transport=self._transport, **self._address.options(held=held))
-                bound_reads(client)
-                self._pools[held] = client
+                self._pools[held] = self._address.client(self._transport, held=held)
             return self._pools[held]
 
     def close(self) -> None:
@@ -214,9 +236,7 @@ class AsyncWire:
         if self._given is not None:
             return self._given
         if held not in self._pools:
-            import httpx  # noqa: PLC0415  see _Address.request
-
-            self._pools[held] = httpx.AsyncClient(transport=self._transport, **self._address.options(held=held))
+            self._pools[held] = self._address.async_client(self._transport, held=held)
         return self._pools[held]
 
     async def close(self) -> None:
