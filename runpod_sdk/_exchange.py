@@ -132,30 +132,37 @@ class Settings:
 
 
 class Interrupted(Exception):  # noqa: N818  how a flow hands an interruption up, not an error for users
-    """The caller was interrupted while this request was out."""
+    """The caller was interrupted while this request was out, sent at `sent_at` (seconds since 1970)."""
 
-    def __init__(self, interruption: Interruption) -> None:
+    def __init__(self, interruption: Interruption, sent_at: float) -> None:
         super().__init__(interruption.error)
         self.error = interruption.error
         self.result = interruption.result
+        self.sent_at = sent_at
 
 
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
-    """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it."""
+    """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it.
 
-    def __init__(self, request: Request, outcome: Outcome, result: Result, attempts: int, error: APIError) -> None:
+    `sent_at` is when the last request was sent, seconds since 1970.
+    """
+
+    def __init__(
+        self, request: Request, outcome: Outcome, result: Result, *, attempts: int, sent_at: float, error: APIError
+    ) -> None:
         super().__init__(outcome)
         self.request = request
         self.outcome = outcome
         self.result = result
         self.attempts = attempts
+        self.sent_at = sent_at
         self.error = error
 
 
 def exchange(
     settings: Settings, request: Request, deadline: Deadline, *, outage: float | None = None
-) -> Flow[tuple[Answer, int]]:
-    """Send a request until it is answered with a 2xx; return the answer and the number of requests made.
+) -> Flow[tuple[Answer, float]]:
+    """Send a request until it is answered with a 2xx; return the answer, and when the request was sent (since 1970).
 
     Repeats what `REPEATABLE` allows: `attempts` times; or, where `outage` is given, for as long as the deadline allows
     and the service has not been silent for that many seconds. Never sleeps beyond the deadline.
@@ -172,14 +179,14 @@ def exchange(
         if pause > 0:
             yield Sleep(min(pause, deadline.left(settings.now())))
         timeout = deadline.request_timeout(settings.now(), settings.timeout, request.hold)
-        sent_at = settings.now()
+        began, sent_at = settings.now(), settings.clock.time()
         result: Result | Interruption = yield Send(request, timeout)
         if isinstance(result, Interruption):
-            raise Interrupted(result)
+            raise Interrupted(result, sent_at)
         outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
-        _take_note(settings, request, result, sent_at)
+        _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
-            return result, attempt
+            return result, sent_at
         asked_wait = retry_after(result, settings.clock.time())
         error = error_from(request, result, attempt, asked_wait)
         left = deadline.left(settings.now())
@@ -187,26 +194,26 @@ def exchange(
         if outage is None:
             is_spent = attempt >= settings.retry.attempts or wait >= left or (asked_wait or 0.0) > RETRY_AFTER_MAX
         else:
-            silent_since = (sent_at if silent_since is None else silent_since) if outcome in _SILENCE else None
+            silent_since = (began if silent_since is None else silent_since) if outcome in _SILENCE else None
             is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
         if is_spent or outcome not in REPEATABLE[request.operation]:
-            raise Refused(request, outcome, result, attempt, error)
+            raise Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
         notice(settings, request, attempt, wait, error)
         yield Sleep(wait)
 
 
-def _take_note(settings: Settings, request: Request, result: Result, sent_at: float) -> None:
+def _take_note(settings: Settings, request: Request, result: Result, began: float) -> None:
     """Count and log a request, and let the limiter learn from it."""
     now = settings.now()
     status = result.status if isinstance(result, Answer) else None
     settings.meter.count(request.operation, requests=1)
-    settings.limiter.learn(request.endpoint_id, request.operation, sent_at, now, refused=status == 429)
+    settings.limiter.learn(request.endpoint_id, request.operation, began, now, refused=status == 429)
     if logger.isEnabledFor(DEBUG):
         what = f"HTTP {status}" if isinstance(result, Answer) else type(result.error).__name__
-        logger.debug("%s: %s in %.0f ms", request.about, what, (now - sent_at) * 1000)
+        logger.debug("%s: %s in %.0f ms", request.about, what, (now - began) * 1000)
 
 
 # No sign of life of the service itself; 429 and other refusals are one.

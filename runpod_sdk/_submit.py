@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from . import _api
 from ._exchange import Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
 from ._outcomes import Answer, Outcome, Result, outcome_of
-from ._states import JobStatus
 from .errors import APIError, APIResponseValidationError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from ._api import OnUnknown, Request
     from ._policies import Deadline
     from ._states import JobState
-
-# What /retry accepts. docs: operation-reference, /retry.
-_RETRIABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
 
 
 class Stopped(Exception):  # noqa: N818  how the flow hands an interruption up, not an error for users
@@ -49,15 +45,14 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
     unknown: APIError
     result: Result
     while True:
-        sent_at = datetime.fromtimestamp(settings.clock.time(), UTC)
         try:
-            answer, _ = yield from exchange(settings, request, deadline)
+            answer, sent_at = yield from exchange(settings, request, deadline)
         except Refused as refused:
             if refused.outcome is not Outcome.UNKNOWN:
                 raise refused.error from cause_of(refused.result)
-            unknown, result = refused.error, refused.result
+            unknown, result, sent_at = refused.error, refused.result, refused.sent_at
         except Interrupted as stop:
-            raise _stopped(settings, request, stop, sent_at) from None
+            raise _stopped(settings, request, stop) from None
         else:
             try:
                 return _api.job_state(request, answer)
@@ -75,7 +70,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         yield Sleep(wait)
 
 
-def _stopped(settings: Settings, request: Request, stop: Interrupted, sent_at: datetime) -> Stopped:
+def _stopped(settings: Settings, request: Request, stop: Interrupted) -> Stopped:
     """Say what an interruption leaves behind: a job, a submit that may have arrived, or nothing."""
     result = stop.result
     if result is not None:
@@ -86,25 +81,26 @@ def _stopped(settings: Settings, request: Request, stop: Interrupted, sent_at: d
         elif outcome is not Outcome.UNKNOWN:
             return Stopped(stop.error, None, None)
     settings.meter.count(request.operation, unknowns=1)
-    return Stopped(stop.error, None, unknown_error(request, stop.error, result, sent_at))
+    return Stopped(stop.error, None, unknown_error(request, stop.error, result, stop.sent_at))
 
 
 def unknown_error(
-    request: Request, cause: BaseException, result: Result | None, sent_at: datetime, sent: int = 1
+    request: Request, cause: BaseException, result: Result | None, sent_at: float, sent: int = 1
 ) -> SubmissionUnknownError:
     """Return the error for a submit of which nobody can say whether it arrived."""
+    submitted_at = datetime.fromtimestamp(sent_at, UTC)
     status = result.status if isinstance(result, Answer) else None
     what = f"HTTP {status}" if status is not None else type(cause).__name__
     again = "It was not sent again" if sent == 1 else f"It was sent {sent} times, as on_unknown allows"
     sha256 = request.input_sha256
     return SubmissionUnknownError(
         f"{request.about}: the outcome is unknown ({what}): the job may have been queued and may run. "
-        f"{again}; look for it before you submit it again (sent {sent_at:%Y-%m-%dT%H:%M:%SZ}, "
+        f"{again}; look for it before you submit it again (sent {submitted_at:%Y-%m-%dT%H:%M:%SZ}, "
         f"input sha256 {sha256[:16]}…)",
         operation=request.operation,
         endpoint_id=request.endpoint_id,
         input_sha256=sha256,
-        submitted_at=sent_at,
+        submitted_at=submitted_at,
         status_code=status,
     )
 
@@ -126,8 +122,8 @@ def retry(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobS
             raise refused.error from cause_of(refused.result)
         unknown = refused.error
     state = yield from _look(settings, request, deadline, unknown)
-    if state.status in _RETRIABLE:
-        raise unknown  # it was not accepted, or has failed again already: either way there is nothing to wait for
+    if state.is_final and not state.is_success:
+        raise unknown  # it was not accepted, or has ended again already: either way there is nothing to wait for
     return state
 
 
