@@ -10,7 +10,7 @@ import pytest
 
 from runpod_sdk import __version__, cli
 
-HEAVY = {"httpx", "attrs", "rich", "uvicorn", "starlette", "pytest"}
+HEAVY = {"asyncio", "httpx", "attrs", "rich", "uvicorn", "starlette", "pytest"}
 
 
 def exit_code(*argv: str) -> object:

@@ -6,7 +6,6 @@ code in `_sync.py` and `_async.py`.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
-    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
+    import asyncio  # noqa: PLC0415  --help needs none of these
+
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415
     from runpod_sdk.emulator import Emulator  # noqa: PLC0415
 
     from ._handlers import declare_endpoints  # noqa: PLC0415
