@@ -40,6 +40,11 @@ class JobRef:
         """Return the seconds since it was submitted here."""
         return None if self.submitted_at is None else now - self.submitted_at
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether it was submitted here so lately that a 404 means nothing: no job is forgotten that fast."""
+        age = self.age(now)
+        return age is not None and age < FRESH
+
     def __str__(self) -> str:
         return f'job {self.job_id} on endpoint "{self.endpoint_id}"'
 
@@ -52,12 +57,15 @@ def checked_abandon(on_abandon: OnAbandon) -> OnAbandon:
 
 
 def look(settings: Settings, job: JobRef, *, ttl: float | None = None) -> Flow[JobState]:
-    """Ask for the status once (with retries)."""
+    """Ask for the status once (with retries, and again after a 404 for a job that was submitted just now)."""
     request = _api.status(job.endpoint_id, job.job_id, ttl=ttl)
-    try:
-        return (yield from ask(settings, request, settings.deadline(None), _api.job_state))
-    except NotFoundError as error:
-        raise gone(settings, job, None, error) from error.__cause__
+    while True:
+        try:
+            return (yield from ask(settings, request, settings.deadline(None), _api.job_state))
+        except NotFoundError as error:
+            if not job.is_fresh(settings.clock.time()):
+                raise gone(settings, job, None, error) from error.__cause__
+        yield Sleep(FRESH_PAUSE)
 
 
 def wait(
@@ -152,10 +160,10 @@ def _bear(
         seen_so_far.may_hold = False  # no such route, or no such job yet: /status tells which
         seen_so_far.refusals += 1
         return 0.0
-    age = job.age(settings.clock.time())
-    is_fresh = last is None and age is not None and age < FRESH
-    if not (isinstance(problem.error, NotFoundError) and is_fresh) or seen_so_far.once:
+    if not (isinstance(problem.error, NotFoundError) and job.is_fresh(settings.clock.time())):
         raise gone(settings, job, last, problem.error) from cause_of(problem.result)
+    if seen_so_far.once or deadline.left(now) <= 0:
+        raise timed_out(job, last) from problem.error
     return FRESH_PAUSE
 
 
