@@ -7,13 +7,18 @@ through it as through a web framework.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.emulator._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from runpod_sdk.clock import Parking
     from runpod_sdk.emulator._client_api import Answer
     from runpod_sdk.emulator._desk import Desk, Visit
 
@@ -43,14 +48,18 @@ class App:
             return
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         visit = self._desk.visit(
-            scope["method"], scope["path"], scope["query_string"].decode("latin-1"), authorization.decode("latin-1")
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            authorization.decode("latin-1"),
+            connected=True,
         )
         answer = await self._answer(visit, receive)
-        if answer is None:
-            return
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        if isinstance(answer, Damaged):
+            await _break(answer, receive, send)
+        elif answer is not None:
+            await _start(answer, send)
+            await send({"type": "http.response.body", "body": answer.body})
 
     def release(self) -> None:
         """Hold nothing from now on, and answer what is held; may be called from any thread."""
@@ -58,7 +67,7 @@ class App:
         for waiter in list(self._held):
             self._desk.hub.cut(waiter)
 
-    async def _answer(self, visit: Visit, receive: Receive) -> Answer | None:
+    async def _answer(self, visit: Visit, receive: Receive) -> Answer | Damaged | None:
         """Return the answer, or None when the client has gone."""
         body = b""
         if visit.body_limit:
@@ -69,12 +78,24 @@ class App:
                 return visit.too_large()
             body = read
         with self._desk.hub.clock.participate():
-            result = visit.ask(body)
-            if not isinstance(result, Waiter):
-                return result
-            return await self._wait(visit, result, receive)
+            asked = visit.ask(body)
+            result = await self._wait(visit, asked, receive) if isinstance(asked, Waiter) else asked
+            if isinstance(result, Damaged) and result.until:
+                return await self._pause(visit, result, receive)
+            return result
 
-    async def _wait(self, visit: Visit, waiter: Waiter, receive: Receive) -> Answer | None:
+    async def _pause(self, visit: Visit, damaged: Damaged, receive: Receive) -> Answer | Damaged | None:
+        """Return the answer once it is due; for one that never is, what ends the connection."""
+        parking = visit.pause(damaged)
+        watcher = asyncio.create_task(_watch(receive, parking))
+        try:
+            await parking.wait_async()
+        finally:
+            watcher.cancel()
+            answer = visit.resume(parking, damaged)
+        return Damaged("dropped", damaged.answer) if answer is None else answer
+
+    async def _wait(self, visit: Visit, waiter: Waiter, receive: Receive) -> Answer | Damaged | None:
         gone = False
 
         async def watch() -> None:
@@ -100,6 +121,43 @@ class App:
             visit.leave(waiter)
             return None
         return visit.conclude(waiter)
+
+
+async def _watch(receive: Receive, parking: Parking) -> None:
+    """End a wait when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    parking.wake()
+
+
+async def _start(answer: Answer, send: Send) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _break(damaged: Damaged, receive: Receive, send: Send) -> None:
+    """Send what is to be sent of an answer, and end the connection.
+
+    ASGI has no word for that. Under uvicorn, `send` belongs to an object that knows its connection; under a server
+    where it does not, this raises, and what the client sees is up to that server.
+    """
+    connection: Any = getattr(getattr(send, "__self__", None), "transport", None)
+    if connection is None:
+        raise RuntimeError(f"this server has no way to let an answer be {damaged.fate}; use Emulator.serve()")
+    if damaged.fate == "truncated":
+        body = damaged.answer.body
+        await _start(damaged.answer, send)
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    if damaged.fate == "reset":
+        # With nothing left to linger for, the kernel sends a reset. Source: socket(7), SO_LINGER.
+        # By way of a copy of the descriptor: what uvloop gives out as a socket is none.
+        with socket.socket(fileno=os.dup(connection.get_extra_info("socket").fileno())) as handle:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.abort()
+    else:
+        connection.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

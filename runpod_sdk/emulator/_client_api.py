@@ -50,15 +50,20 @@ _OPERATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer with a JSON body."""
+    """An HTTP answer; its body is JSON, unless `more` says otherwise."""
 
     status: int
     body: bytes
     allow: tuple[str, ...] = ()
+    more: tuple[tuple[str, str], ...] = ()  # header fields; they replace those that every answer has
+    job_status: str | None = None  # what the body says of a job
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the header fields, in lower case."""
-        fields = [("content-type", "application/json"), ("content-length", str(len(self.body)))]
+        length = ("content-length", str(len(self.body)))
+        if self.more:
+            return list(dict([("content-type", "application/json"), length, *self.more]).items())
+        fields = [("content-type", "application/json"), length]
         if self.allow:
             fields.append(("allow", ", ".join(self.allow)))
         return fields
@@ -152,7 +157,7 @@ class ClientApi:
         """Return what the caller sees of a reply; a success is 200 and nothing else: JS and Go take no other."""
         match reply.outcome:
             case Outcome.DONE:
-                return _answer(200, reply.body)
+                return Answer(200, json.dumps(reply.body).encode(), job_status=reply.body.get("status"))
             case Outcome.NOT_FOUND:
                 return self.not_found(reply.message)
             case Outcome.REFUSED:

@@ -1,7 +1,12 @@
-"""Where both doors bring what they carry: a visit is one HTTP request, from its head to its answer and its record."""
+"""Where both doors bring what they carry: a visit is one HTTP request, from its head to its answer and its record.
+
+Here a fault that was injected strikes a request, and here both are written to the ledger. How a connection is dropped
+or an answer cut short is left to the doors: they get a `Damaged` instead of an answer.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -9,10 +14,23 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._client_api import Answer, Call
 from runpod_sdk.emulator._hub import Waiter
+from runpod_sdk.emulator._ledger import Exchange, input_sha256
+from runpod_sdk.emulator._requests import Submit
 
 if TYPE_CHECKING:
+    from runpod_sdk.clock import Parking
     from runpod_sdk.emulator._client_api import ClientApi
+    from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault, Kind
     from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._ledger import Fate
+
+_FATES: dict[Kind, Fate] = {
+    "drop": "dropped",
+    "reset": "reset",
+    "stall": "stalled",
+    "refuse": "refused",
+    "truncate": "truncated",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,7 @@ class RequestRecord:
         operation: run, runsync, status, …; "" where the request was turned away before that was known.
         method: the HTTP method.
         path: the path, from the root.
-        status: the HTTP status; None where the caller left before the answer.
+        status: the HTTP status; None where the caller left before the answer, or a fault took it.
         time: when it came, seconds since 1970 on the emulator's clock.
     """
 
@@ -34,16 +52,43 @@ class RequestRecord:
     time: float
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What a door has instead of an answer.
+
+    Attributes:
+        fate: what it has to do: send half of the answer, close or reset the connection, or nothing for ever; "whole":
+            send it, but only then.
+        answer: what there would have been to send.
+        until: the monotonic time before which nothing is sent.
+    """
+
+    fate: Fate
+    answer: Answer
+    until: float = 0.0
+
+
+_NO_ANSWER = Answer(0, b"")
+
+
 class Visit:
-    """One request on its way: `call` or `answer` first, then `ask`, then, after a wait, `conclude` or `leave`."""
+    """One request on its way: `call` or `answer` first, then `ask`, then, after a wait, `conclude` or `leave`.
 
-    __slots__ = ("_arrived", "_desk", "_method", "_path", "answer", "call")
+    A `Damaged` with a time in it is waited for in `pause`, and then either `sent` or `left`.
+    """
 
-    def __init__(self, desk: Desk, method: str, path: str, query: str, authorization: str) -> None:
+    __slots__ = ("_arrived", "_connected", "_desk", "_exchange", "_method", "_path", "_struck", "answer", "call")
+
+    def __init__(
+        self, desk: Desk, method: str, path: str, query: str, authorization: str, *, connected: bool = False
+    ) -> None:
+        self._connected = connected
         self._desk = desk
         self._method = method
         self._path = path
         self._arrived = desk.hub.clock.time()
+        self._exchange: Exchange | None = None
+        self._struck: Fault | None = None  # a fault that its answer will suffer
         found = desk.api.call(method, path, query, authorization, desk.hub.rooms)
         self.call: Call | None = found if isinstance(found, Call) else None
         self.answer: Answer | None = found if isinstance(found, Answer) else None
@@ -53,53 +98,123 @@ class Visit:
         """Bytes of body that are worth reading."""
         return self.call.body_limit if self.call is not None else 0
 
-    def ask(self, body: bytes, patience: float = math.inf) -> Answer | Waiter:
+    def ask(self, body: bytes, patience: float = math.inf) -> Answer | Waiter | Damaged:
         """Return the answer, or what to wait on for it until monotonic `patience`."""
         if self.call is None:
             return self._done(self.answer)
-        request = self._desk.api.request(self.call, body)
+        call, desk = self.call, self._desk
+        request = desk.api.request(call, body)
+        self._note(input_sha256(request.input) if isinstance(request, Submit) else None)
+        injected = desk.faults.strike(call.operation, call.endpoint_id)
+        if injected is not None:
+            self._note_fault(injected)
+            self._struck = injected.fault
+            if injected.fault.when == "before":
+                return self._done(_NO_ANSWER)
         if isinstance(request, Answer):
             return self._done(request)
-        hub = self._desk.hub
-        result = hub.ask(hub.rooms[self.call.endpoint_id], request, patience)
-        return result if isinstance(result, Waiter) else self._done(self._desk.api.answer(result))
+        result = desk.hub.ask(desk.hub.rooms[call.endpoint_id], request, patience, self._exchange)
+        return result if isinstance(result, Waiter) else self._done(desk.api.answer(result))
 
-    def too_large(self) -> Answer:
+    def too_large(self) -> Answer | Damaged:
         """Return the answer to a body over `body_limit`."""
         return self._done(self.answer if self.call is None else self._desk.api.too_large(self.call))
 
-    def conclude(self, waiter: Waiter) -> Answer | None:
+    def conclude(self, waiter: Waiter) -> Answer | Damaged | None:
         """Return the answer after a wait; None if the caller's patience ended first."""
         reply = self._desk.hub.conclude(waiter)
         if reply is None:
-            self._record(None)
+            self._record(None, "left")
             return None
         return self._done(self._desk.api.answer(reply))
 
     def leave(self, waiter: Waiter) -> None:
         """Note that the caller has gone away."""
         self._desk.hub.drop(waiter)
-        self._record(None)
+        self._record(None, "left")
 
-    def _done(self, answer: Answer | None) -> Answer:
+    def pause(self, damaged: Damaged, patience: float = math.inf) -> Parking:
+        """Return what to wait on before `damaged` is sent; give it back with `sent` or `left`."""
+        return self._desk.hub.pause(min(patience, damaged.until))
+
+    def resume(self, parking: Parking, damaged: Damaged) -> Answer | None:
+        """Return what to send after a pause; None where the caller's patience, or the emulator, ended first."""
+        self._desk.hub.resume(parking)
+        if damaged.fate != "whole":
+            return None
+        is_due = self._desk.hub.clock.monotonic() >= damaged.until
+        if is_due:
+            self._record(damaged.answer, "whole")
+        else:
+            self._record(None, "left")
+        return damaged.answer if is_due else None
+
+    def _done(self, answer: Answer | None) -> Answer | Damaged:
+        """Record the answer, as it is or as a fault leaves it."""
         if answer is None:
             raise RuntimeError("a visit that was turned away has its answer")
-        self._record(answer.status)
-        return answer
+        fault = self._struck
+        if fault is None:
+            self._record(answer, "whole")
+            return answer
+        if fault.kind == "status":
+            answer = _answer_of(fault)
+            self._record(answer, "whole")
+            return answer
+        if fault.kind == "delay":
+            return Damaged("whole", answer, self._desk.hub.clock.monotonic() + fault.seconds)
+        fate = _FATES[fault.kind]
+        if fate == "refused" and self._connected:
+            fate = "dropped"
+        self._record(answer if fate == "truncated" else None, fate)
+        return Damaged(fate, answer, math.inf if fate == "stalled" else 0.0)
 
-    def _record(self, status: int | None) -> None:
+    def _note(self, sha256: str | None) -> None:
+        ledger, call = self._desk.hub.ledger, self.call
+        if not ledger.is_on:
+            return
+        if call is None:
+            self._exchange = ledger.request("", self._method, self._path, "", "", None)
+        else:
+            operation, endpoint_id, job_id = call.operation, call.endpoint_id, call.job_id
+            self._exchange = ledger.request(operation, self._method, self._path, endpoint_id, job_id, sha256)
+
+    def _note_fault(self, injected: InjectedFault) -> None:
+        ledger, fault = self._desk.hub.ledger, injected.fault
+        if ledger.is_on and self.call is not None:
+            ledger.fault(self._exchange, fault.kind, injected.number, fault.when, self.call.endpoint_id)
+
+    def _record(self, answer: Answer | None, fate: Fate) -> None:
+        status = None if answer is None else answer.status
         operation = "" if self.call is None else self.call.operation
         self._desk.records.append(RequestRecord(operation, self._method, self._path, status, self._arrived))
+        ledger = self._desk.hub.ledger
+        if not ledger.is_on:
+            return
+        if self._exchange is None:
+            self._note(None)
+        if self._exchange is not None:
+            ledger.answer(self._exchange, status, fate, None if answer is None else answer.job_status)
 
 
 class Desk:
     """What both doors share."""
 
-    def __init__(self, hub: Hub, api: ClientApi, record: int) -> None:
+    def __init__(self, hub: Hub, api: ClientApi, faults: Faults, record: int) -> None:
         self.hub = hub
         self.api = api
+        self.faults = faults
         self.records: deque[RequestRecord] = deque(maxlen=record)
 
-    def visit(self, method: str, path: str, query: str, authorization: str) -> Visit:
-        """Receive the head of a request."""
-        return Visit(self, method, path, query, authorization)
+    def visit(self, method: str, path: str, query: str, authorization: str, *, connected: bool = False) -> Visit:
+        """Receive the head of a request; `connected`: on a connection, which it is too late to refuse."""
+        return Visit(self, method, path, query, authorization, connected=connected)
+
+
+def _answer_of(fault: Fault) -> Answer:
+    """Return the answer that a fault gives."""
+    body, content_type = fault.page()
+    if body is None:
+        body = json.dumps(fault.facts()).encode()
+    headers = {name.lower(): value for name, value in fault.headers.items()}
+    return Answer(fault.code, body, more=tuple({"content-type": content_type, **headers}.items()))

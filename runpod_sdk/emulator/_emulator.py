@@ -11,6 +11,7 @@ from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._asgi import App
 from runpod_sdk.emulator._client_api import ClientApi
 from runpod_sdk.emulator._desk import Desk
+from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._handlers import mock_handler_for
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator._desk import RequestRecord
     from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._ledger import Ledger
     from runpod_sdk.emulator._transport import Transport
     from runpod_sdk.emulator._workers import Handler
 
@@ -79,6 +81,7 @@ class Emulator:
         self._desk: Desk | None = None
         self._transport: Transport | None = None
         self._closed = False
+        self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
         self,
@@ -170,6 +173,28 @@ class Emulator:
         """The requests that were answered, the oldest first; the last `Options.record` of them."""
         return [] if self._desk is None else list(self._desk.records)
 
+    @property
+    def ledger(self) -> Ledger:
+        """Everything that has happened, and `verdict()` on it."""
+        desk = self._desk or self._open(VirtualClock)
+        return desk.hub.ledger
+
+    def inject(self, fault: Fault) -> InjectedFault:
+        """Let something go wrong from now on; the answer removes it again, also as a context manager.
+
+        Example:
+            >>> import httpx
+            >>> emulator = Emulator()
+            >>> _ = emulator.endpoint("demo")
+            >>> fault = emulator.inject(Fault.status(503, times=2, on="health"))
+            >>> with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}) as client:
+            ...     [client.get(emulator.connection["base_url"] + "/demo/health").status_code for _ in range(3)]
+            [503, 503, 200]
+            >>> fault.struck
+            2
+        """
+        return self.faults.add(fault)
+
     def close(self) -> None:
         """Answer what is held, stop servers and workers; does nothing the second time."""
         with self._lock:
@@ -200,11 +225,15 @@ class Emulator:
             if self._closed:
                 raise RuntimeError("the emulator is closed")
             if self._desk is None:
-                hub = Hub(self._given_clock or default_clock())
-                self._desk = Desk(hub, ClientApi(self.api_key, self._options), self._options.record)
+                hub = Hub(self._given_clock or default_clock(), self._options.ledger)
+                api = ClientApi(self.api_key, self._options)
+                self._desk = Desk(hub, api, self.faults, self._options.record)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)
             return self._desk
+
+    def _chance(self, number: int) -> Callable[[], float]:
+        return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted
 
     def _open_room(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
         job_ids = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
@@ -216,7 +245,8 @@ class Emulator:
         def new_worker_id() -> str:
             return "".join(worker_ids.choices(_WORKER_ID_ALPHABET, k=_WORKER_ID_LENGTH))
 
-        room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options))
+        observe = hub.ledger.job if hub.ledger.is_on else None
+        room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options, observe=observe))
         handler = endpoint.handler
         pool = Pool(
             hub,

@@ -11,15 +11,26 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._ledger import Ledger
 from runpod_sdk.emulator._requests import Hold, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.clock import ParkingClock, Timer
+    from runpod_sdk.clock import Parking, ParkingClock, Timer
     from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._ledger import Exchange
     from runpod_sdk.emulator._queue import Queue
     from runpod_sdk.emulator._requests import Request
+
+# The causes that a ledger names, of what workers ask.
+_NAMES: dict[type[Request], str] = {
+    ask.Take: "job-take",
+    ask.Finish: "job-done",
+    ask.Lose: "lost",
+    ask.Leave: "left",
+}
 
 
 class Room:
@@ -63,13 +74,15 @@ class Waiter:
 class Hub:
     """The state behind every door of an emulator."""
 
-    def __init__(self, clock: ParkingClock) -> None:
+    def __init__(self, clock: ParkingClock, ledger_limit: int = 0) -> None:
         self.clock = clock
         self.rooms: dict[str, Room] = {}
         self.closed = False
         self._lock = threading.Lock()
+        self.ledger = Ledger(clock.time, threading.Lock(), self._known, ledger_limit)
         self._waiting: dict[Hold, Callable[[Reply], None]] = {}
         self._waiters: set[Waiter] = set()
+        self._pauses: set[Parking] = set()
 
     def add(self, queue: Queue) -> Room:
         """Open a room for an endpoint."""
@@ -77,19 +90,25 @@ class Hub:
             room = self.rooms[queue.endpoint_id] = Room(queue)
         return room
 
-    def ask(self, room: Room, request: Request, patience: float = math.inf) -> Reply | Waiter:
+    def ask(
+        self, room: Room, request: Request, patience: float = math.inf, exchange: Exchange | None = None
+    ) -> Reply | Waiter:
         """Pass a caller's request in.
 
         Args:
             room: the endpoint.
             request: what is asked.
             patience: the monotonic time until which the caller waits for an answer.
+            exchange: the request in the ledger.
 
         Returns:
             The reply, or a waiter: park on it, then call `conclude` (or `drop`, when the wait was interrupted).
         """
         with self._lock:
+            self.ledger.cause = exchange
             result = room.queue.handle(request, self.clock.monotonic())
+            if exchange is not None and exchange.job_id is None:
+                exchange.job_id = _job_id(result)
             answer = self._waiter(room, result, patience) if isinstance(result, Hold) else result
             self._settle(room)
         return answer
@@ -97,6 +116,7 @@ class Hub:
     def ask_for_worker(self, room: Room, request: Request, deliver: Callable[[Reply], None]) -> None:
         """Pass a worker's request in; `deliver` is called under the lock, now or later, and must not ask."""
         with self._lock:
+            self.ledger.cause = _NAMES.get(type(request), "worker")
             result = room.queue.handle(request, self.clock.monotonic())
             if isinstance(result, Hold):
                 self._waiting[result] = deliver
@@ -129,11 +149,27 @@ class Hub:
         with contextlib.suppress(RuntimeError):
             waiter.parking.wake()
 
+    def pause(self, until: float) -> Parking:
+        """Return a wait that ends at monotonic `until`, or when the hub closes; give it back with `resume`."""
+        parking = self.clock.parking(None if math.isinf(until) else until)
+        with self._lock:
+            self._pauses.add(parking)
+            closed = self.closed
+        if closed:
+            parking.wake()
+        return parking
+
+    def resume(self, parking: Parking) -> None:
+        """Forget a wait that is over."""
+        with self._lock:
+            self._pauses.discard(parking)
+
     def records(self) -> list[JobRecord]:
         """Return every job of every endpoint."""
         with self._lock:
             now = self.clock.monotonic()
             for room in self.rooms.values():
+                self.ledger.cause = None
                 room.queue.advance(now)
                 self._settle(room)
             return [record for room in self.rooms.values() for record in room.queue.records()]
@@ -142,12 +178,19 @@ class Hub:
         """Answer everybody who waits, and look at no deadline any more."""
         with self._lock:
             self.closed = True
-            waiters = list(self._waiters)
+            waiters, pauses = list(self._waiters), list(self._pauses)
             for room in self.rooms.values():
                 if room.timer is not None:
                     room.timer.cancel()
         for waiter in waiters:
             self.cut(waiter)
+        for parking in pauses:
+            with contextlib.suppress(RuntimeError):
+                parking.wake()
+
+    def _known(self) -> int:
+        """Return how many jobs are known, for the ledger."""
+        return len(self.records())
 
     def _waiter(self, room: Room, hold: Hold, patience: float) -> Waiter:
         waiter = Waiter(self.clock, room, hold, patience)
@@ -184,3 +227,11 @@ class Hub:
             if not self.closed:
                 room.queue.advance(self.clock.monotonic())
                 self._settle(room)
+
+
+def _job_id(result: Reply | Hold) -> str | None:
+    """Return the job that a submit became."""
+    if isinstance(result, Hold):
+        return None if result.job is None else result.job.id
+    found: str | None = result.body.get("id")
+    return found

@@ -22,6 +22,7 @@ class Options:
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.
         record: how many requests `Emulator.requests` keeps.
+        ledger: how many rows, and accounts of jobs, `Emulator.ledger` keeps; 0: it is off.
     """
 
     not_found: Literal["message", "problem"] = "message"
@@ -33,3 +34,4 @@ class Options:
     stream_hold: float = 5.0
     status_sync_hold: float = 90.0
     record: int = 10_000
+    ledger: int = 50_000

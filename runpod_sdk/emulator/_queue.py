@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._jobs import JobRecord
 
+    Observer = Callable[[str, Job, Event | None, State | None], None]
+
 _NOTED = Reply(Outcome.DONE)
 _NOT_FOUND = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording
 
@@ -37,10 +39,20 @@ class Queue:
         endpoint_id: its id.
         new_id: returns a fresh job id, `<uuid>-u1`; called once per job.
         options: the emulator's choices.
+        observe: told of each submit, of each event that changed a job (with the state before it), and of those that did
+            not.
     """
 
-    def __init__(self, endpoint_id: str, *, new_id: Callable[[], str], options: Options | None = None) -> None:
+    def __init__(
+        self,
+        endpoint_id: str,
+        *,
+        new_id: Callable[[], str],
+        options: Options | None = None,
+        observe: Observer | None = None,
+    ) -> None:
         self.endpoint_id = endpoint_id
+        self._observe = observe
         self._new_id = new_id
         self._options = options or Options()
         self._jobs: dict[str, Job] = {}
@@ -125,6 +137,8 @@ class Queue:
         job = Job(job_id, request, now)
         self._jobs[job_id] = self._queued[job_id] = job
         self._present[State.IN_QUEUE] += 1
+        if self._observe is not None:
+            self._observe(self.endpoint_id, job, None, None)
         self._set_due(job)
         self._dispatch(now)
         if request.wait is None:
@@ -161,10 +175,9 @@ class Queue:
         finished = job.state in FINAL and job.state is not State.CANCELLED
         if finished and self._options.cancel_finished == "refused":
             return Reply(Outcome.REFUSED, message=f"job is {job.state}; it cannot be cancelled")
-        was_running = job.state is State.IN_PROGRESS
         if self._move(job, Event.CANCEL):
             self._queued.pop(job.id, None)
-            self._end(job, now, stop=was_running)
+            self._end(job, now, stop=True)
         return Reply(Outcome.DONE, job.view())
 
     def _retry(self, request: ask.Retry, now: float) -> Reply:
@@ -258,13 +271,14 @@ class Queue:
 
     def _move(self, job: Job, event: Event) -> bool:
         """Apply `event`; False where the table refuses it."""
-        state = next_state(job.state, event)
-        if state is None:
-            return False
-        self._present[job.state] -= 1
-        self._present[state] += 1
-        job.state = state
-        return True
+        before, state = job.state, next_state(job.state, event)
+        if state is not None:
+            self._present[before] -= 1
+            self._present[state] += 1
+            job.state = state
+        if self._observe is not None:
+            self._observe(self.endpoint_id, job, event, None if state is None else before)
+        return state is not None
 
     def _dispatch(self, now: float) -> None:
         """Give queued jobs to idle workers."""
@@ -275,8 +289,8 @@ class Queue:
     def _start(self, worker_id: str, now: float) -> dict[str, Any]:
         """Hand the first queued job to `worker_id`."""
         _, job = self._queued.popitem(last=False)
-        self._move(job, Event.TAKE)
         job.worker_id = worker_id
+        self._move(job, Event.TAKE)
         job.taken_at = now
         job.overrun_at = now + job.submission.execution_timeout
         self._workers[worker_id][job.id] = job
@@ -293,10 +307,10 @@ class Queue:
     def _lost(self, job: Job, now: float) -> None:
         """Queue a job whose worker died once more, ahead of the others (assumed); then give up."""
         if job.retries < MAX_REQUEUES:
-            self._move(job, Event.LOSE)
-            self._off_worker(job)
             self._retried += 1
             job.retries += 1
+            self._move(job, Event.LOSE)
+            self._off_worker(job)
             job.taken_at = job.worker_id = None
             job.progress = ask.ABSENT
             job.overrun_at = math.inf
@@ -318,7 +332,6 @@ class Queue:
         self._completed += job.state is State.COMPLETED
         self._failed += job.state in (State.FAILED, State.TIMED_OUT)
         job.finished_at = now
-        job.progress = ask.ABSENT
         job.expires_at = min(job.ttl_at, self._kept_until(job))
         self._off_worker(job, stop=stop)
         self._set_due(job)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from runpod_sdk.emulator._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from runpod_sdk.emulator._client_api import Answer
     from runpod_sdk.emulator._desk import Desk, Visit
 
@@ -40,7 +43,8 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
         Raises:
             httpx.ReadTimeout: the request's read timeout ended first.
-            httpx.ConnectError: the emulator is closed.
+            httpx.ConnectError: the emulator is closed, or a fault refused the connection.
+            httpx.RemoteProtocolError, httpx.ReadError: a fault broke the connection.
         """
         clock = self._desk.hub.clock
         with clock.participate():
@@ -59,6 +63,13 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                     visit.leave(result)
                     raise
                 result = _concluded(visit, result, request)
+            if isinstance(result, Damaged) and result.until:
+                pause = visit.pause(result, patience)
+                try:
+                    pause.wait()
+                finally:
+                    answer = visit.resume(pause, result)
+                result = _resumed(answer, patience <= self._desk.hub.clock.monotonic(), request)
             return _response(result, request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -80,6 +91,13 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                     visit.leave(result)
                     raise
                 result = _concluded(visit, result, request)
+            if isinstance(result, Damaged) and result.until:
+                pause = visit.pause(result, patience)
+                try:
+                    await pause.wait_async()
+                finally:
+                    answer = visit.resume(pause, result)
+                result = _resumed(answer, patience <= self._desk.hub.clock.monotonic(), request)
             return _response(result, request)
 
     def _visit(self, request: httpx.Request) -> tuple[Visit, float]:
@@ -99,12 +117,58 @@ def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:
     return request.stream
 
 
-def _concluded(visit: Visit, waiter: Waiter, request: httpx.Request) -> Answer:
+def _concluded(visit: Visit, waiter: Waiter, request: httpx.Request) -> Answer | Damaged:
     answer = visit.conclude(waiter)
     if answer is None:
         raise httpx.ReadTimeout("the read timeout ended before the answer came", request=request)
     return answer
 
 
-def _response(answer: Answer, request: httpx.Request) -> httpx.Response:
+def _resumed(answer: Answer | None, timed_out: bool, request: httpx.Request) -> Answer:  # noqa: FBT001  private
+    if answer is not None:
+        return answer
+    if timed_out:
+        raise httpx.ReadTimeout("the read timeout ended before the answer came", request=request)
+    raise httpx.RemoteProtocolError("the emulator is closed", request=request)
+
+
+class _Half(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The first half of a body, and then the end of the connection."""
+
+    def __init__(self, body: bytes, request: httpx.Request) -> None:
+        self._body = body
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body[: len(self._body) // 2]
+        raise self._broken()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body[: len(self._body) // 2]
+        raise self._broken()
+
+    def _broken(self) -> httpx.RemoteProtocolError:
+        # As httpcore says it.
+        received, expected = len(self._body) // 2, len(self._body)
+        return httpx.RemoteProtocolError(
+            "peer closed connection without sending complete message body "
+            f"(received {received} bytes, expected {expected})",
+            request=self._request,
+        )
+
+
+def _response(answer: Answer | Damaged, request: httpx.Request) -> httpx.Response:
+    """Return the response, or raise what the real transport raises; the texts are those of httpcore."""
+    if isinstance(answer, Damaged):
+        match answer.fate:
+            case "refused":
+                raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+            case "reset":
+                raise httpx.ReadError("[Errno 104] Connection reset by peer", request=request)
+            case "truncated":
+                whole = answer.answer
+                stream = _Half(whole.body, request)
+                return httpx.Response(whole.status, headers=whole.headers(), stream=stream, request=request)
+            case _:
+                raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
     return httpx.Response(answer.status, headers=answer.headers(), content=answer.body, request=request)

@@ -1,0 +1,355 @@
+"""What goes wrong on purpose: which exchange a fault strikes, and how. Pure: chance is an argument.
+
+A `Fault` says what happens, and to which requests. `Faults` holds those that were injected and decides, request by
+request, which of them strikes; the first that does ends the search. What a door does with an exchange that is dropped,
+stalled or cut short is decided there, for users in `_transport.py` and `_asgi.py`, for workers in `_hub.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+Kind = Literal["status", "delay", "stall", "drop", "reset", "truncate", "refuse", "lose", "duplicate", "late", "kill"]
+When = Literal["before", "after"]
+At = Literal["take", "progress", "chunk", "done"]
+
+SUBMITS = frozenset({"run", "runsync"})
+# What users ask, by the names of its routes; then what workers ask.
+USER_OPERATIONS = frozenset(
+    {"run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"}
+)
+WORKER_OPERATIONS = frozenset({"job-take", "job-done", "job-progress", "job-stream"})
+_OF_WORKERS: Mapping[Kind, frozenset[str]] = {
+    "lose": frozenset({"job-take", "job-done", "job-stream"}),
+    "duplicate": frozenset({"job-done"}),
+    "late": frozenset({"job-done"}),
+    "kill": WORKER_OPERATIONS,
+}
+_KILLED_AT: Mapping[At, str] = {
+    "take": "job-take",
+    "progress": "job-progress",
+    "chunk": "job-stream",
+    "done": "job-done",
+}
+_HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+_TEXTS = {429: "rate limit exceeded"}  # assumed: the wording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that goes wrong, and where; made by the class methods, which all take the same choice of requests.
+
+    Attributes:
+        kind: what happens.
+        on: the operations it strikes, by the names of their routes: "run", "status-sync", … and for workers "job-take",
+            "job-done", "job-stream". Empty: every operation of users.
+        endpoint: the one endpoint that it strikes; None: each.
+        nth: only the nth request that matches, counted from 1; None: each.
+        rate: the share of those requests that it strikes, 0 to 1, drawn from the emulator's seed.
+        times: how often it strikes before it is spent; None: no end.
+        when: "before": nothing was processed; "after": the request did its work, and its answer suffers.
+        code: the HTTP status, where there is one.
+        headers: header fields of the answer.
+        body: the answer; a str is sent as it is (as HTML where it begins with "<"), anything else as JSON.
+        seconds: how long, for a delay and a late result.
+
+    Example:
+        >>> Fault.status(503, times=2, on="run").to_json()
+        {'kind': 'status', 'on': ['run'], 'times': 2, 'code': 503}
+    """
+
+    kind: Kind
+    on: tuple[str, ...] = ()
+    endpoint: str | None = None
+    nth: int | None = None
+    rate: float = 1.0
+    times: int | None = None
+    when: When = "before"
+    code: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: Any = None
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind={self.kind!r}: one of {', '.join(get_args(Kind))} expected")
+        allowed = _OF_WORKERS.get(self.kind, USER_OPERATIONS)
+        if not allowed.issuperset(self.on):
+            raise ValueError(f"on={self.on!r}: {self.kind} strikes {', '.join(sorted(allowed))}")
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate={self.rate!r}: a share from 0 to 1 expected")
+        if self.nth is not None and self.nth < 1:
+            raise ValueError(f"nth={self.nth!r}: at least 1 expected")
+        if self.when not in get_args(When):
+            raise ValueError(f'when={self.when!r}: "before" or "after" expected')
+        if self.kind == "status" and not 200 <= self.code <= 599:
+            raise ValueError(f"code={self.code!r}: an HTTP status from 200 to 599 expected")
+        if not (math.isfinite(self.seconds) and self.seconds >= 0):
+            raise ValueError(f"seconds={self.seconds!r}: seconds (0 or more) expected")
+
+    # What goes wrong for users.
+
+    @classmethod
+    def status(
+        cls,
+        code: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        when: When = "before",
+        **where: Any,
+    ) -> Self:
+        """Answer with this status; the body says so if there is none. `when="after"`: the request did its work."""
+        return cls._made("status", where, code=code, headers=headers or {}, body=body, when=when)
+
+    @classmethod
+    def rate_limited(cls, retry_after: float | str | None = None, **where: Any) -> Self:
+        """Answer 429, with Retry-After if it is given: seconds, or a date as text."""
+        headers = {} if retry_after is None else {"retry-after": f"{retry_after}"}
+        return cls._made("status", where, code=429, headers=headers)
+
+    @classmethod
+    def html(cls, code: int = 502, *, when: When = "before", **where: Any) -> Self:
+        """Answer with a page, as an edge does."""
+        return cls._made("status", where, code=code, body=_HTML.format(f"{code} Bad Gateway"), when=when)
+
+    @classmethod
+    def delay(cls, seconds: float, **where: Any) -> Self:
+        """Process the request at once, and answer so many seconds later."""
+        return cls._made("delay", where, seconds=seconds, when="after")
+
+    @classmethod
+    def stall(cls, when: When = "before", **where: Any) -> Self:
+        """Never answer: it ends with the caller's patience."""
+        return cls._made("stall", where, when=when)
+
+    @classmethod
+    def drop(cls, when: When = "before", **where: Any) -> Self:
+        """Read the request, and close the connection without an answer."""
+        return cls._made("drop", where, when=when)
+
+    @classmethod
+    def reset(cls, when: When = "before", **where: Any) -> Self:
+        """Read the request, and reset the connection."""
+        return cls._made("reset", where, when=when)
+
+    @classmethod
+    def truncate(cls, **where: Any) -> Self:
+        """Send half of the answer's body, and close the connection."""
+        return cls._made("truncate", where, when="after")
+
+    @classmethod
+    def refuse(cls, **where: Any) -> Self:
+        """Refuse the connection, so that nothing was sent. On a socket it is open by then: there, a drop before."""
+        return cls._made("refuse", where)
+
+    # What goes wrong for workers.
+
+    @classmethod
+    def lose_take(cls, **where: Any) -> Self:
+        """Lose a job on its way to the worker: it is taken, and nobody has it."""
+        return cls._made("lose", {"on": "job-take", **where})
+
+    @classmethod
+    def lose_result(cls, **where: Any) -> Self:
+        """Lose a result on its way from the worker: its job runs into its executionTimeout."""
+        return cls._made("lose", {"on": "job-done", **where})
+
+    @classmethod
+    def lose_chunk(cls, **where: Any) -> Self:
+        """Lose a chunk on its way to the reader: it has left the service, and nobody can read it again."""
+        return cls._made("drop", {"on": "stream", **where}, when="after")
+
+    @classmethod
+    def duplicate_result(cls, **where: Any) -> Self:
+        """Deliver a result twice."""
+        return cls._made("duplicate", {"on": "job-done", **where})
+
+    @classmethod
+    def late_result(cls, seconds: float, **where: Any) -> Self:
+        """Deliver a result so many seconds late; its worker takes the next job meanwhile."""
+        return cls._made("late", {"on": "job-done", **where}, seconds=seconds)
+
+    @classmethod
+    def kill_worker(cls, at: At = "take", **where: Any) -> Self:
+        """Kill the worker: when it has taken a job, or before its progress, its next chunk or its result is sent."""
+        if at not in _KILLED_AT:
+            raise ValueError(f"at={at!r}: one of {', '.join(_KILLED_AT)} expected")
+        return cls._made("kill", {"on": _KILLED_AT[at], **where})
+
+    @classmethod
+    def _made(cls, kind: Kind, where: dict[str, Any], **what: Any) -> Self:
+        """Take `on` as one name, too."""
+        unknown = where.keys() - {"on", "endpoint", "nth", "rate", "times"}
+        if unknown:
+            raise TypeError(f"Fault.{kind}: unknown argument {', '.join(sorted(unknown))}")
+        on: Any = where.pop("on", ())
+        return cls(kind=kind, on=(on,) if isinstance(on, str) else tuple(on or ()), **where, **what)
+
+    # As JSON, for files and over HTTP.
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults."""
+        plain = {**asdict(self), "on": list(self.on), "headers": dict(self.headers)}
+        bare: dict[str, Any] = {**asdict(Fault(kind="drop")), "on": [], "headers": {}, "kind": None}
+        return {name: value for name, value in plain.items() if value != bare[name]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Return the fault that `to_json` describes.
+
+        Raises:
+            ValueError: it describes none.
+        """
+        if not isinstance(value, dict) or "kind" not in value:
+            raise ValueError('a fault is an object with "kind", such as {"kind": "status", "code": 503, "on": ["run"]}')
+        sent: dict[str, Any] = dict(cast("dict[str, Any]", value))
+        unknown = sent.keys() - {each.name for each in fields(cls)}
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
+        on: Any = sent.get("on", ())
+        # What can only happen to an answer is "after" without saying so.
+        sent.setdefault("when", "after" if sent["kind"] in ("delay", "truncate") else "before")
+        try:
+            sent["on"] = (on,) if isinstance(on, str) else tuple(on)
+            return cls(**sent)
+        except TypeError as error:
+            raise ValueError(f"a fault that makes no sense: {error}") from error
+
+    def page(self) -> tuple[bytes | None, str]:
+        """Return the body that it sends and its content type; None: JSON that names the status."""
+        if isinstance(self.body, str):
+            return self.body.encode(), "text/html" if self.body.startswith("<") else "text/plain"
+        return None, "application/json"
+
+    def facts(self) -> Any:
+        """Return the JSON that it sends."""
+        return {"error": _TEXTS.get(self.code, f"HTTP {self.code}")} if self.body is None else self.body
+
+    def matches(self, operation: str, endpoint_id: str) -> bool:
+        """Claim that it is meant for this operation on this endpoint."""
+        if self.endpoint is not None and self.endpoint != endpoint_id:
+            return False
+        return operation in (self.on or _OF_WORKERS.get(self.kind, USER_OPERATIONS))
+
+
+class InjectedFault:
+    """A fault in an emulator; what `Emulator.inject` returns.
+
+    Attributes:
+        fault: what happens.
+        number: counts from 1.
+        matched: requests that it was meant for.
+        struck: how often it happened.
+    """
+
+    def __init__(self, owner: Faults, number: int, fault: Fault, random: Callable[[], float]) -> None:
+        self._owner = owner
+        self._random = random
+        self.number = number
+        self.fault = fault
+        self.matched = 0
+        self.struck = 0
+
+    def remove(self) -> None:
+        """Let it not happen any more; does nothing the second time."""
+        self._owner.remove(self.number)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self.remove()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it is and what it has done."""
+        return {
+            "number": self.number,
+            "matched": self.matched,
+            "struck": self.struck,
+            "fault": self.fault.to_json(),
+        }
+
+    def strikes(self) -> bool:
+        """Claim that it strikes the request that it was just found to match; counts it."""
+        fault = self.fault
+        self.matched += 1
+        # Drawn for each match, so that the nth draw decides on the nth match whatever else is injected.
+        drawn = fault.rate >= 1 or self._random() < fault.rate
+        if not drawn or fault.nth not in (None, self.matched):
+            return False
+        if fault.times is not None and self.struck >= fault.times:
+            return False
+        self.struck += 1
+        return True
+
+
+class Faults:
+    """The faults of one emulator.
+
+    Args:
+        random_for: returns the source of chance of the fault with a number; floats in [0, 1).
+        lock: guards it where several threads ask.
+    """
+
+    def __init__(self, random_for: Callable[[int], Callable[[], float]], lock: AbstractContextManager[object]) -> None:
+        self._random_for = random_for
+        self._lock = lock
+        self._injected: dict[int, InjectedFault] = {}
+        self._numbers = 0
+
+    def add(self, fault: Fault) -> InjectedFault:
+        """Inject a fault."""
+        with self._lock:
+            self._numbers += 1
+            added = InjectedFault(self, self._numbers, fault, self._random_for(self._numbers))
+            # A new dict each time: those who ask look at the old one without a lock.
+            self._injected = {**self._injected, self._numbers: added}
+        return added
+
+    def remove(self, number: int) -> bool:
+        """Remove a fault; False if there is none with this number."""
+        with self._lock:
+            found = number in self._injected
+            self._injected = {key: value for key, value in self._injected.items() if key != number}
+        return found
+
+    def clear(self) -> None:
+        """Remove all, and count from 1 again."""
+        with self._lock:
+            self._injected = {}
+            self._numbers = 0
+
+    def all(self) -> list[InjectedFault]:
+        """Return what is injected, the oldest first."""
+        return list(self._injected.values())
+
+    def strike(self, operation: str, endpoint_id: str) -> InjectedFault | None:
+        """Return the fault that strikes this request, or None."""
+        if not self._injected:
+            return None
+        with self._lock:
+            for injected in self._injected.values():
+                if injected.fault.matches(operation, endpoint_id) and injected.strikes():
+                    return injected
+        return None
+
+
+def faults_from_json(value: Any) -> list[Fault]:
+    """Return the faults of a file or of a request: one object, a list of them, or `{"faults": [...]}`.
+
+    Raises:
+        ValueError: something in it is no fault.
+    """
+    if isinstance(value, dict) and "faults" in value:
+        value = cast("dict[str, Any]", value)["faults"]
+    given: list[Any] = value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+    return [Fault.from_json(each) for each in given]

@@ -1,0 +1,269 @@
+"""What happened, in order: every request and its answer, every step of a job, every fault, every delivery. Pure.
+
+Rows are only ever added; each names its cause, the number of another row where there is one. Beside the rows, which
+are bounded, the ledger keeps an account of each job, from which `verdict()` says what was lost or doubled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from runpod_sdk.emulator._machine import Event, State
+from runpod_sdk.emulator._verdict import Ambiguous, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from runpod_sdk.emulator._jobs import Job
+
+# How an answer went out: whole, in part, or not at all.
+Fate = Literal["whole", "truncated", "dropped", "reset", "stalled", "refused", "left"]
+
+# The fields of each kind of row, after number, time and kind. Those that are None are left out of the export.
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "request": ("operation", "method", "path", "endpoint", "job", "input_sha256"),
+    "answer": ("cause", "fate", "status", "job", "job_status"),
+    "job": ("cause", "event", "endpoint", "job", "from", "to", "worker", "retries"),
+    "ignored": ("cause", "event", "endpoint", "job", "worker"),
+    "fault": ("cause", "fault", "number", "when", "endpoint"),
+    "webhook": ("cause", "job", "attempt", "status"),
+    "reset": (),
+}
+# A whole answer with one of these leaves no doubt; assumed for the codes by which an edge says that it never reached
+# the origin (521, 523, 525, 526, 530). 2xx and 4xx do so too, but 408, by which something gave up on the service.
+_EDGE_REFUSALS = frozenset({521, 523, 525, 526, 530})
+_DIGITS = 6  # of a second; finer than any clock here is read
+
+
+def input_sha256(value: Any) -> str:
+    """Return the hash of a job's input: SHA-256 of its JSON with sorted keys and no spaces, in hexadecimal."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class _Account:
+    """What the verdict has to know of one job."""
+
+    __slots__ = ("delivered", "endpoint_id", "executions", "expired", "purged", "requeues", "sha256")
+
+    def __init__(self, endpoint_id: str, sha256: str) -> None:
+        self.endpoint_id = endpoint_id
+        self.sha256 = sha256
+        self.executions = self.requeues = self.delivered = 0
+        self.purged = self.expired = False
+
+
+class Exchange:
+    """One request in the ledger, from its arrival to its answer.
+
+    Attributes:
+        number: its row; 0 while nothing is kept.
+        operation: by the name of its route.
+        endpoint_id: the endpoint.
+        sha256: of the input, for a submit.
+        job_id: the job that it was about; for a submit, the job that it became.
+    """
+
+    __slots__ = ("endpoint_id", "job_id", "number", "operation", "sha256")
+
+    def __init__(self, number: int, operation: str, endpoint_id: str, sha256: str | None, job_id: str | None) -> None:
+        self.number = number
+        self.operation = operation
+        self.endpoint_id = endpoint_id
+        self.sha256 = sha256
+        self.job_id = job_id
+
+
+class Ledger:
+    """The history of an emulator.
+
+    Args:
+        now: returns seconds since 1970 on the emulator's clock.
+        lock: guards it where several threads write.
+        known: returns how many jobs the queues know, purged ones included.
+        limit: rows, and accounts of jobs, that are kept; 0: nothing is.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], lock: AbstractContextManager[object], known: Callable[[], int], limit: int
+    ) -> None:
+        self._now = now
+        self._lock = lock
+        self._known = known
+        self._limit = limit
+        self.is_on = limit > 0
+        # What the queue is answering: a user's exchange, or what a worker asked; set under the hub's lock.
+        self.cause: Exchange | str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows: deque[tuple[Any, ...]] = deque(maxlen=self._limit or 1)
+        self._count = 0
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._ambiguous: deque[Ambiguous] = deque(maxlen=self._limit or 1)
+        self._struck: dict[str, int] = {}
+        self._submitted = self._expired = self._purged = self._purged_gone = self._folded = self._unclear = 0
+
+    # What is read.
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._rows) if self.is_on else 0
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows that are kept, the oldest first, as dicts."""
+        with self._lock:
+            rows = list(self._rows)
+        return [_as_dict(row) for row in rows] if self.is_on else []
+
+    def lines(self) -> Iterator[str]:
+        """Return the rows as JSON Lines: one object a line, keys in order."""
+        return (json.dumps(row, separators=(",", ":")) + "\n" for row in self.rows())
+
+    def to_jsonl(self) -> str:
+        """Return all rows as one text."""
+        return "".join(self.lines())
+
+    def verdict(self) -> Verdict:
+        """Say whether anything was lost or doubled."""
+        known = self._known()
+        with self._lock:
+            accounts = list(self._accounts.items())
+            by_input: dict[str, list[str]] = {}
+            for job_id, account in accounts:
+                by_input.setdefault(account.sha256, []).append(job_id)
+            return Verdict(
+                submitted=self._submitted,
+                known=known - (self._purged - self._purged_gone),
+                expired=self._expired,
+                purged=self._purged,
+                executions={job_id: account.executions for job_id, account in accounts},
+                requeues={job_id: account.requeues for job_id, account in accounts if account.requeues},
+                delivered={job_id: account.delivered for job_id, account in accounts if account.delivered},
+                doubled={sha256: tuple(ids) for sha256, ids in by_input.items() if len(ids) > 1},
+                ambiguous=tuple(self._ambiguous),
+                faults=dict(sorted(self._struck.items())),
+                is_complete=not self._folded and self._unclear == len(self._ambiguous),
+            )
+
+    # What is written.
+
+    def clear(self) -> None:
+        """Begin a new history."""
+        with self._lock:
+            self._begin()
+
+    def request(
+        self, operation: str, method: str, path: str, endpoint_id: str, job_id: str | None, sha256: str | None
+    ) -> Exchange:
+        """Note a request."""
+        number = self._add("request", operation, method, path, endpoint_id or None, job_id or None, sha256)
+        return Exchange(number, operation, endpoint_id, sha256, job_id or None)
+
+    def answer(self, exchange: Exchange, status: int | None, fate: Fate, job_status: str | None) -> None:
+        """Note how a request ended: `job_status` is what a whole answer says of the job."""
+        self._add("answer", exchange.number, fate, status, exchange.job_id, job_status)
+        if fate == "whole" and job_status in _FINAL_WORDS:
+            account = self._accounts.get(exchange.job_id or "")
+            if account is not None and status == 200:
+                account.delivered += 1
+        if exchange.sha256 is not None and not _is_certain(status, fate):
+            self._unclear += 1
+            self._ambiguous.append(
+                Ambiguous(
+                    input_sha256=exchange.sha256,
+                    endpoint_id=exchange.endpoint_id,
+                    operation=exchange.operation,
+                    job_id=exchange.job_id,
+                    fate=fate,
+                    status=status,
+                )
+            )
+
+    def fault(self, cause: Exchange | str | None, kind: str, number: int, when: str, endpoint_id: str) -> None:
+        """Note that a fault struck."""
+        self._struck[kind] = self._struck.get(kind, 0) + 1
+        self._add("fault", _named(cause), kind, number, when, endpoint_id)
+
+    def webhook(self, job_id: str, attempt: int, status: int | str) -> None:
+        """Note an attempt to deliver a webhook: the HTTP status, or what failed."""
+        self._add("webhook", None, job_id, attempt, status)
+
+    def reset(self) -> None:
+        """Begin a new history, and note that it is one."""
+        self.clear()
+        self._add("reset")
+
+    def job(self, endpoint_id: str, job: Job, event: Event | None, before: State | None) -> None:
+        """Note what happened to a job; `event` None: it was submitted, `before` None: the event changed nothing."""
+        cause = "deadline" if event in _BY_TIME else _named(self.cause)
+        if event is None:
+            exchange = self.cause if isinstance(self.cause, Exchange) else None
+            sha256 = (exchange and exchange.sha256) or input_sha256(job.submission.input)
+            self._submitted += 1
+            self._accounts[job.id] = _Account(endpoint_id, sha256)
+            if len(self._accounts) > self._limit:
+                self._accounts.popitem(last=False)
+                self._folded += 1
+            self._add("job", cause, "submit", endpoint_id, job.id, None, job.state.value, None, None)
+            return
+        if before is None:
+            self._add("ignored", cause, event.value, endpoint_id, job.id, job.worker_id)
+            return
+        if event is Event.REPORT:
+            return
+        self._add(
+            "job",
+            cause,
+            event.value,
+            endpoint_id,
+            job.id,
+            before.value,
+            job.state.value,
+            job.worker_id,
+            job.retries or None,
+        )
+        account = self._accounts.get(job.id)
+        if event is Event.EXPIRE:
+            purged = account is not None and account.purged
+            self._purged_gone += purged
+            self._expired += not purged
+        elif event is Event.PURGE:
+            self._purged += 1
+        if account is not None:
+            account.executions += event is Event.TAKE
+            account.requeues += event in (Event.LOSE, Event.RETRY)
+            account.purged = account.purged or event is Event.PURGE
+            account.expired = account.expired or event is Event.EXPIRE
+
+    def _add(self, kind: str, *values: Any) -> int:
+        with self._lock:
+            self._count += 1
+            self._rows.append((self._count, self._now(), kind, *values))
+            return self._count
+
+
+def _named(cause: Exchange | str | None) -> int | str | None:
+    return cause.number if isinstance(cause, Exchange) else cause
+
+
+_BY_TIME = frozenset({Event.OVERRUN, Event.TIME_OUT, Event.EXPIRE})
+_FINAL_WORDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+
+
+def _is_certain(status: int | None, fate: Fate) -> bool:
+    """Claim that a client that sees this can tell whether its job was queued."""
+    if fate == "refused":
+        return True
+    if fate != "whole" or status is None:
+        return False
+    return (200 <= status < 500 and status != 408) or status in _EDGE_REFUSALS
+
+
+def _as_dict(row: tuple[Any, ...]) -> dict[str, Any]:
+    number, time, kind, *values = row
+    named = {name: value for name, value in zip(_FIELDS[kind], values, strict=True) if value is not None}
+    return {"n": number, "time": round(time, _DIGITS), "kind": kind, **named}
