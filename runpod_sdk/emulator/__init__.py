@@ -11,17 +11,26 @@
 
 from runpod_sdk.emulator._desk import RequestRecord
 from runpod_sdk.emulator._emulator import EmulatedEndpoint, Emulator
+from runpod_sdk.emulator._faults import Fault, InjectedFault
 from runpod_sdk.emulator._jobs import JobRecord
+from runpod_sdk.emulator._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._server import Server
+from runpod_sdk.emulator._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._workers import progress_update
 
 __all__ = [
+    "Ambiguous",
     "EmulatedEndpoint",
     "Emulator",
+    "Fault",
+    "InjectedFault",
     "JobRecord",
+    "Ledger",
     "Options",
     "RequestRecord",
     "Server",
+    "Verdict",
+    "input_sha256",
     "progress_update",
 ]
