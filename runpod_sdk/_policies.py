@@ -15,6 +15,8 @@ RETRY_AFTER_MAX = 60.0
 HOLD_MIN, HOLD_MAX = 1.0, 300.0
 # What a call may take beyond its deadline to read an answer that is on its way, seconds; ours.
 GRACE = 5.0
+# What a request gets in any case, seconds; ours. A call that is late already may have one more question.
+REQUEST_MIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class Deadline:
 
     def request_timeout(self, now: float, timeout: float, hold: float) -> float:
         """Return how long one request may take: its hold and the client's `timeout`, but hardly beyond the end."""
-        return min(hold + timeout, self.left(now) + self.grace)
+        return hold + timeout if self.at is None else min(hold + timeout, max(REQUEST_MIN, self.at + self.grace - now))
 
 
 def backoff(attempt: int, initial: float, most: float, base: float) -> float:

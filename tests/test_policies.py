@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import PollPolicy, RetryPolicy
-from runpod_sdk._policies import GRACE, Deadline, backoff, checked_timeout
+from runpod_sdk._policies import GRACE, REQUEST_MIN, Deadline, backoff, checked_timeout
 
 SECONDS = st.floats(min_value=0, max_value=1e300)
 BASES = st.floats(min_value=1, max_value=1e300)
@@ -143,3 +143,9 @@ def test_a_request_has_its_hold_and_the_timeout_but_little_beyond_the_deadline(
 def test_the_timeout_of_a_client_is_positive_and_finite(timeout: float, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"timeout=.*seconds expected"):
         checked_timeout(timeout)
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_the_grace_is_one_for_all_requests_of_a_call(timeout: float, late: float) -> None:
+    granted = Deadline.after(timeout, 0.0).request_timeout(timeout + late, 60.0, 0.0)
+    assert REQUEST_MIN <= granted <= max(REQUEST_MIN, GRACE - late) + 1e-6
