@@ -77,19 +77,23 @@ class Delivery:
     def mend(self, output: Any) -> bool:
         """Fill the gap from the job's output, and return whether nothing is missing now.
 
-        The output of an aggregating worker is the list of all chunks. Where it begins with what was handed out and ends
-        with what is held back, what lies between was lost; what is held back stays, as it has the metrics.
+        The output of an aggregating worker is the list of all chunks. Where it begins with what was handed out, and
+        what is held back is found in its rest, in order, the others were lost; what is held back has the metrics.
         """
         if self._on_gap == "skip":
             return True
         if not isinstance(output, list) or not output or not self._begins(output):
             return False
         owed: list[Any] = output[self.count :]
-        known = len(self._kept)
-        if [chunk.output for chunk in self._kept] != owed[len(owed) - known :]:
+        kept = self._kept.copy()
+        whole: list[StreamChunk] = []
+        for item in reversed(owed):
+            is_kept = bool(kept) and _canonical(kept[-1].output) == _canonical(item)
+            whole.append(kept.pop() if is_kept else StreamChunk(output=item, raw={"output": item}))
+        if kept:
             return False
-        lost = owed[: len(owed) - known]
-        self._kept = [StreamChunk(output=item, raw={"output": item}) for item in lost] + self._kept
+        self._kept = whole[::-1]
+        self.gap_after = None
         return True
 
     def _begins(self, output: Any) -> bool:
@@ -107,8 +111,10 @@ class Delivery:
             yield chunk
 
 
-def stream(settings: Settings, job: JobRef, deadline: Deadline, on_gap: OnGap) -> Flow[JobState]:
+def stream(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delivery) -> Flow[JobState]:
     """Emit every chunk until the job has ended and the stream is empty; return the job's last state.
+
+    `delivery` is a new one; its `gap_after` tells at any time whether chunks may be missing.
 
     Raises:
         StreamInterruptedError: chunks were lost, and could not be found again.
@@ -116,15 +122,18 @@ def stream(settings: Settings, job: JobRef, deadline: Deadline, on_gap: OnGap) -
         JobError: after the last chunk, for a job that did not complete.
         APIError: the service refused, or could not be reached.
     """
-    delivery = Delivery(on_gap)
     try:
         yield from _drain(settings, job, deadline, delivery)
         state = yield from _state(settings, job, deadline)
         is_whole = delivery.gap_after is None or delivery.mend(state.output)
-    except RunpodError:
+    except RunpodError as error:
         # What was drained cannot be read again: hand it out before the end.
         for chunk in delivery.kept():
             yield Emit(chunk)
+        if isinstance(error, StreamInterruptedError):
+            error.received = delivery.count
+        elif delivery.gap_after is not None:
+            error.add_note(f"An answer was lost after chunk {delivery.gap_after}: chunks may be missing there.")
         raise
     for chunk in delivery.kept():
         yield Emit(chunk)

@@ -189,7 +189,6 @@ class Stream:
 
     Attributes:
         received: how many chunks have been handed out.
-        gap: after how many of them an answer was lost, if one was and chunks may be missing; else None.
         state: the job's last state, once the stream has ended; None before.
     """
 
@@ -201,14 +200,18 @@ class Stream:
         self._timeout = timeout
         self._deadline = client._settings.deadline(timeout)
         self._on_abandon = on_abandon
-        self._on_gap: OnGap = on_gap
+        self._delivery = _stream.Delivery(on_gap)
         self._job: Job | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
         self._closed = False
         self.received = 0
-        self.gap: int | None = None
         self.state: JobState | None = None
+
+    @property
+    def gap(self) -> int | None:
+        """After how many chunks an answer was lost, while others may be missing for it; else None."""
+        return self._delivery.gap_after
 
     @property
     def job(self) -> Job:
@@ -252,7 +255,7 @@ class Stream:
             self._deadline = settings.deadline(self._timeout)
             self._job = job = self._start()
             self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
-            self._flow = _stream.stream(settings, job._ref, self._deadline, self._on_gap)
+            self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
 
     def _next(self) -> StreamChunk | None:
         self._begin()
@@ -268,7 +271,7 @@ class Stream:
             if isinstance(error, JobBoundError):
                 error.about(self.job)
             if isinstance(error, StreamInterruptedError):
-                self.gap, self.state = error.gap_after, error.state
+                self.state = error.state
             self._close(error)
             raise
         if isinstance(step, Done):
