@@ -1,0 +1,234 @@
+"""What must come of each fault, for each operation: the one table, and how its rows are brought about.
+
+The rules are those of the table of outcomes: a submit that may have arrived is never repeated, nor is a purge; looks
+are; a retry is settled by one look; a stream reads on and is repaired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tests.faults.acts import (
+    CHUNKED,
+    HEADERS,
+    LENGTH_TWICE,
+    always,
+    answer_and_close,
+    before_the_body,
+    cut,
+    endless_interim,
+    in_the_body,
+    in_the_headers,
+    instead,
+    nothing,
+    of_length,
+    status,
+    unread,
+    unread_reset,
+)
+from tests.faults.flavours import ASYNC, SYNC, Flavour, listed, settled
+from tests.faults.one_job import CHUNKS
+from tests.faults.server import Connection, answer, response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from tests.faults.server import Act
+
+# ok       the right value after one request
+# again    the right value after a second request
+# settled  the right value, found out by one look at the job with /status; for cancel after a second request
+# mended   every chunk once, in order, in spite of a lost read
+# unknown  SubmissionUnknownError after one request, and a record of it
+# error    another APIError after one request; a retry has been looked for in vain
+# down     APIConnectionError, after all the attempts and all the time that the policies allow
+# gap      StreamInterruptedError
+Cell = Literal["ok", "again", "settled", "mended", "unknown", "error", "down", "gap"]
+
+TABLE = """
+                                    run      run_sync status   wait     stream   cancel   retry    purge    health
+no fault                            ok       ok       ok       ok       ok       ok       ok       ok       ok
+refused, our transport              again    again    again    again    again    again    again    again    again
+refused, the caller's transport     unknown  unknown  again    again    mended   again    error    error    again
+no TLS there, our transport         down     down     down     down     down     down     down     down     down
+no TLS there, the caller's          unknown  unknown  down     down     gap      down     error    error    down
+dropped unread                      unknown  unknown  again    again    mended   again    error    error    again
+reset unread                        unknown  unknown  again    again    mended   again    error    error    again
+dropped after reading               unknown  unknown  again    again    mended   settled  settled  error    again
+reset after reading                 unknown  unknown  again    again    mended   settled  settled  error    again
+stalled after reading               unknown  unknown  again    again    mended   settled  settled  error    again
+cut in the status line              unknown  unknown  again    again    mended   settled  settled  error    again
+cut in the headers                  unknown  unknown  again    again    mended   settled  settled  error    again
+stalled in the headers              unknown  unknown  again    again    mended   settled  settled  error    again
+cut before the body                 unknown  unknown  again    again    mended   settled  settled  error    again
+cut in the body                     unknown  unknown  again    again    mended   settled  settled  error    again
+reset in the body                   unknown  unknown  again    again    mended   settled  settled  error    again
+stalled in the body                 unknown  unknown  again    again    mended   settled  settled  error    again
+byte by byte                        unknown  unknown  again    again    mended   settled  settled  error    again
+garbage                             unknown  unknown  again    again    mended   settled  settled  error    again
+headers without end                 unknown  unknown  again    again    mended   settled  settled  error    again
+interim answers without end         unknown  unknown  again    again    mended   settled  settled  error    again
+content-length too long             unknown  unknown  again    again    mended   settled  settled  error    again
+content-length too short            unknown  unknown  error    error    mended   error    settled  error    error
+content-length too short, aiohttp   unknown  unknown  again    again    mended   settled  settled  error    again
+content-length twice                unknown  unknown  again    again    mended   settled  settled  error    again
+bad chunk size                      unknown  unknown  again    again    mended   settled  settled  error    again
+chunks without end                  unknown  unknown  again    again    mended   settled  settled  error    again
+not gzip                            unknown  unknown  again    again    mended   settled  settled  error    again
+closed between requests             ok       ok       ok       ok       ok       ok       ok       ok       ok
+keep-alive race, dropped unread     unknown  unknown  again    again    mended   again    error    error    again
+keep-alive race, after reading      unknown  unknown  again    again    mended   settled  settled  error    again
+HTTP 429                            again    again    again    again    again    again    again    again    again
+HTTP 521                            again    again    again    again    again    again    again    again    again
+HTTP 408                            unknown  unknown  again    again    mended   again    error    error    again
+HTTP 502                            unknown  unknown  again    again    mended   settled  settled  error    again
+HTTP 520                            unknown  unknown  again    again    mended   settled  settled  error    again
+HTTP 302                            error    error    error    error    error    error    error    error    error
+HTTP 400                            error    error    error    settled  error    error    error    error    error
+"""
+
+
+# What carries the requests: each kind of connections that the SDK opens itself, and transports of the caller's, which
+# are httpx's too, but are not known to tell the truth about what they sent.
+WIRES: dict[str, Flavour] = {
+    "httpx": SYNC,
+    "aiohttp": ASYNC,
+    "httpcore2": ASYNC,
+    "async-httpx": ASYNC,
+    "given": SYNC,
+    "async-given": ASYNC,
+}
+GIVEN = ("given", "async-given")
+OURS = tuple(name for name in WIRES if name not in GIVEN)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault and its cells.
+
+    Before each call, `warm` answers requests on the same connections. `is_slow`: only the client's timeout ends it.
+    `is_refused`: nothing listens until the client pauses.
+    """
+
+    name: str
+    cells: dict[str, Cell]
+    acts: tuple[Act, ...] = ()
+    wires: tuple[str, ...] = tuple(WIRES)
+    is_slow: bool = False
+    warm: Act | None = None
+    scheme: str = "http"
+    is_refused: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation as users call it: what it sends, on which job, and what it returns when all is well."""
+
+    operation: str
+    body: Callable[[Any], Coroutine[Any, Any, Any]]
+    value: Any
+    status: str = "COMPLETED"
+
+
+async def _run(endpoint: Any) -> Any:
+    return (await settled(endpoint.run({"n": 1}))).id
+
+
+async def _run_sync(endpoint: Any) -> Any:
+    return await settled(endpoint.run_sync({"n": 1}))
+
+
+async def _status(endpoint: Any) -> Any:
+    return await settled(endpoint.job("j1").status())
+
+
+async def _wait(endpoint: Any) -> Any:
+    return await settled(endpoint.job("j1").output())
+
+
+async def _stream(endpoint: Any) -> Any:
+    return await listed(endpoint.job("j1").stream())
+
+
+async def _cancel(endpoint: Any) -> Any:
+    return (await settled(endpoint.job("j1").cancel())).status
+
+
+async def _retry(endpoint: Any) -> Any:
+    return (await settled(endpoint.job("j1").retry())).id
+
+
+async def _purge(endpoint: Any) -> Any:
+    return (await settled(endpoint.purge_queue())).removed
+
+
+async def _health(endpoint: Any) -> Any:
+    return (await settled(endpoint.health())).jobs.in_queue
+
+
+CALLS = {
+    "run": Call("run", _run, "j1"),
+    "run_sync": Call("runsync", _run_sync, list(CHUNKS)),
+    "status": Call("status", _status, "COMPLETED"),
+    "wait": Call("status-sync", _wait, list(CHUNKS)),
+    "stream": Call("stream", _stream, list(CHUNKS)),
+    "cancel": Call("cancel", _cancel, "CANCELLED", status="IN_PROGRESS"),
+    "retry": Call("retry", _retry, "j1", status="FAILED"),
+    "purge": Call("purge-queue", _purge, 2),
+    "health": Call("health", _health, 2),
+}
+
+
+_FAULTS: dict[str, dict[str, Any]] = {
+    "no fault": {},
+    "refused, our transport": {"wires": OURS, "is_refused": True},
+    "refused, the caller's transport": {"wires": GIVEN, "is_refused": True},
+    "no TLS there, our transport": {"wires": OURS, "scheme": "https"},
+    "no TLS there, the caller's": {"wires": GIVEN, "scheme": "https"},
+    "dropped unread": {"acts": (unread,)},
+    "reset unread": {"acts": (unread_reset,)},
+    "dropped after reading": {"acts": (cut(nothing),)},
+    "reset after reading": {"acts": (cut(nothing, Connection.reset),)},
+    "stalled after reading": {"acts": (cut(nothing, Connection.stall),), "is_slow": True, "wires": OURS},
+    "cut in the status line": {"acts": (cut(lambda _: 10),)},
+    "cut in the headers": {"acts": (cut(in_the_headers),)},
+    "stalled in the headers": {"acts": (cut(in_the_headers, Connection.stall),), "is_slow": True, "wires": OURS},
+    "cut before the body": {"acts": (cut(before_the_body),)},
+    "cut in the body": {"acts": (cut(in_the_body),)},
+    "reset in the body": {"acts": (cut(in_the_body, Connection.reset),)},
+    "stalled in the body": {"acts": (cut(in_the_body, Connection.stall),), "is_slow": True, "wires": OURS},
+    "byte by byte": {"acts": (cut(in_the_body, Connection.trickle),), "is_slow": True, "wires": OURS},
+    "garbage": {"acts": (always(b"\x00\xff garbage\r\n\r\n" * 9),)},
+    "headers without end": {"acts": (always(HEADERS),)},
+    "interim answers without end": {"acts": (endless_interim,), "is_slow": True, "wires": OURS},
+    "content-length too long": {"acts": (of_length(10),)},
+    "content-length too short": {"acts": (of_length(-3),), "wires": ("httpx", "httpcore2", "async-httpx", *GIVEN)},
+    "content-length too short, aiohttp": {"acts": (of_length(-3),), "wires": ("aiohttp",)},
+    "content-length twice": {"acts": (always(LENGTH_TWICE),)},
+    "bad chunk size": {"acts": (always(CHUNKED + b"xyz\r\n{}\r\n0\r\n\r\n"),)},
+    "chunks without end": {"acts": (always(CHUNKED + b"2\r\n{}\r\n"),)},
+    "not gzip": {"acts": (instead(lambda body: response(200, body, "content-encoding: gzip", "connection: close")),)},
+    "closed between requests": {"warm": answer_and_close},
+    "keep-alive race, dropped unread": {"warm": answer, "acts": (unread,)},
+    "keep-alive race, after reading": {"warm": answer, "acts": (cut(nothing),)},
+    "HTTP 429": {"acts": (status(429),)},
+    "HTTP 521": {"acts": (status(521),)},
+    "HTTP 408": {"acts": (status(408),)},
+    "HTTP 502": {"acts": (status(502, is_done=True),)},
+    "HTTP 520": {"acts": (status(520, is_done=True),)},
+    "HTTP 302": {"acts": (status(302, "location: https://elsewhere.invalid/v2/e/run"),)},
+    "HTTP 400": {"acts": (status(400),)},
+}
+
+
+def rows() -> list[Row]:
+    """Read the table."""
+    head, *lines = TABLE.strip("\n").splitlines()
+    names = head.split()
+    found: list[Row] = []
+    for line in lines:
+        name = line[:36].strip()
+        cells: Any = dict(zip(names, line[36:].split(), strict=True))
+        found.append(Row(name, cells, **_FAULTS[name]))
+    return found

@@ -1,0 +1,143 @@
+"""Every fault, for every operation, in both flavours and over both kinds of transport: what comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk import APIConnectionError, APIError, PollPolicy, RetryPolicy, StreamInterruptedError
+from runpod_sdk.errors import SubmissionUnknownError
+from tests.faults.acts import answer_and_close, not_tls
+from tests.faults.flavours import Flavour, ImpatientClock, settled, slept
+from tests.faults.server import FaultServer, answer
+from tests.faults.table import CALLS, GIVEN, WIRES, Call, Row, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runpod_sdk import Retry
+
+# Seconds for a request: one that only a stall ever reaches, and one that no busy machine does.
+SHORT, LONG = 0.3, 60.0
+
+CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for wire in row.wires]
+
+
+@pytest.fixture
+def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stalled request that the service may hold end as soon as any other."""
+    for name in ("_policies.HOLD_MIN", "_wait.HOLD_MIN", "_stream.HOLD_MIN", "_stream.STREAM_HOLD"):
+        monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
+    monkeypatch.setattr("runpod_sdk._api.RUN_SYNC_HOLD", 0.01)
+
+
+@pytest.fixture
+def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let AsyncClient choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
+
+    def none(*_: object, **__: object) -> None:
+        return None
+
+    if wire == "httpcore2":
+        monkeypatch.setattr("runpod_sdk._transports.find_spec", none)
+    if wire == "async-httpx":
+        monkeypatch.setattr("runpod_sdk._transports.async_transport", none)
+
+
+@pytest.mark.usefixtures("_short_holds", "_chosen")
+@pytest.mark.parametrize(("row", "wire"), CASES)
+def test_what_comes_of_a_fault(row: Row, wire: str) -> None:
+    flavour = WIRES[wire]
+    # Where nothing listens at first, each call needs a port of its own.
+    rounds = [[name] for name in CALLS] if row.is_refused else [list(CALLS)]
+    cells: dict[str, str] = {}
+    for names in rounds:
+        cells |= flavour.run(observe(flavour, row, names, is_given=wire in GIVEN))
+    assert cells == row.cells
+
+
+async def observe(flavour: Flavour, row: Row, names: Iterable[str], *, is_given: bool) -> dict[str, str]:
+    """Make the calls, and say what came of each; check what holds whatever comes."""
+    repeats: Counter[tuple[str, str]] = Counter()
+
+    def on_retry(retry: Retry) -> None:
+        repeats[retry.endpoint_id, retry.operation] += 1
+
+    default = answer if row.scheme == "http" else not_tls
+    with FaultServer(listening=not row.is_refused, default=default) as server:
+        options: dict[str, Any] = {
+            "base_url": server.url.replace("http", row.scheme, 1),
+            "clock": ImpatientClock(server.listen),
+            "timeout": SHORT if row.is_slow else LONG,
+            "retry": RetryPolicy(on_retry=on_retry),
+            "poll": PollPolicy(hold=0.01),
+        }
+        if is_given:
+            options["transport"] = flavour.transport()
+        for name in names:
+            server.script(name, *row.acts, status=CALLS[name].status)
+        async with flavour.opened(server, **options) as client:
+            bodies = [partial(watch, flavour, client, server, row, name, repeats) for name in names]
+            found = await flavour.together(bodies) if row.is_slow else [await body() for body in bodies]
+            recorded = {operation: stats.requests for operation, stats in client.stats.items()}
+            unknowns = sorted(record.endpoint_id for record in client.unknowns)
+    cells = dict(zip(names, found, strict=True))
+    unseen = (2 if cells == {"retry": "error"} else 1) if row.is_refused else 0
+    assert sum(recorded.values()) == len(server.arrivals) + unseen, "requests seen = attempts recorded"
+    if not unseen and row.scheme == "http":
+        assert recorded == server.counts()
+    assert not any(server.acts.values()), "no fault was left out"
+    assert max(job.queued for job in server.jobs.values()) <= 1, "no submit was done twice"
+    assert max(job.purged for job in server.jobs.values()) <= 1, "no purge was done twice"
+    assert unknowns == sorted(name for name in cells if cells[name] == "unknown"), "each is on record, once"
+    return cells
+
+
+async def watch(
+    flavour: Flavour, client: Any, server: FaultServer, row: Row, name: str, repeats: Counter[tuple[str, str]]
+) -> str:
+    """Make one call, and return the cell that describes what came of it."""
+    call = CALLS[name]
+    if row.warm is not None:
+        server.script("warm", row.warm, row.warm)
+        for warm_up in (client.endpoint("warm").health, client.endpoint("warm").job("j1").wait):
+            await settled(warm_up())
+            if row.warm is answer_and_close:
+                await flavour.blocking(server.closed.acquire)
+    slept(forget=True)
+    try:
+        value = await call.body(client.endpoint(name))
+    except APIError as error:
+        cell = cell_of_error(error, repeated=repeats[name, call.operation] > 0)
+    except StreamInterruptedError:
+        cell = "gap"
+    else:
+        cell = cell_of_value(call, value, server.operations(name), repeats[name, call.operation])
+    if row.warm is not None:
+        [first, *_] = [arrival for arrival in server.arrivals if arrival.endpoint_id == name]
+        assert (first.nth == 1) == (row.warm is answer_and_close), "the connection is a used one, or a new one"
+    return cell
+
+
+def cell_of_error(error: APIError, *, repeated: bool) -> str:
+    if isinstance(error, SubmissionUnknownError):
+        return f"{error!r} after a repeat" if repeated else "unknown"
+    if repeated:
+        return "down" if isinstance(error, APIConnectionError) else f"{error!r} after a repeat"
+    return "error"
+
+
+def cell_of_value(call: Call, value: object, operations: list[str], repeats: int) -> str:
+    if value != call.value:
+        return f"a wrong value: {value!r}"
+    looks = 0 if call.operation in ("status", "stream") else operations.count("status")
+    if looks > 1 or repeats > 1:
+        return f"too many requests: {operations}"
+    if looks:
+        return "settled"
+    if repeats:
+        return "again"
+    return "mended" if slept() else "ok"
