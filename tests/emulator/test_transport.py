@@ -1,15 +1,19 @@
 """The door without a socket: virtual time, read timeouts, held requests and who abandons them."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from runpod_sdk.clock import VirtualClock
+from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -256,20 +260,58 @@ def test_a_manual_clock_holds_requests_until_it_is_advanced() -> None:
         assert answers[0].json()["output"] == 1
 
 
-def test_closing_answers_who_waits_and_refuses_who_comes() -> None:
+def wait_until_held(emulator: Emulator) -> None:
+    """Wait until a request of another thread is held; real time, as nothing else tells."""
+    clock = SystemClock()
+    end = clock.monotonic() + JOIN
+    desk = emulator._desk
+    assert desk is not None
+    while not desk.hub._waiters:
+        assert clock.monotonic() < end, "never came to it"
+        clock.sleep(0.001)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a thread")
+def test_an_interrupted_thread_leaves_nothing_behind() -> None:
+    with Emulator(clock=SystemClock()) as emulator, client(emulator) as http:
+        emulator.endpoint("e", workers=0)
+
+        def interrupt() -> None:
+            wait_until_held(emulator)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt, daemon=True)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            http.post(f"{URL}/runsync", json={"input": {"n": 1}})
+        thread.join(JOIN)
+        assert [record.status for record in emulator.requests] == [None]
+
+
+def test_an_earlier_deadline_that_is_set_later_is_kept(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e", workers=0)
+    call(emulator, "POST", "/e/run", json={"input": {"n": 1}})
+    body = {"input": {"n": 1}, "policy": {"ttl": 10_000}}
+    job_id = call(emulator, "POST", "/e/run", json=body).json()["id"]
+    assert call(emulator, "GET", f"/e/status-sync/{job_id}").status_code == 404
+    assert emulator.clock.monotonic() == 10.0
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_closing_answers_who_waits_and_refuses_who_comes(timeout: float | None) -> None:
     emulator = Emulator(clock=VirtualClock(auto_jump=False))
     emulator.endpoint("e", workers=0)
     answers: list[Any] = []
-    http = client(emulator)
+    http = client(emulator, timeout)
     job_id = http.post(f"{URL}/run", json={"input": {"n": 1}}).json()["id"]
     thread = threading.Thread(
         target=lambda: answers.append(http.get(f"{URL}/status-sync/{job_id}").json()), daemon=True
     )
     thread.start()
+    wait_until_held(emulator)
     emulator.close()
     thread.join(JOIN)
-    if answers:  # else the request came after the close
-        assert answers == [{"id": job_id, "status": "IN_QUEUE"}]
+    assert answers == [{"id": job_id, "status": "IN_QUEUE"}]
     with pytest.raises(httpx.ConnectError, match="closed"):
         http.get(f"{URL}/health")
     emulator.close()
