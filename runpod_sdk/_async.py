@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import random
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
-from . import _api, _stream, _submit
+from . import _api, _stream
 from ._arguments import checked_id, unwrapped
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
-from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep, ask
+from ._async_shell import AsyncShell, called
+from ._exchange import Settings, ask
 from ._limiter import Limiter, Limits
-from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
+from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
-from ._telemetry import (
-    Meter,
-    OperationStats,
-    Unknowns,
-    UnknownSubmission,
-    note_cancel,
-    note_cancel_failed,
-    note_interrupted,
-    note_running,
-    span,
-)
+from ._telemetry import Meter, OperationStats, Unknowns, UnknownSubmission, span
 from ._wait import OnAbandon, checked_abandon
 from ._wire import AsyncWire
 from .clock import Clock, SystemClock
-from .errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable, Mapping
 
     import httpx
@@ -46,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncShell):
     """Calls endpoints, for the tasks of one event loop: the first that it is used in.
 
     `async with` closes its connections, and is optional. The names are those of `Client`.
@@ -103,7 +91,7 @@ class AsyncClient:
         clock = clock or SystemClock()
         is_ours = http_client is None and transport is None
         self.base_url = service.base_url
-        self._settings = Settings(
+        settings = Settings(
             clock=clock,
             retry=retry or NO_RETRY,
             poll=poll,
@@ -113,9 +101,7 @@ class AsyncClient:
             limiter=Limiter(limits, nullcontext()),
             meter=Meter(nullcontext()),
         )
-        self._wire = AsyncWire(service, clock, http_client, transport)
-        self._unknowns = Unknowns()
-        self._abandoned: set[Future[None]] = set()
+        super().__init__(settings, AsyncWire(service, clock, http_client, transport), Unknowns())
 
     def endpoint(self, endpoint_id: str) -> AsyncEndpoint:
         """Return the endpoint of this id. Makes no request."""
@@ -159,100 +145,6 @@ class AsyncClient:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
-
-    # The shell: what the flows ask for is done here.
-
-    async def _step(self, flow: Flow[T]) -> Emit | Done[T]:
-        """Run a flow until it emits something or ends."""
-        result: object = None
-        with self._settings.clock.participate():
-            while True:
-                try:
-                    effect = flow.send(result)
-                except StopIteration as stop:
-                    return Done(stop.value)
-                match effect:
-                    case Send():
-                        result = await self._send(effect)
-                    case Sleep():
-                        await self._settings.clock.sleep_async(effect.seconds)
-                        result = None
-                    case Emit():
-                        return effect
-
-    async def _send(self, send: Send) -> object:
-        if not send.request.is_submit:
-            return await self._wire.send(send.request, send.timeout)
-        import asyncio  # noqa: PLC0415  as in SystemClock
-
-        task = asyncio.ensure_future(self._wire.send(send.request, send.timeout))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError as interruption:
-            with suppress(asyncio.CancelledError):  # a second one is not held back
-                await asyncio.wait({task}, timeout=GRACE)
-            is_home = task.done() and not task.cancelled()
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-            return Interruption(interruption, task.result() if is_home else None)
-
-    async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
-        """Run a flow to its end."""
-        while True:
-            step = await self._step(flow)
-            if isinstance(step, Done):
-                return step.value
-            if on_emit is not None:
-                await called(on_emit, step.item)
-
-    async def _submit(
-        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> JobState:
-        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
-        try:
-            return await self._drive(flow)
-        except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__)
-            raise
-        except _submit.Stopped as stop:
-            if stop.state is not None:
-                await self._abandon(AsyncJob(self, request.endpoint_id, stop.state.id), on_abandon, stop.error)
-            elif stop.record is not None:
-                self._unknowns.add(stop.record, stop.error)
-                note_interrupted(stop.error, stop.record)
-            raise stop.error from None
-
-    async def _abandon(self, job: AsyncJob, on_abandon: OnAbandon, error: BaseException) -> None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
-        if on_abandon == "detach":
-            note_running(error, job.endpoint_id, job.id)
-            return
-        import asyncio  # noqa: PLC0415  as in SystemClock
-
-        # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
-        task = asyncio.ensure_future(self._cancel_abandoned(job, error))
-        self._abandoned.add(task)
-        task.add_done_callback(self._abandoned.discard)
-        await asyncio.wait({task})
-
-    async def _cancel_abandoned(self, job: AsyncJob, error: BaseException) -> None:
-        request = _api.cancel(job.endpoint_id, job.id)
-        try:
-            state = await self._drive(
-                _submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0))
-            )
-        except (RunpodError, RuntimeError) as problem:
-            note_cancel_failed(error, job.endpoint_id, job.id, problem)
-        else:
-            note_cancel(error, state)
-
-
-async def called(callback: Callable[[T], object], value: T) -> None:
-    """Call a callback of the caller's, which may be a coroutine function."""
-    result = callback(value)
-    if isawaitable(result):
-        await result
 
 
 class AsyncEndpoint:

@@ -172,7 +172,7 @@ class AsyncJob:
         except (JobError, NotFoundError):
             raise  # there is no job to go on, or to cancel
         except BaseException as error:
-            await self._owner._abandon(self, on_abandon, error)
+            await self._owner._abandon(self._ref, on_abandon, error)
             raise
 
     def _output(self, state: JobState) -> Any:
@@ -208,7 +208,7 @@ class AsyncStream:
         self._start = start
         self._timeout = timeout
         self._deadline = client._settings.deadline(timeout)
-        self._on_abandon = on_abandon
+        self._on_abandon: OnAbandon = on_abandon
         self._delivery = _stream.Delivery(on_gap)
         self._job: AsyncJob | None = None
         self._flow: Flow[JobState] | None = None
@@ -298,7 +298,7 @@ class AsyncStream:
         self._end(error)
         if self.state is None and self._job is not None:
             # Nobody sees a note on an exception that is not raised.
-            await self._client._abandon(self._job, self._on_abandon, error or Exception())
+            await self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
 
     def _end(self, error: BaseException | None) -> None:
         if self._flow is not None:

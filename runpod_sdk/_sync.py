@@ -7,29 +7,18 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
-from . import _api, _stream, _submit
+from . import _api, _stream
 from ._arguments import checked_id, unwrapped
-from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep, ask
+from ._exchange import Settings, ask
 from ._limiter import Limiter, Limits
-from ._policies import GRACE, HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
+from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
-from ._shield import Shield
 from ._sync_job import Job, OnUpdate, Stream
-from ._telemetry import (
-    Meter,
-    OperationStats,
-    Unknowns,
-    UnknownSubmission,
-    note_cancel,
-    note_cancel_failed,
-    note_interrupted,
-    note_running,
-    span,
-)
+from ._sync_shell import Shell
+from ._telemetry import Meter, OperationStats, Unknowns, UnknownSubmission, span
 from ._wait import OnAbandon, checked_abandon
 from ._wire import Wire
 from .clock import Clock, SystemClock
-from .errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client:
+class Client(Shell):
     """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
 
     Args:
@@ -97,7 +86,7 @@ class Client:
         clock = clock or SystemClock()
         is_ours = http_client is None and transport is None
         self.base_url = service.base_url
-        self._settings = Settings(
+        settings = Settings(
             clock=clock,
             retry=retry or NO_RETRY,
             poll=poll,
@@ -107,8 +96,7 @@ class Client:
             limiter=Limiter(limits, threading.Lock()),
             meter=Meter(threading.Lock()),
         )
-        self._wire = Wire(service, clock, http_client, transport)
-        self._unknowns = Unknowns()
+        super().__init__(settings, Wire(service, clock, http_client, transport), Unknowns())
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint of this id. Makes no request."""
@@ -152,73 +140,6 @@ class Client:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
-
-    # The shell: what the flows ask for is done here.
-
-    def _step(self, flow: Flow[T]) -> Emit | Done[T]:
-        """Run a flow until it emits something or ends."""
-        result: object = None
-        with self._settings.clock.participate():
-            while True:
-                try:
-                    effect = flow.send(result)
-                except StopIteration as stop:
-                    return Done(stop.value)
-                match effect:
-                    case Send():
-                        result = self._send(effect)
-                    case Sleep():
-                        self._settings.clock.sleep(effect.seconds)
-                        result = None
-                    case Emit():
-                        return effect
-
-    def _send(self, send: Send) -> object:
-        if not send.request.is_submit:
-            return self._wire.send(send.request, send.timeout)
-        with Shield() as shield:
-            try:
-                result = self._wire.send(send.request, send.timeout)
-            except (KeyboardInterrupt, SystemExit) as interruption:
-                return Interruption(interruption, None)
-        return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
-
-    def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
-        """Run a flow to its end."""
-        while True:
-            step = self._step(flow)
-            if isinstance(step, Done):
-                return step.value
-            if on_emit is not None:
-                on_emit(step.item)
-
-    def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
-        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
-        try:
-            return self._drive(flow)
-        except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__)
-            raise
-        except _submit.Stopped as stop:
-            if stop.state is not None:
-                self._abandon(Job(self, request.endpoint_id, stop.state.id), on_abandon, stop.error)
-            elif stop.record is not None:
-                self._unknowns.add(stop.record, stop.error)
-                note_interrupted(stop.error, stop.record)
-            raise stop.error from None
-
-    def _abandon(self, job: Job, on_abandon: OnAbandon, error: BaseException) -> None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
-        if on_abandon == "detach":
-            note_running(error, job.endpoint_id, job.id)
-            return
-        request = _api.cancel(job.endpoint_id, job.id)
-        try:
-            state = self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0)))
-        except (RunpodError, RuntimeError) as problem:
-            note_cancel_failed(error, job.endpoint_id, job.id, problem)
-        else:
-            note_cancel(error, state)
 
 
 class Endpoint:

@@ -168,7 +168,7 @@ class Job:
         except (JobError, NotFoundError):
             raise  # there is no job to go on, or to cancel
         except BaseException as error:
-            self._owner._abandon(self, on_abandon, error)
+            self._owner._abandon(self._ref, on_abandon, error)
             raise
 
     def _output(self, state: JobState) -> Any:
@@ -199,7 +199,7 @@ class Stream:
         self._start = start
         self._timeout = timeout
         self._deadline = client._settings.deadline(timeout)
-        self._on_abandon = on_abandon
+        self._on_abandon: OnAbandon = on_abandon
         self._delivery = _stream.Delivery(on_gap)
         self._job: Job | None = None
         self._flow: Flow[JobState] | None = None
@@ -289,7 +289,7 @@ class Stream:
         self._end(error)
         if self.state is None and self._job is not None:
             # Nobody sees a note on an exception that is not raised.
-            self._client._abandon(self._job, self._on_abandon, error or Exception())
+            self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
 
     def _end(self, error: BaseException | None) -> None:
         if self._flow is not None:

@@ -1,0 +1,127 @@
+"""What a client for tasks does for the flows: send, sleep, hand out. Its twin for threads is `_sync_shell.py`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _api, _submit
+from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep
+from ._policies import GRACE
+from ._telemetry import Unknowns, note_cancel, note_cancel_failed, note_interrupted, note_running
+from ._wait import JobRef, OnAbandon
+from .errors import RunpodError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from ._api import Request, SubmitOptions
+    from ._policies import Deadline
+    from ._states import JobState
+    from ._wire import AsyncWire
+
+T = TypeVar("T")
+
+
+class AsyncShell:
+    """Drives flows for tasks, by one client's settings and connections."""
+
+    def __init__(self, settings: Settings, wire: AsyncWire, unknowns: Unknowns) -> None:
+        self._settings = settings
+        self._wire = wire
+        self._unknowns = unknowns
+        self._abandoned: set[Future[None]] = set()
+
+    async def _step(self, flow: Flow[T]) -> Emit | Done[T]:
+        """Run a flow until it emits something or ends."""
+        result: object = None
+        with self._settings.clock.participate():
+            while True:
+                try:
+                    effect = flow.send(result)
+                except StopIteration as stop:
+                    return Done(stop.value)
+                match effect:
+                    case Send():
+                        result = await self._send(effect)
+                    case Sleep():
+                        await self._settings.clock.sleep_async(effect.seconds)
+                        result = None
+                    case Emit():
+                        return effect
+
+    async def _send(self, send: Send) -> object:
+        if not send.request.is_submit:
+            return await self._wire.send(send.request, send.timeout)
+        import asyncio  # noqa: PLC0415  as in SystemClock
+
+        task = asyncio.ensure_future(self._wire.send(send.request, send.timeout))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as interruption:
+            with suppress(asyncio.CancelledError):  # a second one is not held back
+                await asyncio.wait({task}, timeout=GRACE)
+            is_home = task.done() and not task.cancelled()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+            return Interruption(interruption, task.result() if is_home else None)
+
+    async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Run a flow to its end."""
+        while True:
+            step = await self._step(flow)
+            if isinstance(step, Done):
+                return step.value
+            if on_emit is not None:
+                await called(on_emit, step.item)
+
+    async def _submit(
+        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
+    ) -> JobState:
+        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
+        try:
+            return await self._drive(flow)
+        except SubmissionUnknownError as error:
+            self._unknowns.add(error, error.__cause__)
+            raise
+        except _submit.Stopped as stop:
+            if stop.state is not None:
+                await self._abandon(JobRef(request.endpoint_id, stop.state.id), on_abandon, stop.error)
+            elif stop.record is not None:
+                self._unknowns.add(stop.record, stop.error)
+                note_interrupted(stop.error, stop.record)
+            raise stop.error from None
+
+    async def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> None:
+        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
+        if on_abandon == "detach":
+            note_running(error, job.endpoint_id, job.job_id)
+            return
+        import asyncio  # noqa: PLC0415  as in SystemClock
+
+        # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
+        task = asyncio.ensure_future(self._cancel_abandoned(job, error))
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+        await asyncio.wait({task})
+
+    async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> None:
+        request = _api.cancel(job.endpoint_id, job.job_id)
+        try:
+            state = await self._drive(
+                _submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0))
+            )
+        except (RunpodError, RuntimeError) as problem:
+            note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
+        else:
+            note_cancel(error, state)
+
+
+async def called(callback: Callable[[T], object], value: T) -> None:
+    """Call a callback of the caller's, which may be a coroutine function."""
+    result = callback(value)
+    if isawaitable(result):
+        await result

@@ -1,0 +1,97 @@
+"""What a client for threads does for the flows: send, sleep, hand out. Its twin for tasks is `_async_shell.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _api, _submit
+from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep
+from ._policies import GRACE
+from ._shield import Shield
+from ._telemetry import Unknowns, note_cancel, note_cancel_failed, note_interrupted, note_running
+from ._wait import JobRef, OnAbandon
+from .errors import RunpodError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._api import Request, SubmitOptions
+    from ._policies import Deadline
+    from ._states import JobState
+    from ._wire import Wire
+
+T = TypeVar("T")
+
+
+class Shell:
+    """Drives flows for threads, by one client's settings and connections."""
+
+    def __init__(self, settings: Settings, wire: Wire, unknowns: Unknowns) -> None:
+        self._settings = settings
+        self._wire = wire
+        self._unknowns = unknowns
+
+    def _step(self, flow: Flow[T]) -> Emit | Done[T]:
+        """Run a flow until it emits something or ends."""
+        result: object = None
+        with self._settings.clock.participate():
+            while True:
+                try:
+                    effect = flow.send(result)
+                except StopIteration as stop:
+                    return Done(stop.value)
+                match effect:
+                    case Send():
+                        result = self._send(effect)
+                    case Sleep():
+                        self._settings.clock.sleep(effect.seconds)
+                        result = None
+                    case Emit():
+                        return effect
+
+    def _send(self, send: Send) -> object:
+        if not send.request.is_submit:
+            return self._wire.send(send.request, send.timeout)
+        with Shield() as shield:
+            try:
+                result = self._wire.send(send.request, send.timeout)
+            except (KeyboardInterrupt, SystemExit) as interruption:
+                return Interruption(interruption, None)
+        return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
+
+    def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Run a flow to its end."""
+        while True:
+            step = self._step(flow)
+            if isinstance(step, Done):
+                return step.value
+            if on_emit is not None:
+                on_emit(step.item)
+
+    def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
+        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
+        try:
+            return self._drive(flow)
+        except SubmissionUnknownError as error:
+            self._unknowns.add(error, error.__cause__)
+            raise
+        except _submit.Stopped as stop:
+            if stop.state is not None:
+                self._abandon(JobRef(request.endpoint_id, stop.state.id), on_abandon, stop.error)
+            elif stop.record is not None:
+                self._unknowns.add(stop.record, stop.error)
+                note_interrupted(stop.error, stop.record)
+            raise stop.error from None
+
+    def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> None:
+        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
+        if on_abandon == "detach":
+            note_running(error, job.endpoint_id, job.job_id)
+            return
+        request = _api.cancel(job.endpoint_id, job.job_id)
+        try:
+            state = self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0)))
+        except (RunpodError, RuntimeError) as problem:
+            note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
+        else:
+            note_cancel(error, state)
