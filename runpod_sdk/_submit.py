@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import _api
 from ._exchange import Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
-from ._outcomes import Answer, Outcome, Result, outcome_of
+from ._outcomes import Answer, Failure, Outcome, Result, outcome_of
 from .errors import APIError, APIResponseValidationError, SubmissionUnknownError
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         wait = settings.retry.next_wait(unknowns, settings.random())
         if on_unknown == "raise" or unknowns >= settings.retry.attempts or wait >= deadline.left(settings.now()):
             cause = cause_of(result) or unknown
+            if isinstance(result, Failure) and result.partial is not None:
+                # Ours has status, headers and what came of the body before it broke off.
+                unknown.__cause__, cause = cause, unknown
             raise unknown_error(request, cause, result, sent_at, unknowns) from cause
         settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
@@ -89,7 +92,8 @@ def unknown_error(
 ) -> SubmissionUnknownError:
     """Return the error for a submit of which nobody can say whether it arrived."""
     submitted_at = datetime.fromtimestamp(sent_at, UTC)
-    status = result.status if isinstance(result, Answer) else None
+    came = result.partial if isinstance(result, Failure) else result
+    status = came.status if came is not None else None
     what = f"HTTP {status}" if status is not None else type(cause).__name__
     again = "It was not sent again" if sent == 1 else f"It was sent {sent} times, as on_unknown allows"
     sha256 = request.input_sha256
