@@ -118,6 +118,13 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Run 10,000 jobs through a storm of faults, in each flavour and through each door; print the ledger's verdicts."""
+    _install(session)
+    session.run("python", "-m", "pytest", "-s", "tests/chaos", *session.posargs, env={"CHAOS_JOBS": "10000"})
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Plant each bug of tests/mutants/ alone; its named test must fail."""
     _install(session, "lint")

@@ -52,6 +52,7 @@ def test_the_connection_has_what_a_client_needs(emulator: Emulator) -> None:
         "base_url": "https://emulator.invalid/v2",
         "transport": emulator.transport,
         "clock": emulator.clock,
+        "trust_connect_errors": True,
     }
     assert emulator.transport is emulator.transport
 
