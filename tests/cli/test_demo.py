@@ -15,8 +15,8 @@ import pytest
 from runpod_sdk import Endpoint
 from runpod_sdk.cli import main
 from runpod_sdk.cli._demo import _async, _handlers, _sync, _views
-from runpod_sdk.cli._demo._stage import FLAVOURS, Scene, endpoint_id_of
-from runpod_sdk.clock import Clock
+from runpod_sdk.cli._demo._stage import FLAVOURS, Scene, Stage, endpoint_id_of
+from runpod_sdk.clock import Clock, SystemClock
 from runpod_sdk.emulator import Emulator
 
 SCENARIOS = ["run and poll", "run_sync", "stream", "cancel", "fail and retry", "purge", "health"]
@@ -237,6 +237,17 @@ def test_json_is_one_line_that_tells_everything(only: Callable[..., None], capsy
     first = said["scenarios"][0]
     assert (first["flavour"], first["scenario"], first["ok"]) == ("sync", "cancel", True)
     assert list(first["jobs"].values()) == [["IN_PROGRESS", "CANCELLED"], ["IN_QUEUE", "CANCELLED"]]
+
+
+def test_an_output_that_breaks_off_is_not_the_fault_of_a_scenario() -> None:
+    class Broken(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    stage = Stage(SystemClock(), _views.PlainView(Broken()))
+    with pytest.raises(BrokenPipeError), stage.scene("sync", "cancel") as scene:
+        scene.note("cancelled")
+    assert scene.problem == ""
 
 
 def test_a_wrong_outcome_is_named_in_plain_lines(

@@ -1,5 +1,6 @@
 """The command line before any command: help, version, usage errors, and what becomes of interruptions."""
 
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -96,6 +97,19 @@ def test_a_reader_that_has_gone_exits_with_141(
     monkeypatch.setattr(command, "run", run)
     assert cli.main(["try"]) == 141
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error on Windows")
+def test_help_that_nobody_reads_ends_without_a_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # argparse would drop the error before we see it
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "runpod_sdk", "--help"]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603  our own words
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_the_module_and_the_console_script_are_the_same_command() -> None:
