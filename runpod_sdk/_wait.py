@@ -87,11 +87,11 @@ def wait(
         APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
     """
     seen_so_far = _Seen(last=seen, once=once)
+    if seen is not None and deadline.left(settings.now()) <= 0:
+        raise timed_out(job, seen)
     while True:
         last = seen_so_far.last
         left = deadline.left(settings.now())
-        if last is not None and (once or left <= 0):
-            raise timed_out(job, last)
         hold = _hold(settings, left, seen_so_far.idle, watched=watched) if seen_so_far.may_hold else 0.0
         asked_at = settings.now()
         try:
@@ -107,6 +107,8 @@ def wait(
         if state.is_final:
             return state
         seen_so_far.note(settings, state)
+        if once or deadline.left(settings.now()) <= 0:
+            raise timed_out(job, state)
         if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
             seen_so_far.polls += 1
             pause = max(settings.poll.next_wait(seen_so_far.polls), settings.limiter.poll_delay(settings.now()))
@@ -153,6 +155,8 @@ def _bear(
         since = seen_so_far.unread_since = now if seen_so_far.unread_since is None else seen_so_far.unread_since
         if last is None or now - since >= settings.poll.outage:
             raise problem
+        if deadline.left(now) <= 0:
+            raise timed_out(job, last) from problem
         return settings.poll.wait_max
     if deadline.left(now) <= 0 and problem.outcome is not Outcome.REFUSED:
         raise timed_out(job, last) from problem.error

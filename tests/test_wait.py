@@ -110,6 +110,15 @@ def test_less_than_the_least_hold_is_not_asked_for() -> None:
     done = waited([RUNNING, RUNNING, RUNNING], timeout=0.5)
     assert set(done.operations) == {"status"}
     assert done.ended_at == 0.5
+    done.raised(WaitTimeoutError)
+
+
+def test_a_poll_before_the_deadline_is_followed_by_one_at_the_deadline() -> None:
+    assert waited([RUNNING, RUNNING, DONE], timeout=0.5).value.output == 1
+    unread = answer(200, b"<html>")
+    done = waited([RUNNING, unread, unread], timeout=0.5)
+    assert done.ended_at == 0.5
+    assert isinstance(done.raised(WaitTimeoutError).__cause__, APIResponseValidationError)
 
 
 def test_a_timeout_of_zero_asks_once() -> None:
