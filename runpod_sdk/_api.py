@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
 from urllib.parse import urlencode
 
 from ._arguments import (
@@ -196,7 +196,7 @@ def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A00
     if more.get("on_unknown", "raise") not in ("raise", "resubmit"):
         raise ValueError(f'on_unknown={more.get("on_unknown")!r}: "raise" or "resubmit" expected')
     given = models.JobInput()
-    given.additional_properties = dict(input)  # keys are checked by encoded()
+    given.additional_properties = dict(cast("Mapping[str, Any]", input))  # keys are checked by encoded()
     body = models.RunRequest(input_=given)
     webhook = more.get("webhook")
     if webhook is not None:
@@ -333,7 +333,7 @@ def stream_part(request: Request, answer: Answer) -> StreamPart:
         items = data
     if not isinstance(items, list):
         raise invalid(request, answer, "it has no list of chunks")
-    raw: list[Any] = items
+    raw = cast("list[Any]", items)
     return StreamPart(tuple(_chunk(request, answer, item) for item in raw), found)
 
 

@@ -111,7 +111,7 @@ def _faults(value: object, path: str, depth: int) -> Iterator[str]:
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{path} is {value!r}: JSON has no such number"
     elif isinstance(value, bytes | bytearray | memoryview):
-        yield f"{path} is {kind_of(value)}: JSON holds no bytes; send base64 text or a URL"
+        yield f"{path} is {kind_of(cast('object', value))}: JSON holds no bytes; send base64 text or a URL"
     elif not (value is None or isinstance(value, str | int | float)):
         yield f"{path} is {kind_of(value)}: JSON cannot hold it"
 

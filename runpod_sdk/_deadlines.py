@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import httpcore
     import httpx
@@ -29,7 +29,7 @@ _MOMENT = _Moment()
 
 
 @contextmanager
-def within(timeout: float) -> Iterator[None]:
+def within(timeout: float) -> Generator[None]:
     """Bound every read and write of this thread by what is left of `timeout` seconds."""
     before, _MOMENT.at = _MOMENT.at, time.monotonic() + timeout
     try:
@@ -64,10 +64,12 @@ class _Backend:
         self._backend = backend
 
     def connect_tcp(self, **kwargs: Any) -> _Stream:
-        return _Stream(self._backend.connect_tcp(**{**kwargs, "timeout": _left(kwargs.get("timeout"))}))
+        kwargs["timeout"] = _left(kwargs.get("timeout"))
+        return _Stream(self._backend.connect_tcp(**kwargs))
 
     def connect_unix_socket(self, **kwargs: Any) -> _Stream:
-        return _Stream(self._backend.connect_unix_socket(**{**kwargs, "timeout": _left(kwargs.get("timeout"))}))
+        kwargs["timeout"] = _left(kwargs.get("timeout"))
+        return _Stream(self._backend.connect_unix_socket(**kwargs))
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from logging import DEBUG
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from . import _api
 from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
@@ -317,6 +317,6 @@ def _said(answer: Answer) -> str:
         return ""
     if not isinstance(data, dict):
         return ""
-    facts: dict[str, Any] = data
+    facts = cast("dict[str, Any]", data)
     words = [facts.get("error") or facts.get("title"), facts.get("detail")]
     return shorten(" ".join(": ".join(word for word in words if isinstance(word, str)).split()))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
 
@@ -246,7 +246,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
         facts = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return facts if isinstance(facts, dict) else None
+    return cast("dict[str, Any]", facts) if isinstance(facts, dict) else None
 
 
 def _text(value: object) -> str | None:

@@ -84,7 +84,7 @@ class Delivery:
             return True
         if not isinstance(output, list) or not output or not self._begins(output):
             return False
-        owed: list[Any] = output[self.count :]
+        owed: list[Any] = output[self.count :]  # pyright: ignore[reportUnknownVariableType]
         kept = self._kept.copy()
         whole: list[StreamChunk] = []
         for item in reversed(owed):

@@ -19,7 +19,7 @@ import httpx
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator
 
     import aiohttp
     import httpcore2
@@ -91,7 +91,7 @@ class _CoreBody(httpx.AsyncByteStream):
 
 
 @contextmanager
-def _core_errors() -> Iterator[None]:
+def _core_errors() -> Generator[None]:
     """Raise httpcore2's errors as httpx's of the same name: they mean the same."""
     try:
         yield
@@ -176,7 +176,7 @@ class _AiohttpBody(httpx.AsyncByteStream):
 
 
 @contextmanager
-def _aiohttp_errors() -> Iterator[None]:
+def _aiohttp_errors() -> Generator[None]:
     """Raise aiohttp's errors as httpx's, keeping apart what proves that nothing was sent and what does not."""
     import aiohttp  # noqa: PLC0415  as above
 

@@ -34,11 +34,11 @@ def drawn() -> dict[str, str | None]:
 
 
 def public() -> dict[str, type[errors.RunpodError]]:
-    found: dict[str, type[errors.RunpodError]] = {}
-    for name, kind in vars(errors).items():
-        if isinstance(kind, type) and issubclass(kind, errors.RunpodError) and name not in HIDDEN:
-            found[name] = kind
-    return found
+    return {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.RunpodError) and name not in HIDDEN
+    }
 
 
 def parent_of(kind: type[BaseException]) -> str | None:

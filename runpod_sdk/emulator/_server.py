@@ -49,7 +49,7 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
         self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an acknowledgement.
+        # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound_port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
