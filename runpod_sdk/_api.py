@@ -333,7 +333,7 @@ def stream_part(request: Request, answer: Answer) -> StreamPart:
         items = data
     if not isinstance(items, list):
         raise invalid(request, answer, "it has no list of chunks")
-    raw = cast("list[Any]", items)
+    raw: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
     return StreamPart(tuple(_chunk(request, answer, item) for item in raw), found)
 
 
