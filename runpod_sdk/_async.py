@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 from . import _api, _stream
 from ._arguments import checked_id, unwrapped
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
-from ._async_shell import AsyncShell, called
+from ._async_shell import AsyncShell
 from ._exchange import Settings, ask
 from ._limiter import Limiter, Limits
 from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
@@ -230,11 +230,7 @@ class AsyncEndpoint:
         request = build(self.id, unwrapped(input), options)
         with span("run_sync", self.id):
             job, state = await self._submitted(request, deadline, options, on_abandon)
-            if on_update is not None:
-                await called(on_update, state)
-            if not state.is_final:
-                state = await job._wait(deadline, on_abandon, on_update, seen=state)
-            return job._output(state)
+            return job._output(await job._wait(deadline, on_abandon, on_update, seen=state))
 
     def stream(
         self,

@@ -9,6 +9,7 @@ from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import _api, _stream, _submit, _wait
+from ._async_shell import called
 from ._exchange import Done, Flow, Settings
 from ._states import JobState, StreamChunk
 from ._telemetry import span
@@ -168,6 +169,10 @@ class AsyncJob:
         checked_abandon(on_abandon)
         flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
         try:
+            if seen is not None and on_update is not None:
+                await called(on_update, seen)
+            if seen is not None and seen.is_final:
+                return seen
             return await self._drive(flow, on_update)
         except (JobError, NotFoundError):
             raise  # there is no job to go on, or to cancel

@@ -225,11 +225,7 @@ class Endpoint:
         request = build(self.id, unwrapped(input), options)
         with span("run_sync", self.id):
             job, state = self._submitted(request, deadline, options, on_abandon)
-            if on_update is not None:
-                on_update(state)
-            if not state.is_final:
-                state = job._wait(deadline, on_abandon, on_update, seen=state)
-            return job._output(state)
+            return job._output(job._wait(deadline, on_abandon, on_update, seen=state))
 
     def stream(
         self,

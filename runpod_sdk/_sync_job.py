@@ -164,6 +164,10 @@ class Job:
         checked_abandon(on_abandon)
         flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
         try:
+            if seen is not None and on_update is not None:
+                on_update(seen)
+            if seen is not None and seen.is_final:
+                return seen
             return self._drive(flow, on_update)
         except (JobError, NotFoundError):
             raise  # there is no job to go on, or to cancel

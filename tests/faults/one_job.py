@@ -14,18 +14,22 @@ HEALTH = {
 class OneJob:
     """Whatever it accepts counts, answered or not."""
 
-    def __init__(self, status: str = "COMPLETED") -> None:
+    def __init__(self, status: str = "COMPLETED", *, looks: int = 0) -> None:
         self.status = status
+        self.looks = looks  # how many more find it IN_PROGRESS
         self.queued = 0
         self.purged = 0
         self.chunks = [*CHUNKS]
 
     def answer(self, operation: str) -> tuple[int, Any]:
-        job = {"id": "j1", "status": self.status}
+        is_running = self.looks > 0 and self.status == "COMPLETED"
+        self.looks -= operation in ("status", "status-sync")
+        job = {"id": "j1", "status": "IN_PROGRESS" if is_running else self.status}
         match operation:
             case "run" | "runsync":
                 self.queued += 1
-                job["status"] = "IN_QUEUE" if operation == "run" else "COMPLETED"
+                if operation == "run" or is_running:
+                    job["status"] = "IN_QUEUE"
             case "retry":
                 if self.status != "FAILED":
                     return 400, {"error": "only failed jobs"}

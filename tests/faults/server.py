@@ -159,10 +159,10 @@ class FaultServer:
                 self._socket.listen(256)
                 self._spawn(self._accept)
 
-    def script(self, endpoint_id: str, *acts: Act, status: str = "COMPLETED") -> OneJob:
-        """Give an endpoint its job and what happens to its next requests; "" is for what names no endpoint."""
+    def script(self, endpoint_id: str, *acts: Act, status: str = "COMPLETED", looks: int = 0) -> OneJob:
+        """Give an endpoint its job, and say what happens to its next requests."""
         self.acts[endpoint_id] = [*acts]
-        self.jobs[endpoint_id] = OneJob(status)
+        self.jobs[endpoint_id] = OneJob(status, looks=looks)
         return self.jobs[endpoint_id]
 
     def take(self, connection: Connection) -> bytes | None:
