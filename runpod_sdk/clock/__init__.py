@@ -1,4 +1,4 @@
-"""Time as an argument: the system's clock, and a virtual one that jumps while everybody waits.
+"""Time as an argument: the system's clock, at its own rate or another, and a virtual one that jumps while all wait.
 
 This package decides what time it is and who is waiting for it; what to wait for is decided elsewhere. Two kinds of
 users: the SDK reads a clock and sleeps on it; the emulator also parks requests and sets timers.

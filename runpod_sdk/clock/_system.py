@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from contextlib import nullcontext, suppress
@@ -19,37 +20,56 @@ _NOTHING = nullcontext()
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The clock of the machine, or one that runs faster or slower than it.
 
-    def __init__(self) -> None:
+    Args:
+        rate: seconds that pass on this clock in one real second.
+
+    Example:
+        >>> clock = SystemClock(rate=1000)
+        >>> before = clock.monotonic()
+        >>> clock.sleep(10)  # takes 10 ms
+        >>> clock.monotonic() - before >= 10
+        True
+    """
+
+    def __init__(self, *, rate: float = 1.0) -> None:
+        if not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"rate={rate!r}: a finite number above 0 expected")
+        self.rate = rate
+        self._monotonic_start = time.monotonic()
+        self._time_start = time.time()
         self._lock = threading.Condition()
         self._heap: list[Due] = []
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
 
     def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
+        """Return `time.monotonic()`, or how far it would be at this clock's rate since the clock was made."""
+        now = time.monotonic()
+        return now if self.rate == 1 else self._monotonic_start + (now - self._monotonic_start) * self.rate
 
     def time(self) -> float:
-        """Return `time.time()`."""
-        return time.time()
+        """Return `time.time()`; at another rate, what it was when the clock was made and what has passed since."""
+        if self.rate == 1:
+            return time.time()
+        return self._time_start + (time.monotonic() - self._monotonic_start) * self.rate
 
     def sleep(self, seconds: float) -> None:
         """Block the calling thread."""
-        time.sleep(max(0.0, seconds))
+        time.sleep(max(0.0, seconds) / self.rate)
 
     async def sleep_async(self, seconds: float) -> None:
         """Suspend the calling task."""
         import asyncio  # noqa: PLC0415  importing asyncio costs 30 ms that a sync user need not pay
 
-        await asyncio.sleep(max(0.0, seconds))
+        await asyncio.sleep(max(0.0, seconds) / self.rate)
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Return `asyncio.timeout(seconds)`."""
+        """Return `asyncio.timeout`."""
         import asyncio  # noqa: PLC0415  see sleep_async
 
-        return asyncio.timeout(seconds)
+        return asyncio.timeout(seconds / self.rate)
 
     def participate(self, role: Role = "caller") -> AbstractContextManager[object]:  # noqa: ARG002  Clock's signature
         """Do nothing: real time needs nobody's leave to pass."""
@@ -57,7 +77,7 @@ class SystemClock:
 
     def parking(self, until: float | None) -> Parking:
         """Return a wait that ends at monotonic `until` at the latest."""
-        return _SystemParking(until)
+        return _SystemParking(self, until)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` at monotonic `when`, in a daemon thread that lives as long as timers are set."""
@@ -79,7 +99,7 @@ class SystemClock:
                 if not self._heap:
                     self._thread = None
                     return
-                due = self._heap[0].when - time.monotonic()
+                due = (self._heap[0].when - self.monotonic()) / self.rate
                 if due > 0:
                     # A cancelled timer is noticed within this second, so an idle clock does not keep its thread.
                     self._lock.wait(min(due, 1.0))
@@ -89,7 +109,8 @@ class SystemClock:
 
 
 class _SystemParking:
-    def __init__(self, until: float | None) -> None:
+    def __init__(self, clock: SystemClock, until: float | None) -> None:
+        self._clock = clock
         self._until = until
         self._lock = threading.Lock()
         self._woken = False
@@ -102,7 +123,8 @@ class _SystemParking:
         notify()
 
     def _left(self) -> float | None:
-        return None if self._until is None else max(0.0, self._until - time.monotonic())
+        """Return the real seconds that are left."""
+        return None if self._until is None else max(0.0, self._until - self._clock.monotonic()) / self._clock.rate
 
     def _begin(self, notify: Callable[[], object]) -> bool:
         with self._lock:

@@ -12,6 +12,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.emulator._client_api import Answer
+from runpod_sdk.emulator._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from runpod_sdk.clock import Parking
-    from runpod_sdk.emulator._client_api import Answer
     from runpod_sdk.emulator._desk import Desk, Visit
 
     Message = MutableMapping[str, Any]
@@ -46,12 +47,17 @@ class App:
             return
         if scope["type"] != "http":
             return
-        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        authorization = _header(scope, b"authorization")
+        if scope["path"].startswith(PREFIX):
+            controlled = await self._control(scope, authorization, receive)
+            await _start(controlled, send)
+            await send({"type": "http.response.body", "body": controlled.body})
+            return
         visit = self._desk.visit(
             scope["method"],
             scope["path"],
             scope["query_string"].decode("latin-1"),
-            authorization.decode("latin-1"),
+            authorization,
             connected=True,
         )
         answer = await self._answer(visit, receive)
@@ -60,6 +66,17 @@ class App:
         elif answer is not None:
             await _start(answer, send)
             await send({"type": "http.response.body", "body": answer.body})
+
+    async def _control(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> Answer:
+        body = await _read(receive, BODY_LIMIT)
+        if body is None or len(body) > BODY_LIMIT:
+            return Answer(413, b'{"error": "body is too large"}')
+        control = self._desk.control
+        result = control.handle(scope["method"], scope["path"], _header(scope, b"host"), authorization, body)
+        if isinstance(result, Advance):
+            await result.clock.advance_async(result.seconds)
+            return control.clock()
+        return result
 
     def release(self) -> None:
         """Hold nothing from now on, and answer what is held; may be called from any thread."""
@@ -121,6 +138,11 @@ class App:
             visit.leave(waiter)
             return None
         return visit.conclude(waiter)
+
+
+def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
+    found: bytes = next((value for known, value in scope["headers"] if known == name), b"")
+    return found.decode("latin-1")
 
 
 async def _watch(receive: Receive, parking: Parking) -> None:

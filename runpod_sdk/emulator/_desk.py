@@ -20,6 +20,7 @@ from runpod_sdk.emulator._requests import Submit
 if TYPE_CHECKING:
     from runpod_sdk.clock import Parking
     from runpod_sdk.emulator._client_api import ClientApi
+    from runpod_sdk.emulator._control_api import ControlApi
     from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault, Kind
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._ledger import Fate
@@ -205,6 +206,7 @@ class Desk:
         self.api = api
         self.faults = faults
         self.records: deque[RequestRecord] = deque(maxlen=record)
+        self.control: ControlApi
 
     def visit(self, method: str, path: str, query: str, authorization: str, *, connected: bool = False) -> Visit:
         """Receive the head of a request; `connected`: on a connection, which it is too late to refuse."""

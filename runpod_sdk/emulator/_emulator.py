@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._asgi import App
 from runpod_sdk.emulator._client_api import ClientApi
+from runpod_sdk.emulator._control_api import ControlApi
 from runpod_sdk.emulator._desk import Desk
 from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._handlers import mock_handler_for
@@ -201,6 +202,16 @@ class Emulator:
         """
         return self.faults.add(fault)
 
+    def reset(self) -> None:
+        """Forget every job, every request and every fault, and begin a new ledger; endpoints and workers stay.
+
+        Jobs that run are told to stop. Ids are not given out again, and the clock goes on.
+        """
+        self.faults.clear()
+        if self._desk is not None:
+            self._desk.hub.reset()
+            self._desk.records.clear()
+
     def close(self) -> None:
         """Answer what is held, stop servers and workers; does nothing the second time."""
         with self._lock:
@@ -234,6 +245,7 @@ class Emulator:
                 hub = Hub(self._given_clock or default_clock(), self._options.ledger)
                 api = ClientApi(self.api_key, self._options)
                 self._desk = Desk(hub, api, self.faults, self._options.record)
+                self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)
             return self._desk

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator._ledger import Ledger
-from runpod_sdk.emulator._requests import Hold, Reply
+from runpod_sdk.emulator._requests import Hold, Outcome, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue import Queue
     from runpod_sdk.emulator._requests import Request
 
+# What a held request is told when its job was forgotten.
+GONE = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording
 # The causes that a ledger names, of what workers ask.
 _NAMES: dict[type[Request], str] = {
     ask.Take: "job-take",
@@ -163,6 +165,21 @@ class Hub:
         """Forget a wait that is over."""
         with self._lock:
             self._pauses.discard(parking)
+
+    def reset(self) -> None:
+        """Forget every job, and begin a new ledger; who waits for a job is told 404, workers and endpoints stay."""
+        with self._lock:
+            self.ledger.reset()
+            for room in self.rooms.values():
+                room.queue.clear()
+                if room.timer is not None:
+                    room.timer.cancel()
+                room.timer, room.armed = None, math.inf
+                self._settle(room)
+            for waiter in self._waiters:
+                if waiter.hold.job is not None:
+                    waiter.hold.reply = GONE
+                    waiter.deliver(GONE)
 
     def records(self) -> list[JobRecord]:
         """Return every job of every endpoint."""

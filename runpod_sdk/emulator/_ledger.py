@@ -31,7 +31,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "ignored": ("cause", "event", "endpoint", "job", "worker"),
     "fault": ("cause", "fault", "number", "when", "endpoint"),
     "webhook": ("cause", "job", "attempt", "status"),
-    "reset": (),
 }
 # A whole answer with one of these leaves no doubt; assumed for the codes by which an edge says that it never reached
 # the origin (521, 523, 525, 526, 530). 2xx and 4xx do so too, but 408, by which something gave up on the service.
@@ -65,11 +64,15 @@ class Exchange:
         endpoint_id: the endpoint.
         sha256: of the input, for a submit.
         job_id: the job that it was about; for a submit, the job that it became.
+        history: how often the ledger had begun anew before it.
     """
 
-    __slots__ = ("endpoint_id", "job_id", "number", "operation", "sha256")
+    __slots__ = ("endpoint_id", "history", "job_id", "number", "operation", "sha256")
 
-    def __init__(self, number: int, operation: str, endpoint_id: str, sha256: str | None, job_id: str | None) -> None:
+    def __init__(
+        self, number: int, operation: str, endpoint_id: str, sha256: str | None, job_id: str | None, history: int
+    ) -> None:
+        self.history = history
         self.number = number
         self.operation = operation
         self.endpoint_id = endpoint_id
@@ -97,6 +100,7 @@ class Ledger:
         self.is_on = limit > 0
         # What the queue is answering: a user's exchange, or what a worker asked; set under the hub's lock.
         self.cause: Exchange | str | None = None
+        self._history = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -151,20 +155,17 @@ class Ledger:
 
     # What is written.
 
-    def clear(self) -> None:
-        """Begin a new history."""
-        with self._lock:
-            self._begin()
-
     def request(
         self, operation: str, method: str, path: str, endpoint_id: str, job_id: str | None, sha256: str | None
     ) -> Exchange:
         """Note a request."""
         number = self._add("request", operation, method, path, endpoint_id or None, job_id or None, sha256)
-        return Exchange(number, operation, endpoint_id, sha256, job_id or None)
+        return Exchange(number, operation, endpoint_id, sha256, job_id or None, self._history)
 
     def answer(self, exchange: Exchange, status: int | None, fate: Fate, job_status: str | None) -> None:
         """Note how a request ended: `job_status` is what a whole answer says of the job."""
+        if exchange.history != self._history:
+            return  # it began before a reset
         self._add("answer", exchange.number, fate, status, exchange.job_id, job_status)
         if fate == "whole" and job_status in _FINAL_WORDS:
             account = self._accounts.get(exchange.job_id or "")
@@ -193,9 +194,10 @@ class Ledger:
         self._add("webhook", None, job_id, attempt, status)
 
     def reset(self) -> None:
-        """Begin a new history, and note that it is one."""
-        self.clear()
-        self._add("reset")
+        """Begin a new history."""
+        with self._lock:
+            self._history += 1
+            self._begin()
 
     def job(self, endpoint_id: str, job: Job, event: Event | None, before: State | None) -> None:
         """Note what happened to a job; `event` None: it was submitted, `before` None: the event changed nothing."""

@@ -128,6 +128,20 @@ class Queue:
         """Return every job that is still known, the oldest first."""
         return [record_of(job, self.endpoint_id) for job in self._jobs.values()]
 
+    def clear(self) -> None:
+        """Forget every job and every count, at once; idle workers go on waiting, running ones are told to stop.
+
+        Holds of users are not answered; whoever clears does it.
+        """
+        self._jobs = {}
+        self._queued = OrderedDict()
+        self._deadlines = Deadlines()
+        for worker_id, taken in self._workers.items():
+            self._stopped += [(worker_id, job_id) for job_id in taken]
+            taken.clear()
+        self._present = dict.fromkeys(State, 0)
+        self._completed = self._failed = self._retried = 0
+
     # What users ask.
 
     def _submit(self, request: ask.Submit, now: float) -> Reply | Hold:

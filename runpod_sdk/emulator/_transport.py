@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from runpod_sdk.emulator._control_api import PREFIX, Advance
 from runpod_sdk.emulator._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
@@ -46,6 +47,12 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             httpx.ConnectError: the emulator is closed, or a fault refused the connection.
             httpx.RemoteProtocolError, httpx.ReadError: a fault broke the connection.
         """
+        if request.url.path.startswith(PREFIX):
+            control = self._control(request, request.read())
+            if isinstance(control, Advance):
+                control.clock.advance(control.seconds)
+                control = self._desk.control.clock()
+            return _response(control, request)
         clock = self._desk.hub.clock
         with clock.participate():
             visit, patience = self._visit(request)
@@ -74,6 +81,12 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Like `handle_request`, suspending the task while the request is held."""
+        if request.url.path.startswith(PREFIX):
+            control = self._control(request, await request.aread())
+            if isinstance(control, Advance):
+                await control.clock.advance_async(control.seconds)
+                control = self._desk.control.clock()
+            return _response(control, request)
         clock = self._desk.hub.clock
         with clock.participate():
             visit, patience = self._visit(request)
@@ -99,6 +112,10 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                     answer = visit.resume(pause, result)
                 result = _resumed(answer, patience <= self._desk.hub.clock.monotonic(), request)
             return _response(result, request)
+
+    def _control(self, request: httpx.Request, body: bytes) -> Answer | Advance:
+        url, authorization = request.url, request.headers.get("authorization", "")
+        return self._desk.control.handle(request.method, url.path, url.host, authorization, body)
 
     def _visit(self, request: httpx.Request) -> tuple[Visit, float]:
         hub = self._desk.hub
