@@ -1,0 +1,248 @@
+"""Waiting in both flavours, in virtual time: progress, timeouts, what becomes of the job, and interruptions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk import (
+    APIConnectionError,
+    AuthenticationError,
+    InternalServerError,
+    JobExpiredError,
+    JobState,
+    NotFoundError,
+    PollPolicy,
+    WaitTimeoutError,
+)
+from runpod_sdk.emulator import Fault, progress_update
+from tests.sdk.flavours import World, both_flavours, caught
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Job = dict[str, Any]
+
+
+def slow(world: World, seconds: float) -> Callable[[Job], Any]:
+    def handler(job: Job) -> Any:
+        world.emulator.clock.sleep(seconds)
+        return job["input"]
+
+    return handler
+
+
+def notes(error: BaseException) -> str:
+    return "\n".join(getattr(error, "__notes__", []))
+
+
+@both_flavours
+async def test_an_hour_of_waiting_takes_no_time(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 3600))
+    job = await world.client().endpoint("abc").run({"a": 1}, execution_timeout=7200)
+    assert (await job.wait()).output == {"a": 1}
+    assert world.now == 3600
+    assert world.operations == ["run"] + ["status-sync"] * 40
+
+
+def counting(world: World) -> Callable[[Job], str]:
+    def handler(job: Job) -> str:
+        for step in range(3):
+            progress_update(job, step)
+            world.emulator.clock.sleep(20)
+        return "done"
+
+    return handler
+
+
+@both_flavours
+async def test_progress_is_told_on_the_way_and_is_never_the_result(world: World) -> None:
+    world.emulator.endpoint("abc", counting(world))
+    endpoint = world.client().endpoint("abc")
+    for call in (endpoint.run_sync, None):
+        seen: list[JobState] = []
+        if call is None:
+            job = await endpoint.run({"a": 1})
+            assert await job.output(on_update=seen.append) == "done"
+        else:
+            assert await call({"a": 1}, on_update=seen.append) == "done"
+        assert [state.progress for state in seen if state.status == "IN_PROGRESS"][-3:] == [0, 1, 2]
+        assert [state.output for state in seen[:-1]] == [None] * (len(seen) - 1)
+        assert (seen[-1].status, seen[-1].output, seen[-1].progress) == ("COMPLETED", "done", None)
+        assert all(one != two for one, two in pairwise(seen))
+
+
+@both_flavours
+async def test_an_update_is_told_of_a_job_that_ends_at_once_too(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 0))
+    seen: list[JobState] = []
+    await world.client().endpoint("abc").run_sync({"a": 1}, on_update=seen.append)
+    assert [state.status for state in seen] == ["COMPLETED"]
+
+
+# Timeouts, and what becomes of the job.
+
+
+@both_flavours
+async def test_wait_lets_the_job_go_on(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    error = await caught(WaitTimeoutError, lambda: job.wait(30))
+    assert world.now == 30
+    assert (error.job, error.job_id, error.endpoint_id) == (getattr(job, "inner", job), job.id, "abc")
+    assert error.state is not None
+    assert error.state.status == "IN_PROGRESS"
+    assert f'The job goes on. Re-attach: client.endpoint("abc").job("{job.id}")' in notes(error)
+    assert isinstance(error, TimeoutError)
+    assert await job.output() == {"a": 1}
+    assert world.now == 100
+
+
+@both_flavours
+async def test_wait_cancels_if_it_is_told_to(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    error = await caught(WaitTimeoutError, lambda: job.output(30, on_abandon="cancel"))
+    assert f"The job was cancelled ({job.id})" in notes(error)
+    assert world.emulator.jobs[job.id].status == "CANCELLED"
+
+
+@both_flavours
+async def test_run_sync_cancels_a_job_that_nobody_has_a_handle_on(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    error = await caught(WaitTimeoutError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 30))
+    assert f"The job was cancelled ({error.job_id})" in notes(error)
+    assert world.emulator.jobs[error.job_id].status == "CANCELLED"
+    assert world.now == 30
+
+
+@both_flavours
+async def test_run_sync_lets_it_go_on_if_it_is_told_to(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    call = world.client().endpoint("abc").run_sync
+    error = await caught(WaitTimeoutError, lambda: call({"a": 1}, 0, on_abandon="detach"))
+    assert "The job goes on" in notes(error)
+    assert error.job is not None
+    assert world.operations == ["run"]
+    assert await world.client().endpoint("abc").job(error.job_id).output() == {"a": 1}
+
+
+@both_flavours
+async def test_a_job_that_cannot_be_cancelled_is_said_to_go_on(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    world.emulator.inject(Fault.status(500, on="cancel"))
+    error = await caught(WaitTimeoutError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 30))
+    assert "It could not be cancelled (InternalServerError: cancel of job" in notes(error)
+    assert "The job goes on" in notes(error)
+    assert world.now <= 41
+
+
+@both_flavours
+async def test_a_timeout_of_zero_looks_once(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    await caught(WaitTimeoutError, lambda: job.wait(0))
+    assert (world.operations, world.now) == (["run", "status"], 0)
+    assert await job.output() == {"a": 1}
+    assert (await job.wait(0)).output == {"a": 1}
+
+
+@both_flavours
+async def test_a_callback_that_raises_ends_the_call_and_the_job(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+
+    def refuse(state: JobState) -> None:
+        raise LookupError(state.id)
+
+    endpoint = world.client().endpoint("abc")
+    error = await caught(LookupError, lambda: endpoint.run_sync({"a": 1}, on_update=refuse))
+    assert "The job was cancelled" in notes(error)
+    assert world.emulator.jobs[str(error.args[0])].status == "CANCELLED"
+    job = await endpoint.run({"a": 1})
+    error = await caught(LookupError, lambda: job.wait(on_update=refuse))
+    assert "The job goes on" in notes(error)
+
+
+# Troubles on the way.
+
+
+@both_flavours
+async def test_a_wait_survives_what_comes_between(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 250))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    world.emulator.inject(Fault.stall(on="status-sync", times=1))
+    world.emulator.inject(Fault.drop(on="status-sync", times=10))
+    world.emulator.inject(Fault.html(503, on="status-sync", times=10))
+    assert await job.output() == {"a": 1}
+    assert 250 <= world.now < 300
+
+
+@both_flavours
+async def test_a_wait_gives_up_in_the_end_and_says_how_to_come_back(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 5000))
+    client = world.client(poll=PollPolicy(outage=60))
+    job = await client.endpoint("abc").run({"a": 1}, execution_timeout=6000)
+    with world.emulator.inject(Fault.status(503)):
+        assert "The job goes on" in notes(await caught(InternalServerError, job.wait))
+    with world.emulator.inject(Fault.drop()):
+        assert "The job goes on" in notes(await caught(APIConnectionError, job.wait))
+    assert world.now < 200
+
+
+@both_flavours
+async def test_a_service_that_does_not_hold_is_polled(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    world.emulator.inject(Fault.status(405, on="status-sync"))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    assert await job.output() == {"a": 1}
+    assert 100 <= world.now < 105
+    assert 20 < world.operations.count("status") < 40
+
+
+@both_flavours
+async def test_a_404_right_after_the_submit_is_waited_out(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    endpoint = world.client().endpoint("abc")
+    too_early = [Fault.status(404, on=on, times=3) for on in ("status-sync", "status", "stream")]
+    for fault in too_early:
+        world.emulator.inject(fault)
+    assert await endpoint.run_sync({"a": 1}) == {"a": 1}
+    job = await endpoint.run({"a": 1})
+    for fault in too_early:
+        world.emulator.inject(fault)
+    assert await job.status() == "IN_PROGRESS"
+    assert await job.output() == {"a": 1}
+    await caught(NotFoundError, lambda: endpoint.job("j1").state())
+
+
+@both_flavours
+async def test_a_job_that_was_forgotten_has_expired(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 1))
+    client = world.client()
+    job = await client.endpoint("abc").run({"a": 1})
+    await job.wait()
+    world.emulator.clock.sleep(1801)
+    for call in (job.state, job.wait, job.output, job.status):
+        error = await caught(JobExpiredError, call)
+        assert "the service no longer knows job" in str(error)
+    again = client.endpoint("abc").job(job.id)
+    assert "The job goes on" not in notes(await caught(NotFoundError, again.wait))
+
+
+@both_flavours
+async def test_a_wait_ends_when_the_ttl_does(world: World) -> None:
+    world.emulator.endpoint("abc", workers=0)
+    job = await world.client().endpoint("abc").run({"a": 1}, ttl=120)
+    error = await caught(JobExpiredError, job.wait)
+    assert world.now == 120
+    assert error.state is not None
+    assert error.state.status == "IN_QUEUE"
+    assert "120 s after it was submitted" in str(error)
+
+
+@both_flavours
+async def test_a_refusal_ends_a_wait(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    with world.emulator.inject(Fault.status(401)):
+        await caught(AuthenticationError, job.wait)
