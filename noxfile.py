@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 SPEC = "openapi/runpod-queue.yaml"
 REDOCLY = "@redocly/cli@2.77.0"
+OFFICIAL = "runpod==1.12.0"  # the client and worker library from PyPI; the one from npm is pinned by its lock file
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
@@ -125,6 +126,14 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def official(session: nox.Session) -> None:
+    """Run the official clients and workers, unmodified, against the emulator; one that is missing is a failure."""
+    _install(session)
+    out = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "pytest", "tests/official", *session.posargs, env=_official_software(session, out))
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Plant each bug of tests/mutants/ alone; its named test must fail."""
     _install(session, "lint")
@@ -169,6 +178,15 @@ def build(session: nox.Session) -> None:
     session.run(str(Path(base).with_name("runpod-sdk")), "--help", external=True, silent=True)
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
     session.run(full, "-I", "-c", SMOKE, external=True)
+
+
+def _official_software(session: nox.Session, out: Path) -> dict[str, str]:
+    """Install the official package once, and return what tells the tests where it is."""
+    python = str(out / OFFICIAL / ("Scripts" if os.name == "nt" else "bin") / "python")
+    if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last
+        _fresh_environment(session, out / OFFICIAL, OFFICIAL)
+    node = str(out / "node")
+    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": node}
 
 
 def _contents(wheel: Path) -> dict[str, int]:

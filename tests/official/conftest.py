@@ -1,0 +1,58 @@
+"""Where the official software is. What is missing skips its tests by name; REQUIRE_OFFICIAL=1 makes that a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+PYTHON_VARIABLE = "RUNPOD_OFFICIAL_PYTHON"  # a Python with runpod==1.12.0 in it; `nox -s official` makes one
+NODE_VARIABLE = "RUNPOD_OFFICIAL_NODE"  # a folder where runpod-sdk from npm is installed, or is to be
+JAVASCRIPT = Path(__file__).parent / "clients" / "javascript"
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test, or fail it where official software must be there."""
+    if os.environ.get("REQUIRE_OFFICIAL") == "1":
+        pytest.fail(f"REQUIRE_OFFICIAL=1, and {what}", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def official_python() -> str:
+    """Return the Python that has the official package."""
+    python = os.environ.get(PYTHON_VARIABLE)
+    if not python:
+        missing(f"{PYTHON_VARIABLE} names no Python with runpod==1.12.0")
+    return python
+
+
+@pytest.fixture(scope="session")
+def official_javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder whose scripts can import the official package from npm."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        missing("node and npm are not on PATH")
+    folder = Path(os.environ.get(NODE_VARIABLE) or tmp_path_factory.mktemp("javascript"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in JAVASCRIPT.iterdir():
+        shutil.copy(source, folder)
+    if not (folder / "node_modules" / "runpod-sdk").exists():
+        command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  our own
+        if done.returncode:
+            missing(f"npm ci failed: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """Return the path of curl."""
+    path = shutil.which("curl")
+    if path is None:
+        missing("curl is not on PATH")
+    return path
