@@ -264,10 +264,12 @@ class AsyncStream:
     async def _begin(self) -> None:
         if self._job is None:
             if self._closed:
-                raise RuntimeError("the stream was closed before it began")
+                raise RuntimeError("the stream was closed before it began, or its submit failed: make another one")
             settings = self._client._settings
             self._deadline = settings.deadline(self._timeout)
+            self._closed = True  # until there is a job: a failed submit may have arrived, and is not repeated
             self._job = job = await self._start()
+            self._closed = False
             self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
 
@@ -277,9 +279,10 @@ class AsyncStream:
             return None
         try:
             step = await self._client._step(self._flow)
-        except JobError as error:
-            self.state = error.state
-            self._end(error.about(self.job))
+        except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
+            if isinstance(error, JobError):
+                self.state = error.about(self.job).state
+            self._end(error)
             raise
         except BaseException as error:
             if isinstance(error, JobBoundError):
