@@ -64,6 +64,9 @@ class App:
         if isinstance(answer, Damaged):
             await _break(answer, receive, send)
         elif answer is not None:
+            if visit.gives_work and await _has_gone(receive):
+                visit.undelivered()
+                return
             await _start(answer, send)
             await send({"type": "http.response.body", "body": answer.body})
 
@@ -150,6 +153,21 @@ async def _watch(receive: Receive, parking: Parking) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     parking.wake()
+
+
+async def _has_gone(receive: Receive) -> bool:
+    """Claim that the client has closed the connection already."""
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    reading = asyncio.create_task(disconnected())
+    for _ in range(3):  # turns of the loop: to begin, to read what is there, to end
+        await asyncio.sleep(0)
+    gone = reading.done()
+    reading.cancel()
+    return gone
 
 
 async def _start(answer: Answer, send: Send) -> None:

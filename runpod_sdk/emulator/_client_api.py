@@ -60,6 +60,8 @@ class Answer:
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the header fields, in lower case."""
+        if self.status == 204:  # RFC 9110, 8.6: no content-length
+            return []
         length = ("content-length", str(len(self.body)))
         if self.more:
             return list(dict([("content-type", "application/json"), length, *self.more]).items())

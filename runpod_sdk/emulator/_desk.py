@@ -16,6 +16,7 @@ from runpod_sdk.emulator._client_api import Answer, Call
 from runpod_sdk.emulator._hub import Waiter
 from runpod_sdk.emulator._ledger import Exchange, input_sha256
 from runpod_sdk.emulator._requests import Submit
+from runpod_sdk.emulator._worker_api import is_for_workers
 
 if TYPE_CHECKING:
     from runpod_sdk.clock import Parking
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault, Kind
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._ledger import Fate
+    from runpod_sdk.emulator._requests import Reply
+    from runpod_sdk.emulator._worker_api import WorkerApi
 
 _FATES: dict[Kind, Fate] = {
     "drop": "dropped",
@@ -78,7 +81,20 @@ class Visit:
     A `Damaged` with a time in it is waited for in `pause`, and then either `sent` or `left`.
     """
 
-    __slots__ = ("_arrived", "_connected", "_desk", "_exchange", "_method", "_path", "_struck", "answer", "call")
+    __slots__ = (
+        "_api",
+        "_arrived",
+        "_connected",
+        "_desk",
+        "_exchange",
+        "_method",
+        "_path",
+        "_reply",
+        "_struck",
+        "answer",
+        "call",
+        "is_from_worker",
+    )
 
     def __init__(
         self, desk: Desk, method: str, path: str, query: str, authorization: str, *, connected: bool = False
@@ -90,7 +106,10 @@ class Visit:
         self._arrived = desk.hub.clock.time()
         self._exchange: Exchange | None = None
         self._struck: Fault | None = None  # a fault that its answer will suffer
-        found = desk.api.call(method, path, query, authorization, desk.hub.rooms)
+        self.is_from_worker = is_for_workers(path)
+        self._api = desk.worker_api if self.is_from_worker else desk.api
+        self._reply: Reply | None = None
+        found = self._api.call(method, path, query, authorization, desk.hub.rooms)
         self.call: Call | None = found if isinstance(found, Call) else None
         self.answer: Answer | None = found if isinstance(found, Answer) else None
 
@@ -104,9 +123,9 @@ class Visit:
         if self.call is None:
             return self._done(self.answer)
         call, desk = self.call, self._desk
-        request = desk.api.request(call, body)
+        request = self._api.request(call, body)
         self._note(input_sha256(request.input) if isinstance(request, Submit) else None)
-        injected = desk.faults.strike(call.operation, call.endpoint_id)
+        injected = None if self.is_from_worker else desk.faults.strike(call.operation, call.endpoint_id)
         if injected is not None:
             self._note_fault(injected)
             self._struck = injected.fault
@@ -115,24 +134,43 @@ class Visit:
         if isinstance(request, Answer):
             return self._done(request)
         result = desk.hub.ask(desk.hub.rooms[call.endpoint_id], request, patience, self._exchange)
-        return result if isinstance(result, Waiter) else self._done(desk.api.answer(result))
+        return result if isinstance(result, Waiter) else self._done(self._answered(call, result))
 
     def too_large(self) -> Answer | Damaged:
         """Return the answer to a body over `body_limit`."""
-        return self._done(self.answer if self.call is None else self._desk.api.too_large(self.call))
+        return self._done(self.answer if self.call is None else self._api.too_large(self.call))
 
     def conclude(self, waiter: Waiter) -> Answer | Damaged | None:
         """Return the answer after a wait; None if the caller's patience ended first."""
         reply = self._desk.hub.conclude(waiter)
-        if reply is None:
+        if reply is None or self.call is None:
             self._record(None, "left")
             return None
-        return self._done(self._desk.api.answer(reply))
+        return self._done(self._answered(self.call, reply))
 
     def leave(self, waiter: Waiter) -> None:
         """Note that the caller has gone away."""
-        self._desk.hub.drop(waiter)
+        self._reply = self._desk.hub.drop(waiter)
+        self.undelivered()
         self._record(None, "left")
+
+    @property
+    def gives_work(self) -> bool:
+        """Claim that jobs were taken for the answer."""
+        call, reply = self.call, self._reply
+        return call is not None and reply is not None and bool(self._desk.worker_api.handed(call, reply))
+
+    def undelivered(self) -> None:
+        """Take back the jobs in an answer that was never written, because its worker has gone."""
+        call, reply, hub = self.call, self._reply, self._desk.hub
+        if call is None or reply is None:
+            return
+        for lost in self._desk.worker_api.handed(call, reply):
+            hub.ask(hub.rooms[call.endpoint_id], lost, exchange=self._exchange)
+
+    def _answered(self, call: Call, reply: Reply) -> Answer:
+        self._reply = reply
+        return self._desk.worker_api.answer(call, reply) if self.is_from_worker else self._desk.api.answer(reply)
 
     def pause(self, damaged: Damaged, patience: float = math.inf) -> Parking:
         """Return what to wait on before `damaged` is sent; give it back with `sent` or `left`."""
@@ -201,9 +239,10 @@ class Visit:
 class Desk:
     """What both doors share."""
 
-    def __init__(self, hub: Hub, api: ClientApi, faults: Faults, record: int) -> None:
+    def __init__(self, hub: Hub, api: ClientApi, worker_api: WorkerApi, faults: Faults, record: int) -> None:
         self.hub = hub
         self.api = api
+        self.worker_api = worker_api
         self.faults = faults
         self.records: deque[RequestRecord] = deque(maxlen=record)
         self.control: ControlApi

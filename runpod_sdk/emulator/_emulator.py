@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import uuid
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,10 +20,12 @@ from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import Queue
 from runpod_sdk.emulator._server import Server
+from runpod_sdk.emulator._supervisor import Supervisor, command_of, worker_environment
+from runpod_sdk.emulator._worker_api import WorkerApi
 from runpod_sdk.emulator._workers import LoopThread, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
@@ -82,6 +86,9 @@ class Emulator:
         self._desk: Desk | None = None
         self._transport: Transport | None = None
         self._closed = False
+        self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
+        self._supervised: set[str] = set()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
@@ -91,6 +98,7 @@ class Emulator:
         *,
         workers: int = 1,
         return_aggregate_stream: bool | None = None,
+        command: str | Sequence[str] | None = None,
     ) -> EmulatedEndpoint:
         """Declare an endpoint.
 
@@ -101,17 +109,26 @@ class Emulator:
                 `{"error": …}`, return `refresh_worker: True` beside its output, or call `progress_update`. To let
                 virtual time pass, it sleeps on `emulator.clock`. None: the built-in handler, which does what the
                 input of the official mock worker says (mock_return, mock_delay, mock_error, …).
-            workers: how many jobs run at the same time; 0: jobs stay in the queue.
+            workers: how many jobs run at the same time, or how many processes of `command`; 0: jobs stay in the queue,
+                for workers that are started elsewhere with `Server.worker_environment()`.
             return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: only
                 those of the built-in handler are.
+            command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. Its
+                processes begin with `serve()` and end with the server; one that dies is followed by another. Each has
+                a log in `EmulatedEndpoint.logs`.
 
         Raises:
-            ValueError: `endpoint_id` is declared already, or `workers` is negative.
+            ValueError: `endpoint_id` is declared already, `workers` is negative, `command` names no program, or stands
+                beside a handler.
+            NotImplementedError: there is a command, and this system is not POSIX.
         """
         if workers < 0:
             raise ValueError(f"workers={workers}: must not be negative")
+        if command is not None and handler is not None:
+            raise ValueError("command: an endpoint has a handler or a command, not both")
+        words = None if command is None else command_of(command)
         aggregate = handler is None if return_aggregate_stream is None else return_aggregate_stream
-        endpoint = EmulatedEndpoint(self, endpoint_id, handler, workers=workers, aggregate=aggregate)
+        endpoint = EmulatedEndpoint(self, endpoint_id, handler, workers=workers, aggregate=aggregate, command=words)
         with self._lock:
             if endpoint_id in self._endpoints:
                 raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
@@ -135,8 +152,10 @@ class Emulator:
                 "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
                 "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
             )
-        server = Server(App(desk), self.api_key, host, port)
+        server = Server(App(desk), self.api_key, host, port, lambda: _worker_id(self._external_ids))
         self._servers.append(server)
+        for supervisor in self._idle_supervisors(desk.hub, server):
+            server.supervise(supervisor)
         return server
 
     @property
@@ -220,6 +239,8 @@ class Emulator:
             self._closed = True
         for server in self._servers:
             server.close()
+        if self._folder is not None:
+            self._folder.cleanup()
         if self._desk is not None:
             self._desk.hub.close()
         for pool in self._pools:
@@ -244,7 +265,8 @@ class Emulator:
             if self._desk is None:
                 hub = Hub(self._given_clock or default_clock(), self._options.ledger)
                 api = ClientApi(self.api_key, self._options)
-                self._desk = Desk(hub, api, self.faults, self._options.record)
+                worker_api = WorkerApi(self.api_key, self._options, self._supervised.__contains__)
+                self._desk = Desk(hub, api, worker_api, self.faults, self._options.record)
                 self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)
@@ -260,9 +282,6 @@ class Emulator:
         def new_job_id() -> str:
             return f"{uuid.UUID(int=job_ids.getrandbits(128), version=4)}-u1"
 
-        def new_worker_id() -> str:
-            return "".join(worker_ids.choices(_WORKER_ID_ALPHABET, k=_WORKER_ID_LENGTH))
-
         observe = hub.ledger.job if hub.ledger.is_on else None
         room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options, observe=observe))
         handler = endpoint.handler
@@ -270,13 +289,46 @@ class Emulator:
             hub,
             room,
             mock_handler_for(hub.clock) if handler is None else lambda _: handler,
-            size=endpoint.workers,
-            new_worker_id=new_worker_id,
+            size=endpoint.workers if endpoint.command is None else 0,
+            new_worker_id=lambda: _worker_id(worker_ids),
             loop_thread=self._loop_thread,
             aggregate=endpoint.aggregate,
         )
         self._pools.append(pool)
         pool.start()
+
+    def _idle_supervisors(self, hub: Hub, server: Server) -> list[Supervisor]:
+        """Return a supervisor for each endpoint with a command that has none yet."""
+        with self._lock:
+            idle = [endpoint for endpoint in self._endpoints.values() if endpoint.command and not endpoint.supervisor]
+            for endpoint in idle:
+                endpoint.supervisor = self._supervisor(hub, endpoint, server)
+        return [endpoint.supervisor for endpoint in idle if endpoint.supervisor is not None]
+
+    def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, server: Server) -> Supervisor:
+        worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  ids that repeat are what is wanted
+
+        def new_worker_id() -> str:
+            worker_id = _worker_id(worker_ids)
+            self._supervised.add(worker_id)
+            return worker_id
+
+        return Supervisor(
+            hub,
+            hub.rooms[endpoint.id],
+            endpoint.command or [],
+            size=endpoint.workers,
+            new_worker_id=new_worker_id,
+            environment_for=lambda worker_id: worker_environment(server.url, self.api_key, endpoint.id, worker_id),
+            logs=endpoint.logs,
+            grace=self._options.worker_grace,
+        )
+
+    def logs_of(self, endpoint_id: str) -> Path:
+        """Return the folder for the logs of an endpoint's processes; it goes when the emulator is closed."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
+        return Path(self._folder.name) / endpoint_id
 
 
 class EmulatedEndpoint:
@@ -287,18 +339,38 @@ class EmulatedEndpoint:
         handler: what runs its jobs; None: the built-in handler.
         workers: how many jobs run at the same time.
         aggregate: the chunks of a generator are also its output.
+        command: what starts its workers, as words; None: they are in this process.
+        supervisor: what watches them, from the first `serve()` on.
     """
 
     def __init__(
-        self, emulator: Emulator, endpoint_id: str, handler: Handler | None, *, workers: int, aggregate: bool
+        self,
+        emulator: Emulator,
+        endpoint_id: str,
+        handler: Handler | None,
+        *,
+        workers: int,
+        aggregate: bool,
+        command: Sequence[str] | None,
     ) -> None:
         self._emulator = emulator
         self.id = endpoint_id
         self.handler = handler
         self.workers = workers
         self.aggregate = aggregate
+        self.command = command
+        self.supervisor: Supervisor | None = None
+
+    @property
+    def logs(self) -> Path:
+        """The folder with a log of each worker process."""
+        return self._emulator.logs_of(self.id)
 
     @property
     def jobs(self) -> dict[str, JobRecord]:
         """Its jobs that are still known, by id."""
         return {job_id: job for job_id, job in self._emulator.jobs.items() if job.endpoint_id == self.id}
+
+
+def _worker_id(chance: Random) -> str:
+    return "".join(chance.choices(_WORKER_ID_ALPHABET, k=_WORKER_ID_LENGTH))

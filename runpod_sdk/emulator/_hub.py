@@ -36,13 +36,14 @@ _NAMES: dict[type[Request], str] = {
 
 
 class Room:
-    """One endpoint in the hub: its queue, and who is told to stop a running job."""
+    """One endpoint in the hub: its queue, and who is told to stop a running job, and to replace a worker."""
 
-    __slots__ = ("armed", "queue", "stop", "timer")
+    __slots__ = ("armed", "queue", "replace", "stop", "timer")
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.stop: Callable[[str, str], None] = lambda _worker_id, _job_id: None
+        self.replace: Callable[[str], None] = lambda _worker_id: None
         self.armed = math.inf
         self.timer: Timer | None = None
 
@@ -133,17 +134,21 @@ class Hub:
             if waiter.reply is not None:
                 return waiter.reply
             if waiter.hurried and not waiter.cut:
-                waiter.room.queue.drop_hold(waiter.hold)
+                waiter.room.queue.hang_up(waiter.hold, self.clock.monotonic())
+                self._settle(waiter.room)
                 return None
             reply = waiter.room.queue.expire_hold(waiter.hold, self.clock.monotonic())
             self._settle(waiter.room)
             return reply
 
-    def drop(self, waiter: Waiter) -> None:
-        """Forget a caller that no longer waits."""
+    def drop(self, waiter: Waiter) -> Reply | None:
+        """Forget a caller that no longer waits; return the answer that it might have had."""
         with self._lock:
             self._forget(waiter)
-            waiter.room.queue.drop_hold(waiter.hold)
+            if waiter.reply is None:
+                waiter.room.queue.hang_up(waiter.hold, self.clock.monotonic())
+                self._settle(waiter.room)
+            return waiter.reply
 
     def cut(self, waiter: Waiter) -> None:
         """End a wait early, as if its hold had run out."""
@@ -230,6 +235,8 @@ class Hub:
                 deliver(reply)
         for worker_id, job_id in queue.stopped():
             room.stop(worker_id, job_id)
+        for worker_id in queue.replaced():
+            room.replace(worker_id)
         due = queue.next_deadline()
         if due is not None and due < room.armed and not self.closed:
             if room.timer is not None:

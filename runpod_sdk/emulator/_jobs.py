@@ -24,6 +24,7 @@ class Job:
         "finished_at",
         "holds",
         "id",
+        "lease_until",
         "output",
         "overrun_at",
         "progress",
@@ -54,6 +55,7 @@ class Job:
         self.taken_at: float | None = None
         self.finished_at: float | None = None
         self.overrun_at = math.inf
+        self.lease_until = math.inf
         self.expires_at = self.ttl_at
         self.output: Any = ABSENT
         self.progress: Any = ABSENT

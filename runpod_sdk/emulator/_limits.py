@@ -23,3 +23,6 @@ RUNSYNC_RETENTION = 60.0  # docs: operation-reference#runsync, 1 minute
 RUNSYNC_RETENTION_MAX = 300.0  # docs: operation-reference#retry, up to 5 minutes with ?wait
 
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"
+HANG_UP_GRACE = 5.0  # assumed: how long a worker that hung up has to come back before its jobs are given to others
+DRAINING_HOLD = 0.1  # assumed: how long a worker is held that is told to end: it shall not wait, and not spin
+WORKER_BODY_MIB = 64  # assumed: official source warns of results over 20 MB (rp_tips.py) and sends them

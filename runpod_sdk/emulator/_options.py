@@ -21,6 +21,11 @@ class Options:
         overrun_status: how a job ends that exceeds its executionTimeout.
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.
+        take_hold: seconds that a worker is held that waits for a job, or for one to stop; the official worker hangs up
+            after 90, and is never idle: each answer without a job is followed by the next request at once.
+        lease: seconds after which a worker that speaks HTTP has lost a job, if neither a ping that lists it nor
+            progress nor a chunk came. (live: a sample was given out again after 40 seconds; reported pings: every 10)
+        worker_grace: seconds that a worker process has to end after SIGTERM, before its group is killed.
         record: how many requests `Emulator.requests` keeps.
         ledger: how many rows, and accounts of jobs, `Emulator.ledger` keeps; 0: it is off.
     """
@@ -33,5 +38,8 @@ class Options:
     overrun_status: Literal["FAILED", "TIMED_OUT"] = "FAILED"
     stream_hold: float = 5.0
     status_sync_hold: float = 90.0
+    take_hold: float = 60.0
+    lease: float = 40.0
+    worker_grace: float = 10.0
     record: int = 10_000
     ledger: int = 50_000

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator._deadlines import Deadlines
 from runpod_sdk.emulator._jobs import Job, record_of
-from runpod_sdk.emulator._limits import MAX_REQUEUES
+from runpod_sdk.emulator._limits import DRAINING_HOLD, MAX_REQUEUES
 from runpod_sdk.emulator._machine import FINAL, Event, State, next_state
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._roster import Roster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._roster import Worker
 
     Observer = Callable[[str, Job, Event | None, State | None], None]
 
@@ -57,11 +59,11 @@ class Queue:
         self._options = options or Options()
         self._jobs: dict[str, Job] = {}
         self._queued: OrderedDict[str, Job] = OrderedDict()
-        self._takers: OrderedDict[Hold, str] = OrderedDict()  # idle workers, the longest idle first
-        self._workers: dict[str, dict[str, Job]] = {}  # by worker, what it has taken
+        self._roster = Roster()
         self._deadlines = Deadlines()
         self._released: list[tuple[Hold, Reply]] = []
         self._stopped: list[tuple[str, str]] = []
+        self._replaced: list[str] = []
         self._present = dict.fromkeys(State, 0)
         self._completed = self._failed = self._retried = 0
         self._handlers: dict[type[ask.Request], Callable[[Any, float], Reply | Hold]] = {
@@ -73,11 +75,15 @@ class Queue:
             ask.Purge: self._purge,
             ask.Health: self._health,
             ask.Take: self._take,
+            ask.WatchStops: self._watch_stops,
+            ask.Ping: self._ping,
             ask.Finish: self._finish,
             ask.Progress: self._progress,
             ask.Chunk: self._chunk,
             ask.Lose: self._lose,
             ask.Leave: self._leave,
+            ask.Expect: self._expect,
+            ask.Drain: self._drain,
         }
 
     # What the outside calls.
@@ -92,8 +98,13 @@ class Queue:
         for due, job in self._deadlines.passed(now):
             if due >= job.expires_at:
                 self._forget(job)
-            else:
+            elif due >= job.overrun_at:
                 self._overrun(job, due)
+            elif due >= job.lease_until:
+                self._lost(job, due, stop=True)
+                self._dispatch(due)
+            else:
+                self._set_due(job)  # its lease was renewed meanwhile
 
     def next_deadline(self) -> float | None:
         """Return when `advance` has something to do, or None."""
@@ -105,9 +116,14 @@ class Queue:
         return released
 
     def stopped(self) -> list[tuple[str, str]]:
-        """Return (worker id, job id) of running jobs that ended without their worker, since the last call."""
+        """Return (worker id, job id) of jobs that ended without their worker in this process, since the last call."""
         stopped, self._stopped = self._stopped, []
         return stopped
+
+    def replaced(self) -> list[str]:
+        """Return the supervised workers that asked to be replaced, since the last call."""
+        replaced, self._replaced = self._replaced, []
+        return replaced
 
     def expire_hold(self, hold: Hold, now: float) -> Reply:
         """Answer a hold whose wait is over with how things stand; one that was answered keeps its answer."""
@@ -120,9 +136,18 @@ class Queue:
     def drop_hold(self, hold: Hold) -> None:
         """Forget a hold that nobody waits for any more."""
         if hold.job is None:
-            self._takers.pop(hold, None)
+            self._roster.drop(hold)
         elif hold in hold.job.holds:
             hold.job.holds.remove(hold)
+
+    def hang_up(self, hold: Hold, now: float) -> None:
+        """Forget a hold whose caller has closed the connection: a worker that does so may be dead."""
+        request = hold.request
+        if isinstance(request, ask.Take | ask.WatchStops):
+            for job in self._roster.hang_up(hold, request.worker_id, now):
+                self._set_due(job)
+        else:
+            self.drop_hold(hold)
 
     def records(self) -> list[JobRecord]:
         """Return every job that is still known, the oldest first."""
@@ -215,8 +240,7 @@ class Queue:
             self._end(job, now)
         return Reply(Outcome.DONE, {"removed": len(removed), "status": "completed"})
 
-    def _health(self, _: ask.Health, __: float) -> Reply:
-        idle = len(self._takers)
+    def _health(self, _: ask.Health, now: float) -> Reply:
         jobs = {
             "completed": self._completed,
             "failed": self._failed,
@@ -224,18 +248,37 @@ class Queue:
             "inQueue": self._present[State.IN_QUEUE],
             "retried": self._retried,
         }
-        workers = {"idle": idle, "initializing": 0, "ready": idle, "running": len(self._workers) - idle}
-        return Reply(Outcome.DONE, {"jobs": jobs, "workers": {**workers, "throttled": 0, "unhealthy": 0}})
+        return Reply(Outcome.DONE, {"jobs": jobs, "workers": self._roster.gauges(now)})
 
     # What workers ask.
 
     def _take(self, request: ask.Take, now: float) -> Reply | Hold:
-        self._workers.setdefault(request.worker_id, {})
+        worker = self._roster.hear(request.worker_id, request.lease, now)
+        worker.has_asked = True
+        wait = math.inf if request.wait is None else request.wait
+        if worker.is_draining:
+            return Hold(request, now + min(wait, DRAINING_HOLD))
         if self._queued:
-            return Reply(Outcome.DONE, self._start(request.worker_id, now))
-        hold = Hold(request, math.inf if request.wait is None else now + request.wait)
-        self._takers[hold] = request.worker_id
+            return Reply(Outcome.DONE, self._hand(worker, request, now))
+        hold = Hold(request, now + wait)
+        self._roster.takers[hold] = worker
         return hold
+
+    def _watch_stops(self, request: ask.WatchStops, now: float) -> Reply | Hold:
+        worker = self._roster.hear(request.worker_id, request.lease, now)
+        if worker.stops:
+            return Reply(Outcome.DONE, worker.told())
+        hold = Hold(request, now + min(request.wait, DRAINING_HOLD if worker.is_draining else math.inf))
+        worker.watchers.append(hold)
+        return hold
+
+    def _ping(self, request: ask.Ping, now: float) -> Reply:
+        worker = self._roster.find(request.worker_id)
+        if worker is not None:
+            for job_id in request.job_ids:
+                if job_id in worker.jobs:
+                    worker.renew(worker.jobs[job_id], now)
+        return _NOTED
 
     def _finish(self, request: ask.Finish, now: float) -> Reply:
         job = self._jobs.get(request.job_id)
@@ -247,16 +290,22 @@ class Queue:
             job.output = request.output
             job.error = _text(request.error) if failed else None
             self._end(job, now)
+        worker = self._roster.find(request.worker_id)
+        if worker is not None:
+            worker.stops.pop(job.id, None)
+            if request.stop_pod and worker.is_supervised and not worker.is_draining:
+                worker.is_draining = True
+                self._replaced.append(worker.id)
         return _NOTED
 
-    def _progress(self, request: ask.Progress, _: float) -> Reply:
-        job = self._reporting(request)
+    def _progress(self, request: ask.Progress, now: float) -> Reply:
+        job = self._reporting(request, now)
         if job is not None:
             job.progress = request.output
         return _NOTED
 
-    def _chunk(self, request: ask.Chunk, _: float) -> Reply:
-        job = self._reporting(request)
+    def _chunk(self, request: ask.Chunk, now: float) -> Reply:
+        job = self._reporting(request, now)
         if job is not None:
             job.chunks.append(request.body)
             reader = next((hold for hold in job.holds if isinstance(hold.request, ask.ReadStream)), None)
@@ -266,19 +315,28 @@ class Queue:
         return _NOTED
 
     def _lose(self, request: ask.Lose, now: float) -> Reply:
-        job = self._workers.get(request.worker_id, {}).get(request.job_id)
-        if job is not None:
-            self._lost(job, now)
+        worker = self._roster.find(request.worker_id)
+        if worker is not None and request.job_id in worker.jobs:
+            self._lost(worker.jobs[request.job_id], now)
             self._dispatch(now)
         return _NOTED
 
     def _leave(self, request: ask.Leave, now: float) -> Reply:
-        for hold in [hold for hold, worker_id in self._takers.items() if worker_id == request.worker_id]:
-            self.drop_hold(hold)
-        for job in list(self._workers.get(request.worker_id, {}).values()):
+        worker = self._roster.leave(request.worker_id)
+        if worker is None:
+            return _NOTED
+        for job in list(worker.jobs.values()):
             self._lost(job, now)
-        self._workers.pop(request.worker_id, None)
         self._dispatch(now)
+        return Reply(Outcome.DONE, {"was_ready": worker.has_asked})
+
+    def _expect(self, request: ask.Expect, _: float) -> Reply:
+        self._roster.expect(request.worker_id, healthy=request.healthy)
+        return _NOTED
+
+    def _drain(self, request: ask.Drain, _: float) -> Reply:
+        for hold in self._roster.drain(request.worker_id):
+            self._release(hold, Reply(Outcome.DONE))
         return _NOTED
 
     # What happens to a job.
@@ -296,44 +354,56 @@ class Queue:
 
     def _dispatch(self, now: float) -> None:
         """Give queued jobs to idle workers."""
-        while self._queued and self._takers:
-            hold, worker_id = self._takers.popitem(last=False)
-            self._release(hold, Reply(Outcome.DONE, self._start(worker_id, now)))
+        while self._queued and self._roster.takers:
+            hold, worker = self._roster.takers.popitem(last=False)
+            self._release(hold, Reply(Outcome.DONE, self._hand(worker, hold.request, now)))
 
-    def _start(self, worker_id: str, now: float) -> dict[str, Any]:
-        """Hand the first queued job to `worker_id`."""
+    def _hand(self, worker: Worker, request: Any, now: float) -> dict[str, Any]:
+        """Hand out what a take takes."""
+        if request.batch is None:
+            return self._start(worker, now)
+        return {"jobs": [self._start(worker, now) for _ in range(min(request.batch, len(self._queued)))]}
+
+    def _start(self, worker: Worker, now: float) -> dict[str, Any]:
+        """Hand the first queued job to `worker`."""
         _, job = self._queued.popitem(last=False)
-        job.worker_id = worker_id
+        job.worker_id = worker.id
         self._move(job, Event.TAKE)
         job.taken_at = now
         job.overrun_at = now + job.submission.execution_timeout
-        self._workers[worker_id][job.id] = job
+        job.lease_until = now + worker.lease
+        worker.jobs[job.id] = job
+        worker.stops.pop(job.id, None)
         self._set_due(job)
         return job.work(keep_empty_input=self._options.empty_input == "delivered")
 
-    def _reporting(self, request: ask.Progress | ask.Chunk) -> Job | None:
+    def _reporting(self, request: ask.Progress | ask.Chunk, now: float) -> Job | None:
         """Return the job if this worker may still report on it."""
         job = self._jobs.get(request.job_id)
         if job is None or job.worker_id != request.worker_id or not self._move(job, Event.REPORT):
             return None
+        worker = self._roster.find(request.worker_id)
+        if worker is not None:
+            worker.is_suspect = False
+            worker.renew(job, now)
         return job
 
-    def _lost(self, job: Job, now: float) -> None:
+    def _lost(self, job: Job, now: float, *, stop: bool = False) -> None:
         """Queue a job whose worker died once more, ahead of the others (assumed); then give up."""
         if job.retries < MAX_REQUEUES:
             self._retried += 1
             job.retries += 1
             self._move(job, Event.LOSE)
-            self._off_worker(job)
+            self._off_worker(job, stop=stop)
             job.taken_at = job.worker_id = None
             job.progress = ask.ABSENT
-            job.overrun_at = math.inf
+            job.overrun_at = job.lease_until = math.inf
             self._queued[job.id] = job
             self._queued.move_to_end(job.id, last=False)
             self._set_due(job)
         elif self._move(job, Event.FAIL):
             job.error = f"job timed out after {job.retries} retries"  # live
-            self._end(job, now)
+            self._end(job, now, stop=stop)
 
     def _overrun(self, job: Job, now: float) -> None:
         """End a job that ran for too long."""
@@ -361,16 +431,24 @@ class Queue:
         self._answer_all(job)
 
     def _off_worker(self, job: Job, *, stop: bool = False) -> None:
-        taken = self._workers.get(job.worker_id or "", {})
-        if taken.pop(job.id, None) is not None and stop and job.worker_id is not None:
-            self._stopped.append((job.worker_id, job.id))
+        """Take a job off its worker; `stop`: the worker does not know yet."""
+        worker = self._roster.find(job.worker_id)
+        if worker is None or worker.jobs.pop(job.id, None) is None or not stop:
+            return
+        if not worker.is_remote:
+            self._stopped.append((worker.id, job.id))
+            return
+        worker.stops[job.id] = None
+        if worker.watchers:
+            self._release(worker.watchers.pop(0), Reply(Outcome.DONE, worker.told()))
 
     def _kept_until(self, job: Job) -> float:
         return math.inf if job.finished_at is None else job.finished_at + job.submission.retention
 
     def _set_due(self, job: Job) -> None:
         running = job.state is State.IN_PROGRESS
-        self._deadlines.set(job, min(job.expires_at, job.overrun_at) if running else job.expires_at)
+        due = min(job.expires_at, job.overrun_at, job.lease_until) if running else job.expires_at
+        self._deadlines.set(job, due)
 
     # Holds.
 

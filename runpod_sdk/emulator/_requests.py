@@ -91,20 +91,46 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """A worker asks for a job, and waits for it; None: for as long as it takes. The body is empty when none came."""
+    """A worker asks for a job, and waits for it.
+
+    Attributes:
+        wait: how long; None: for as long as it takes. The body is empty when no job came.
+        batch: it takes so many at once; the body is then `{"jobs": […]}`.
+        lease: how long it is believed without a sign of the job; None: it is in this process, and never doubted.
+    """
 
     worker_id: str
     wait: float | None = None
+    batch: int | None = None
+    lease: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStops:
+    """A worker over HTTP asks which of its jobs to stop: `{"jobsToStop": […]}`, or nothing after `wait`."""
+
+    worker_id: str
+    wait: float
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Something says for a worker that it is running these jobs."""
+
+    worker_id: str
+    job_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """A worker sends the result of its job; with an error, the job has failed."""
+    """A worker sends the result of its job; with an error, the job has failed; `stop_pod`: it is to be replaced."""
 
     worker_id: str
     job_id: str
     output: Any = ABSENT
     error: Any = None
+    stop_pod: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +166,39 @@ class Leave:
     worker_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """A worker process is starting, or, not `healthy`, died before it was ready and will be started again."""
+
+    worker_id: str
+    healthy: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A worker process is about to be stopped: answer what it is held for, and give it nothing."""
+
+    worker_id: str
+
+
 Request = (
-    Submit | Status | ReadStream | Cancel | Retry | Purge | Health | Take | Finish | Progress | Chunk | Lose | Leave
+    Submit
+    | Status
+    | ReadStream
+    | Cancel
+    | Retry
+    | Purge
+    | Health
+    | Take
+    | WatchStops
+    | Ping
+    | Finish
+    | Progress
+    | Chunk
+    | Lose
+    | Leave
+    | Expect
+    | Drain
 )
 
 
@@ -167,7 +224,9 @@ class Hold:
 
     __slots__ = ("job", "reply", "request", "until")
 
-    def __init__(self, request: Submit | Status | ReadStream | Take, until: float, job: Job | None = None) -> None:
+    def __init__(
+        self, request: Submit | Status | ReadStream | Take | WatchStops, until: float, job: Job | None = None
+    ) -> None:
         self.request = request
         self.until = until
         self.job = job

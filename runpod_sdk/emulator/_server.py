@@ -8,11 +8,14 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from runpod_sdk.emulator._supervisor import worker_environment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from runpod_sdk.emulator._asgi import App
+    from runpod_sdk.emulator._supervisor import Supervisor
 
 _BACKLOG = 4096  # connections that may wait to be accepted
 _KEEP_ALIVE = 75  # seconds; longer than any client keeps an idle connection, so that none races with the close
@@ -24,6 +27,7 @@ class Server:
 
     Attributes:
         url: the base URL, ending in /v2; what stands before the endpoint id.
+        port: the port that it listens on.
         api_key: the key that it lets in.
 
     Example:
@@ -37,7 +41,7 @@ class Server:
         200
     """
 
-    def __init__(self, app: App, api_key: str, host: str, port: int) -> None:
+    def __init__(self, app: App, api_key: str, host: str, port: int, new_worker_id: Callable[[], str]) -> None:
         try:
             import uvicorn  # noqa: PLC0415  only who serves needs it
         except ModuleNotFoundError as error:
@@ -45,15 +49,17 @@ class Server:
                 f"serving needs {error.name}: pip install 'runpod-sdk[emulator]'", name=error.name
             ) from error
         self._app = app
+        self._new_worker_id = new_worker_id
+        self._supervisors: list[Supervisor] = []
         self.api_key = api_key
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
         self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound_port: int = self._socket.getsockname()[1]
+        self.port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{bound_port}/v2"
+        self.url = f"http://{shown}:{self.port}/v2"
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -84,8 +90,32 @@ class Server:
         """What `Client(**…)` needs to reach this server."""
         return {"api_key": self.api_key, "base_url": self.url}
 
+    def worker_environment(self, endpoint_id: str, worker_id: str | None = None, *, host: str = "") -> dict[str, str]:
+        """Return what an official worker has to find in its environment to work for an endpoint.
+
+        For a worker that is started elsewhere: by hand, or in a container. One that finds a key in
+        ~/.runpod/config.toml sends that instead of the emulator's, and is turned away.
+
+        Args:
+            endpoint_id: the endpoint.
+            worker_id: what it is called; no two may share one. None: a fresh one.
+            host: the name of this machine as the worker reaches it; "": as in `url`.
+        """
+        url = f"http://{host}:{self.port}/v2" if host else self.url
+        return worker_environment(url, self.api_key, endpoint_id, worker_id or self._new_worker_id())
+
+    def supervise(self, supervisor: Supervisor) -> None:
+        """Start workers that live as long as this server; `Emulator` calls it."""
+        self._supervisors.append(supervisor)
+        supervisor.start()
+
     def close(self) -> None:
-        """Answer what is held, and stop; does nothing the second time."""
+        """Stop the workers it feeds, answer what is held, and stop; does nothing the second time."""
+        supervisors, self._supervisors = self._supervisors, []
+        for supervisor in supervisors:
+            supervisor.begin_close()
+        for supervisor in supervisors:
+            supervisor.close()
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # closed before

@@ -1,0 +1,249 @@
+"""Real worker processes: started, watched, replaced and stopped, each with all that it has started.
+
+The official worker starts a pinger that outlives it, so every worker has a process group of its own, and the group is
+killed when its worker has gone. A worker is told by SIGTERM to end; it exits when its held requests are answered and
+its job is delivered, which is why it is drained first. What becomes of its job when it dies is decided in `_queue.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._requests import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from runpod_sdk.emulator._hub import Hub, Room
+
+# Seconds before the next start, by how many workers in a row died before they asked for a job.
+_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_PING_INTERVAL_MS = 10_000  # official source: rp_ping.py, the default; below 1000 its pinger ends
+# What a worker must not inherit. RUNPOD_REALTIME_PORT makes the official worker a server of its own.
+_NOT_INHERITED = ("RUNPOD_REALTIME_PORT", "RUNPOD_REALTIME_CONCURRENCY")
+
+
+def worker_environment(url: str, api_key: str, endpoint_id: str, worker_id: str) -> dict[str, str]:
+    """Return what the official worker library has to find in its environment to work for an endpoint.
+
+    Source: runpod-python 1.12.0, serverless/modules. Every template holds a "?", because the worker appends "&…".
+
+    Args:
+        url: the base URL, ending in /v2, as the worker reaches it.
+        api_key: the emulator's key.
+        endpoint_id: the endpoint.
+        worker_id: what the worker is called; no two may share one.
+    """
+    base = f"{url}/{endpoint_id}"
+    stream = f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=cpu"
+    return {
+        "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/$ID?gpu=cpu",
+        "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=cpu",
+        "RUNPOD_WEBHOOK_POST_STREAM": stream,
+        "RUNPOD_WEBHOOK_JOB_STREAM": stream,  # the name in the official example; 1.12.0 never reads it
+        "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID?gpu=cpu",
+        "RUNPOD_PING_INTERVAL": str(_PING_INTERVAL_MS),
+        "RUNPOD_AI_API_KEY": api_key,
+        "RUNPOD_POD_ID": worker_id,
+        "RUNPOD_POD_HOSTNAME": f"{worker_id}-emulator",
+        "RUNPOD_ENDPOINT_ID": endpoint_id,
+        # Without these a worker looks for a GPU, for memory, and for the internet, and exits where one is missing.
+        "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
+        "RUNPOD_SKIP_GPU_CHECK": "true",
+    }
+
+
+def command_of(command: str | Sequence[str]) -> list[str]:
+    """Return a command as a list of words.
+
+    Raises:
+        ValueError: it is empty, or there is no such program.
+        NotImplementedError: this system has no process groups.
+    """
+    words = shlex.split(command) if isinstance(command, str) else list(command)
+    if os.name != "posix":
+        raise NotImplementedError(
+            "supervised workers need the process groups of POSIX; declare the endpoint with workers=0, and start "
+            "its worker yourself with Server.worker_environment()"
+        )
+    if not words or shutil.which(words[0]) is None:
+        raise ValueError(f"command={command!r}: no such program")
+    return words
+
+
+class Supervisor:
+    """The worker processes of one endpoint.
+
+    Args:
+        hub: where requests go.
+        room: the endpoint.
+        command: what is started, as words.
+        size: how many are kept running.
+        new_worker_id: returns a fresh worker id; every process has its own.
+        environment_for: returns what a worker finds in its environment beside ours.
+        logs: the folder of the logs, one a process, named by its worker id.
+        grace: seconds that a worker has to end by itself.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        room: Room,
+        command: Sequence[str],
+        *,
+        size: int,
+        new_worker_id: Callable[[], str],
+        environment_for: Callable[[str], Mapping[str, str]],
+        logs: Path,
+        grace: float,
+    ) -> None:
+        self.hub = hub
+        self.room = room
+        self.command = command
+        self.new_worker_id = new_worker_id
+        self.environment_for = environment_for
+        self.logs = logs
+        self.grace = grace
+        self.closing = threading.Event()
+        self._places = [_Place(self) for _ in range(size)]
+        room.replace = self._replace
+
+    def start(self) -> None:
+        """Start every worker."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for place in self._places:
+            place.start()
+
+    def restart(self) -> None:
+        """Replace every worker, each as soon as it has delivered its job."""
+        for place in self._places:
+            place.stop()
+
+    def begin_close(self) -> None:
+        """Ask every worker to end, and start none."""
+        self.closing.set()
+        self.restart()
+
+    def close(self) -> None:
+        """Stop every worker, and return when they and all they have started are gone."""
+        self.begin_close()
+        for place in self._places:
+            place.join()
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The running workers: their process ids, which are also those of their groups, by worker id."""
+        running = [place.running for place in self._places]
+        return {worker_id: process.pid for worker_id, process in filter(None, running)}
+
+    def _replace(self, worker_id: str) -> None:
+        """Stop a worker that asked for it, not in this thread: it is called under the hub's lock."""
+        for place in self._places:
+            running = place.running
+            if running is not None and running[0] == worker_id:
+                threading.Thread(target=place.stop, name=f"emulator-stop-{worker_id}", daemon=True).start()
+
+
+class _Place:
+    """One place for a worker: when its process has gone, the next one is started."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self.running: tuple[str, subprocess.Popen[bytes]] | None = None
+        self._lock = threading.Lock()  # nobody signals a process that is being reaped
+        self._thread = threading.Thread(target=self._watch, name="emulator-supervisor", daemon=True)
+        self._killer: threading.Timer | None = None
+
+    def start(self) -> None:
+        self._spawn(self._supervisor.new_worker_id())
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the worker to end, and kill it after the grace."""
+        running = self.running
+        if running is None:
+            return
+        worker_id, process = running
+        self._ask(ask.Drain(worker_id=worker_id))
+        with self._lock:
+            if self.running is running and self._killer is None:
+                process.send_signal(signal.SIGTERM)
+                self._killer = threading.Timer(self._supervisor.grace, self._kill, [process])
+                self._killer.daemon = True
+                self._killer.start()
+
+    def join(self) -> None:
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        supervisor = self._supervisor
+        deaths = 0
+        while self.running is not None:
+            worker_id, process = self.running
+            _wait(process)
+            with self._lock:
+                self.running = None
+                if self._killer is not None:
+                    self._killer.cancel()
+                    self._killer = None
+                _kill_group(process)  # before it is reaped: until then nobody else can have its number
+                process.wait()
+            was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
+            deaths = 0 if was_ready else deaths + 1
+            worker_id = supervisor.new_worker_id()
+            pause = _PAUSES[min(deaths, len(_PAUSES) - 1)]
+            if pause:
+                self._ask(ask.Expect(worker_id=worker_id, healthy=False))
+            if supervisor.closing.wait(pause):
+                self._ask(ask.Leave(worker_id=worker_id))
+                return
+            self._spawn(worker_id)
+            if supervisor.closing.is_set():
+                self.stop()
+
+    def _spawn(self, worker_id: str) -> None:
+        supervisor = self._supervisor
+        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        self._ask(ask.Expect(worker_id=worker_id))
+        with (supervisor.logs / f"{worker_id}.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  the user's own command
+                supervisor.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"PYTHONUNBUFFERED": "1", **inherited, **supervisor.environment_for(worker_id)},
+                start_new_session=True,
+            )
+        self.running = worker_id, process
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            if self.running is not None and self.running[1] is process:
+                _kill_group(process)
+
+    def _ask(self, request: ask.Request) -> dict[str, Any]:
+        reply = self._supervisor.hub.ask(self._supervisor.room, request)
+        return reply.body if isinstance(reply, Reply) else {}
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Return when a process has ended; where the system can, without reaping it."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:  # macOS before Python 3.13
+        process.wait()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of the dead
+        os.killpg(process.pid, signal.SIGKILL)
