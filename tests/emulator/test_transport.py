@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -260,13 +261,23 @@ def test_a_manual_clock_holds_requests_until_it_is_advanced() -> None:
         assert answers[0].json()["output"] == 1
 
 
-def wait_until_held(emulator: Emulator) -> None:
+def is_parked(thread: threading.Thread) -> bool:
+    """Whether a thread waits for the answer to its request, and is not still on its way there."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    names = []
+    while frame is not None:
+        names.append((Path(frame.f_code.co_filename).name, frame.f_code.co_name))
+        frame = frame.f_back
+    return names[:1] == [("threading.py", "wait")] and ("_system.py", "wait") in names
+
+
+def wait_until_held(emulator: Emulator, thread: threading.Thread | None = None) -> None:
     """Wait until a request of another thread is held; real time, as nothing else tells."""
     clock = SystemClock()
     end = clock.monotonic() + JOIN
     desk = emulator._desk
     assert desk is not None
-    while not desk.hub._waiters:
+    while not desk.hub._waiters or (thread is not None and not is_parked(thread)):
         assert clock.monotonic() < end, "never came to it"
         clock.sleep(0.001)
 
@@ -277,7 +288,7 @@ def test_an_interrupted_thread_leaves_nothing_behind() -> None:
         emulator.endpoint("e", workers=0)
 
         def interrupt() -> None:
-            wait_until_held(emulator)
+            wait_until_held(emulator, threading.main_thread())
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
         thread = threading.Thread(target=interrupt, daemon=True)
