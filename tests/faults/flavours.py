@@ -67,9 +67,10 @@ class Flavour:
         return await asyncio.to_thread(call) if self.client is AsyncClient else call()
 
     @asynccontextmanager
-    async def opened(self, server: FaultServer, **options: Any) -> AsyncGenerator[Any]:
+    async def opened(self, server: FaultServer | None, **options: Any) -> AsyncGenerator[Any]:
         """Provide a client of the server, and close it."""
-        client = self.client(KEY, **{"base_url": server.url, **options})
+        base = {} if server is None else {"base_url": server.url}
+        client = self.client(KEY, **{**base, **options})
         try:
             yield client
         finally:
