@@ -14,7 +14,7 @@ from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator._deadlines import Deadlines
 from runpod_sdk.emulator._limits import MAX_REQUEUES
 from runpod_sdk.emulator._machine import Event, State, next_state
-from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._requests import Hold, Notice, Outcome, Reply
 from runpod_sdk.emulator._roster import Roster
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Book:
         queued: those that wait for a worker, in order.
         roster: the workers.
         released: holds that were answered, and not yet collected.
+        notices: webhooks that are to be sent, not yet collected.
         stopped: (worker id, job id) of jobs that ended without their worker in this process, not yet collected.
         present: how many jobs are in each state.
     """
@@ -48,6 +49,7 @@ class Book:
         self.roster = Roster()
         self.released: list[tuple[Hold, Reply]] = []
         self.stopped: list[tuple[str, str]] = []
+        self.notices: list[Notice] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -98,6 +100,11 @@ class Book:
         if self._observe is not None:
             self._observe(self._endpoint_id, job, event, None if state is None else before)
         return state is not None
+
+    def ignore(self, job: Job, event: Event) -> None:
+        """Note what somebody sent who does not have the job."""
+        if self._observe is not None:
+            self._observe(self._endpoint_id, job, event, None)
 
     def dispatch(self, now: float) -> None:
         """Give queued jobs to idle workers."""
@@ -164,6 +171,8 @@ class Book:
         self.failed += job.state in (State.FAILED, State.TIMED_OUT)
         job.finished_at = now
         job.expires_at = min(job.ttl_at, self.kept_until(job))
+        if job.submission.webhook and (job.state is not State.CANCELLED or self._options.webhook_on_cancel):
+            self.notices.append(Notice(job.submission.webhook, job.id, job.view()))
         self.off_worker(job, stop=stop)
         self.set_due(job)
         self._answer_all(job)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._client_api import Answer, Call
+from runpod_sdk.emulator._faults import OF_DOORS
 from runpod_sdk.emulator._hub import Waiter
 from runpod_sdk.emulator._ledger import Exchange, input_sha256
 from runpod_sdk.emulator._requests import Submit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault, Kind
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._ledger import Fate
+    from runpod_sdk.emulator._rates import Rates
     from runpod_sdk.emulator._requests import Reply
     from runpod_sdk.emulator._worker_api import WorkerApi
 
@@ -73,6 +75,7 @@ class Damaged:
 
 
 _NO_ANSWER = Answer(0, b"")
+_TOO_MANY = Answer(429, b'{"error": "rate limit exceeded"}')  # assumed: the body, and that there is no Retry-After
 
 
 class Visit:
@@ -86,6 +89,7 @@ class Visit:
         "_arrived",
         "_connected",
         "_desk",
+        "_entered",
         "_exchange",
         "_method",
         "_path",
@@ -100,6 +104,7 @@ class Visit:
         self, desk: Desk, method: str, path: str, query: str, authorization: str, *, connected: bool = False
     ) -> None:
         self._connected = connected
+        self._entered = False
         self._desk = desk
         self._method = method
         self._path = path
@@ -125,15 +130,21 @@ class Visit:
         call, desk = self.call, self._desk
         request = self._api.request(call, body)
         self._note(input_sha256(request.input) if isinstance(request, Submit) else None)
-        injected = None if self.is_from_worker else desk.faults.strike(call.operation, call.endpoint_id)
+        injected = desk.faults.strike(call.operation, call.endpoint_id, OF_DOORS)
         if injected is not None:
             self._note_fault(injected)
             self._struck = injected.fault
             if injected.fault.when == "before":
                 return self._done(_NO_ANSWER)
+        room = desk.hub.rooms[call.endpoint_id]
+        if desk.rates is not None and not self.is_from_worker:
+            now, workers = desk.hub.clock.monotonic(), room.queue.worker_count()
+            self._entered = desk.rates.enter(call.endpoint_id, call.operation, now, workers)
+            if not self._entered:
+                return self._done(_TOO_MANY)
         if isinstance(request, Answer):
             return self._done(request)
-        result = desk.hub.ask(desk.hub.rooms[call.endpoint_id], request, patience, self._exchange)
+        result = desk.hub.ask(room, request, patience, self._exchange)
         return result if isinstance(result, Waiter) else self._done(self._answered(call, result))
 
     def too_large(self) -> Answer | Damaged:
@@ -193,6 +204,9 @@ class Visit:
         if answer is None:
             raise RuntimeError("a visit that was turned away has its answer")
         fault = self._struck
+        if fault is None and self.gives_work and self._loses_work():
+            self._record(None, "dropped")
+            return Damaged("dropped", answer)
         if fault is None:
             self._record(answer, "whole")
             return answer
@@ -207,6 +221,13 @@ class Visit:
             fate = "dropped"
         self._record(answer if fate == "truncated" else None, fate)
         return Damaged(fate, answer, math.inf if fate == "stalled" else 0.0)
+
+    def _loses_work(self) -> bool:
+        """Claim that a fault strikes the jobs in this answer; what becomes of them is up to their lease."""
+        hub, call = self._desk.hub, self.call
+        if call is None:
+            return False
+        return hub.lose(hub.rooms[call.endpoint_id], call.operation, call.query["worker"], self._exchange)
 
     def _note(self, sha256: str | None) -> None:
         ledger, call = self._desk.hub.ledger, self.call
@@ -226,6 +247,8 @@ class Visit:
     def _record(self, answer: Answer | None, fate: Fate) -> None:
         status = None if answer is None else answer.status
         operation = "" if self.call is None else self.call.operation
+        if self._entered and self._desk.rates is not None and self.call is not None:
+            self._desk.rates.leave(self.call.endpoint_id, self.call.operation)
         self._desk.records.append(RequestRecord(operation, self._method, self._path, status, self._arrived))
         ledger = self._desk.hub.ledger
         if not ledger.is_on:
@@ -239,7 +262,10 @@ class Visit:
 class Desk:
     """What both doors share."""
 
-    def __init__(self, hub: Hub, api: ClientApi, worker_api: WorkerApi, faults: Faults, record: int) -> None:
+    def __init__(
+        self, hub: Hub, api: ClientApi, worker_api: WorkerApi, faults: Faults, rates: Rates | None, record: int
+    ) -> None:
+        self.rates = rates
         self.hub = hub
         self.api = api
         self.worker_api = worker_api

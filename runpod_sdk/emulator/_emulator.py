@@ -19,6 +19,7 @@ from runpod_sdk.emulator._handlers import mock_handler_for
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import Queue
+from runpod_sdk.emulator._rates import Rates
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._supervisor import Supervisor, command_of, worker_environment
 from runpod_sdk.emulator._worker_api import WorkerApi
@@ -263,10 +264,12 @@ class Emulator:
             if self._closed:
                 raise RuntimeError("the emulator is closed")
             if self._desk is None:
-                hub = Hub(self._given_clock or default_clock(), self._options.ledger)
+                options = self._options
+                hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
                 api = ClientApi(self.api_key, self._options)
                 worker_api = WorkerApi(self.api_key, self._options, self._supervised.__contains__)
-                self._desk = Desk(hub, api, worker_api, self.faults, self._options.record)
+                rates = Rates(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
+                self._desk = Desk(hub, api, worker_api, self.faults, rates, options.record)
                 self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)

@@ -24,13 +24,16 @@ SUBMITS = frozenset({"run", "runsync"})
 USER_OPERATIONS = frozenset(
     {"run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"}
 )
-WORKER_OPERATIONS = frozenset({"job-take", "job-done", "job-progress", "job-stream"})
+WORKER_OPERATIONS = frozenset({"job-take", "job-stop", "job-done", "job-progress", "job-stream", "ping"})
 _OF_WORKERS: Mapping[Kind, frozenset[str]] = {
     "lose": frozenset({"job-take", "job-done", "job-stream"}),
     "duplicate": frozenset({"job-done"}),
     "late": frozenset({"job-done"}),
-    "kill": WORKER_OPERATIONS,
+    "kill": frozenset({"job-take", "job-progress", "job-stream", "job-done"}),
 }
+# The kinds that strike an exchange at a door, and those that strike what a worker does, through whatever door.
+OF_WORKERS: frozenset[Kind] = frozenset(_OF_WORKERS)
+OF_DOORS: frozenset[Kind] = frozenset(get_args(Kind)) - OF_WORKERS
 _KILLED_AT: Mapping[At, str] = {
     "take": "job-take",
     "progress": "job-progress",
@@ -79,7 +82,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind={self.kind!r}: one of {', '.join(get_args(Kind))} expected")
-        allowed = _OF_WORKERS.get(self.kind, USER_OPERATIONS)
+        allowed = _OF_WORKERS.get(self.kind, USER_OPERATIONS | WORKER_OPERATIONS)
         if not allowed.issuperset(self.on):
             raise ValueError(f"on={self.on!r}: {self.kind} strikes {', '.join(sorted(allowed))}")
         if not 0 <= self.rate <= 1:
@@ -332,13 +335,14 @@ class Faults:
         """Return what is injected, the oldest first."""
         return list(self._injected.values())
 
-    def strike(self, operation: str, endpoint_id: str) -> InjectedFault | None:
-        """Return the fault that strikes this request, or None."""
+    def strike(self, operation: str, endpoint_id: str, kinds: frozenset[Kind]) -> InjectedFault | None:
+        """Return the fault of one of these kinds that strikes this request, or None."""
         if not self._injected:
             return None
         with self._lock:
             for injected in self._injected.values():
-                if injected.fault.matches(operation, endpoint_id) and injected.strikes():
+                fault = injected.fault
+                if fault.kind in kinds and fault.matches(operation, endpoint_id) and injected.strikes():
                     return injected
         return None
 

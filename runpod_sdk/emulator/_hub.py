@@ -12,17 +12,20 @@ import threading
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._faults import OF_WORKERS
 from runpod_sdk.emulator._ledger import Ledger
 from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._webhooks import Courier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.clock import Parking, ParkingClock, Timer
+    from runpod_sdk.emulator._faults import Faults, InjectedFault
     from runpod_sdk.emulator._jobs import JobRecord
     from runpod_sdk.emulator._ledger import Exchange
     from runpod_sdk.emulator._queue import Queue
-    from runpod_sdk.emulator._requests import Request
+    from runpod_sdk.emulator._requests import Chunk, Finish, Progress, Request, Take
 
 # What a held request is told when its job was forgotten.
 GONE = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording
@@ -30,20 +33,30 @@ GONE = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wordin
 _NAMES: dict[type[Request], str] = {
     ask.Take: "job-take",
     ask.Finish: "job-done",
+    ask.Progress: "job-progress",
+    ask.Chunk: "job-stream",
     ask.Lose: "lost",
     ask.Leave: "left",
 }
 
 
 class Room:
-    """One endpoint in the hub: its queue, and who is told to stop a running job, and to replace a worker."""
+    """One endpoint in the hub: its queue, and those who run its jobs, who are called under the hub's lock.
 
-    __slots__ = ("armed", "queue", "replace", "stop", "timer")
+    Attributes:
+        stop: told (worker id, job id) of a job that is to be stopped.
+        replace: told the id of a worker that asked to be replaced.
+        kill: told the id of a worker that is to die where it stands. Returns False where its death will be seen; else
+            the hub says that it has left. None: workers whose processes nobody here knows.
+    """
+
+    __slots__ = ("armed", "kill", "queue", "replace", "stop", "timer")
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.stop: Callable[[str, str], None] = lambda _worker_id, _job_id: None
         self.replace: Callable[[str], None] = lambda _worker_id: None
+        self.kill: Callable[[str], bool] | None = None
         self.armed = math.inf
         self.timer: Timer | None = None
 
@@ -77,7 +90,8 @@ class Waiter:
 class Hub:
     """The state behind every door of an emulator."""
 
-    def __init__(self, clock: ParkingClock, ledger_limit: int = 0) -> None:
+    def __init__(self, clock: ParkingClock, faults: Faults | None = None, ledger_limit: int = 0) -> None:
+        self._faults = faults
         self.clock = clock
         self.rooms: dict[str, Room] = {}
         self.closed = False
@@ -86,6 +100,8 @@ class Hub:
         self._waiting: dict[Hold, Callable[[Reply], None]] = {}
         self._waiters: set[Waiter] = set()
         self._pauses: set[Parking] = set()
+        self._retakes: list[tuple[Room, Take, Callable[[Reply], None]]] = []
+        self.courier = Courier(clock, self.ledger)
 
     def add(self, queue: Queue) -> Room:
         """Open a room for an endpoint."""
@@ -108,8 +124,10 @@ class Hub:
             The reply, or a waiter: park on it, then call `conclude` (or `drop`, when the wait was interrupted).
         """
         with self._lock:
-            self.ledger.cause = exchange
-            result = room.queue.handle(request, self.clock.monotonic())
+            if isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
+                result = self._report(room, request, exchange)
+            else:
+                result = self._handle(room, request, exchange)
             if exchange is not None and exchange.job_id is None:
                 exchange.job_id = _job_id(result)
             answer = self._waiter(room, result, patience) if isinstance(result, Hold) else result
@@ -119,13 +137,22 @@ class Hub:
     def ask_for_worker(self, room: Room, request: Request, deliver: Callable[[Reply], None]) -> None:
         """Pass a worker's request in; `deliver` is called under the lock, now or later, and must not ask."""
         with self._lock:
-            self.ledger.cause = _NAMES.get(type(request), "worker")
-            result = room.queue.handle(request, self.clock.monotonic())
-            if isinstance(result, Hold):
-                self._waiting[result] = deliver
+            if isinstance(request, ask.Take):
+                self._take(room, request, deliver)
+            elif isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
+                _deliver(self._report(room, request), deliver)
             else:
-                deliver(result)
+                _deliver(self._handle(room, request), deliver)
             self._settle(room)
+
+    def lose(self, room: Room, call: str, worker_id: str, exchange: Exchange | None) -> bool:
+        """Claim that a fault strikes jobs that are about to be handed over HTTP to a worker; kill it if it says so."""
+        with self._lock:
+            struck = self._struck(room, call, exchange)
+            if struck is not None and struck.fault.kind == "kill":
+                self._kill(room, worker_id)
+                self._settle(room)
+        return struck is not None
 
     def conclude(self, waiter: Waiter) -> Reply | None:
         """Return the answer after a wait, or None if the caller's patience ended first."""
@@ -204,6 +231,7 @@ class Hub:
             for room in self.rooms.values():
                 if room.timer is not None:
                     room.timer.cancel()
+        self.courier.close()
         for waiter in waiters:
             self.cut(waiter)
         for parking in pauses:
@@ -229,10 +257,16 @@ class Hub:
     def _settle(self, room: Room) -> None:
         """Deliver what a change released, and set the timer for the next deadline."""
         queue = room.queue
-        for hold, reply in queue.released():
-            deliver = self._waiting.pop(hold, None)
-            if deliver is not None:
-                deliver(reply)
+        while True:
+            for hold, reply in queue.released():
+                deliver = self._waiting.pop(hold, None)
+                if deliver is not None:
+                    deliver(reply)
+            if not self._retakes:
+                break
+            self._take(*self._retakes.pop())
+        for notice in queue.notices():
+            self.courier.deliver(notice)
         for worker_id, job_id in queue.stopped():
             room.stop(worker_id, job_id)
         for worker_id in queue.replaced():
@@ -243,6 +277,70 @@ class Hub:
                 room.timer.cancel()
             room.armed = due
             room.timer = self.clock.call_at(due, lambda: self._tick(room))
+
+    # What workers ask, and what faults make of it.
+
+    def _handle(self, room: Room, request: Request, exchange: Exchange | None = None) -> Reply | Hold:
+        self.ledger.cause = exchange or _NAMES.get(type(request))
+        return room.queue.handle(request, self.clock.monotonic())
+
+    def _take(self, room: Room, request: Take, deliver: Callable[[Reply], None]) -> None:
+        """Let a worker in this process take a job, unless a fault loses the job on its way or kills the worker."""
+
+        def hand_over(reply: Reply) -> None:
+            struck = self._struck(room, "job-take") if reply.body else None
+            if struck is None:
+                deliver(reply)
+                return
+            if struck.fault.kind == "kill":
+                self._kill(room, request.worker_id)
+            else:
+                self._handle(room, ask.Lose(worker_id=request.worker_id, job_id=reply.body["id"]))
+            # Not at once: of a thousand jobs each may be lost.
+            self._retakes.append((room, request, deliver))
+
+        result = self._handle(room, request)
+        if isinstance(result, Hold):
+            self._waiting[result] = hand_over
+        else:
+            hand_over(result)
+
+    def _report(self, room: Room, request: Chunk | Finish | Progress, exchange: Exchange | None = None) -> Reply | Hold:
+        """Take in what a worker sends, as often and as late as faults say."""
+        struck = self._struck(room, _NAMES[type(request)], exchange)
+        kind = None if struck is None else struck.fault.kind
+        if struck is not None and kind == "late":
+            due = self.clock.monotonic() + struck.fault.seconds
+            self.clock.call_at(due, lambda: self._arrive(room, request))
+        elif kind == "kill":
+            self._kill(room, request.worker_id)
+        elif kind != "lose":
+            if kind == "duplicate":
+                self._handle(room, request, exchange)
+            return self._handle(room, request, exchange)
+        return Reply(Outcome.DONE)
+
+    def _arrive(self, room: Room, request: Request) -> None:
+        """Take in what was late."""
+        with self._lock:
+            if not self.closed:
+                self._handle(room, request)
+                self._settle(room)
+
+    def _kill(self, room: Room, worker_id: str) -> None:
+        if room.kill is None or room.kill(worker_id):
+            self._handle(room, ask.Leave(worker_id=worker_id))
+
+    def _struck(self, room: Room, operation: str, exchange: Exchange | None = None) -> InjectedFault | None:
+        """Return the fault that strikes what a worker does, and note it."""
+        if self._faults is None:
+            return None
+        endpoint_id = room.queue.endpoint_id
+        struck = self._faults.strike(operation, endpoint_id, OF_WORKERS)
+        if struck is not None and self.ledger.is_on:
+            fault = struck.fault
+            self.ledger.fault(exchange or operation, fault.kind, struck.number, fault.when, endpoint_id)
+        return struck
 
     def _tick(self, room: Room) -> None:
         with self._lock:
@@ -259,3 +357,9 @@ def _job_id(result: Reply | Hold) -> str | None:
         return None if result.job is None else result.job.id
     found: str | None = result.body.get("id")
     return found
+
+
+def _deliver(result: Reply | Hold, deliver: Callable[[Reply], None]) -> None:
+    """Pass on an answer to what no queue holds."""
+    if isinstance(result, Reply):
+        deliver(result)

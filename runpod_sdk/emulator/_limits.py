@@ -22,6 +22,24 @@ RUN_RETENTION = 1_800.0  # docs: operation-reference#run, 30 minutes
 RUNSYNC_RETENTION = 60.0  # docs: operation-reference#runsync, 1 minute
 RUNSYNC_RETENTION_MAX = 300.0  # docs: operation-reference#retry, up to 5 minutes with ?wait
 
+CHUNK_BYTES = 1_000_000  # docs: operation-reference#stream, 1 MB; assumed: decimal, and of its JSON text
+
+WEBHOOK_TRIES = 3  # docs: send-requests#webhooks, 2 more tries
+WEBHOOK_PAUSE = 10.0  # the same
+WEBHOOK_TIMEOUT = 30.0  # assumed; real seconds
+
+# Of each operation of each endpoint, how many in 10 seconds and how many at once. docs: send-requests, rate limits
+RATES_WINDOW = 10.0
+RATES: dict[str, tuple[float, float]] = {
+    "run": (1000, 200),
+    "runsync": (2000, 400),
+    "status": (2000, 400),
+    "status-sync": (2000, 400),  # assumed: as status, which it is not in the table beside
+    "stream": (2000, 400),
+    "cancel": (100, 20),
+    "purge-queue": (2, float("inf")),
+}
+
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"
 HANG_UP_GRACE = 5.0  # assumed: how long a worker that hung up has to come back before its jobs are given to others
 DRAINING_HOLD = 0.1  # assumed: how long a worker is held that is told to end: it shall not wait, and not spin

@@ -26,6 +26,10 @@ class Options:
         lease: seconds after which a worker that speaks HTTP has lost a job, if neither a ping that lists it nor
             progress nor a chunk came. (live: a sample was given out again after 40 seconds; reported pings: every 10)
         worker_grace: seconds that a worker process has to end after SIGTERM, before its group is killed.
+        webhook_on_cancel: a job that ends by being cancelled or purged is reported, too.
+        rate_limits: keep to the documented rate limits, and answer 429 beyond them.
+        rate_per_worker: the share of the base limits that each running worker is worth; the limits grow with the
+            workers once those are worth more than the base.
         record: how many requests `Emulator.requests` keeps.
         ledger: how many rows, and accounts of jobs, `Emulator.ledger` keeps; 0: it is off.
     """
@@ -41,5 +45,8 @@ class Options:
     take_hold: float = 60.0
     lease: float = 40.0
     worker_grace: float = 10.0
+    webhook_on_cancel: bool = True  # docs: "when a job ends"; assumed: that this is an end, too
+    rate_limits: bool = False
+    rate_per_worker: float = 0.05  # assumed: the documentation names no number that could be checked
     record: int = 10_000
     ledger: int = 50_000

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator._book import NOT_FOUND, Book, read
+from runpod_sdk.emulator._chunks import split
 from runpod_sdk.emulator._jobs import Job, record_of
 from runpod_sdk.emulator._limits import DRAINING_HOLD
 from runpod_sdk.emulator._machine import FINAL, Event, State
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._book import Observer
     from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._requests import Notice
 
 _NOTED = Reply(Outcome.DONE)
 
@@ -102,6 +104,15 @@ class Queue:
         """Return the supervised workers that asked to be replaced, since the last call."""
         replaced, self._replaced = self._replaced, []
         return replaced
+
+    def notices(self) -> list[Notice]:
+        """Return the webhooks that are to be sent since the last call, in order."""
+        notices, self._book.notices = self._book.notices, []
+        return notices
+
+    def worker_count(self) -> int:
+        """Return how many workers there are, idle or running."""
+        return self._book.roster.count()
 
     def expire_hold(self, hold: Hold, now: float) -> Reply:
         """Answer a hold whose wait is over with how things stand; one that was answered keeps its answer."""
@@ -253,7 +264,9 @@ class Queue:
             return NOT_FOUND  # a late result, after the ttl
         failed = request.error is not None
         # A late result is taken and ignored: sync handlers run on after a cancel.
-        if job.worker_id == request.worker_id and self._book.move(job, Event.FAIL if failed else Event.SUCCEED):
+        if job.worker_id != request.worker_id:
+            self._book.ignore(job, Event.FAIL if failed else Event.SUCCEED)
+        elif self._book.move(job, Event.FAIL if failed else Event.SUCCEED):
             job.output = request.output
             job.error = _text(request.error) if failed else None
             self._book.end(job, now)
@@ -274,7 +287,7 @@ class Queue:
     def _chunk(self, request: ask.Chunk, now: float) -> Reply:
         job = self._book.reporting(request, now)
         if job is not None:
-            job.chunks.append(request.body)
+            job.chunks += split(request.body)
             reader = next((hold for hold in job.holds if isinstance(hold.request, ask.ReadStream)), None)
             if reader is not None:
                 job.holds.remove(reader)

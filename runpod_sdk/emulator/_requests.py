@@ -202,6 +202,15 @@ Request = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A webhook that is to be sent: the end of a job, as /status shows it."""
+
+    url: str
+    job_id: str
+    body: dict[str, Any]
+
+
 class Outcome(Enum):
     """How a request ended."""
 

@@ -83,6 +83,14 @@ class Roster:
         """Return a worker that is known."""
         return self._workers.get(worker_id or "")
 
+    def all(self) -> list[Worker]:
+        """Return every worker."""
+        return list(self._workers.values())
+
+    def count(self) -> int:
+        """Return how many can take a job, now or when they are done."""
+        return sum(worker.has_asked and not worker.is_draining for worker in self._workers.values())
+
     def expect(self, worker_id: str, *, healthy: bool) -> None:
         """Count a process that is starting, or that is to start again."""
         worker = self._workers.setdefault(worker_id, Worker(worker_id))

@@ -116,6 +116,7 @@ class Supervisor:
         self.closing = threading.Event()
         self._places = [_Place(self) for _ in range(size)]
         room.replace = self._replace
+        room.kill = self._kill
 
     def start(self) -> None:
         """Start every worker."""
@@ -144,6 +145,14 @@ class Supervisor:
         """The running workers: their process ids, which are also those of their groups, by worker id."""
         running = [place.running for place in self._places]
         return {worker_id: process.pid for worker_id, process in filter(None, running)}
+
+    def _kill(self, worker_id: str) -> bool:
+        """Kill a worker where it stands, as a fault wants; its death is seen, and does the rest."""
+        for place in self._places:
+            running = place.running
+            if running is not None and running[0] == worker_id:
+                threading.Thread(target=place.kill, args=[running[1]], daemon=True).start()
+        return False
 
     def _replace(self, worker_id: str) -> None:
         """Stop a worker that asked for it, not in this thread: it is called under the hub's lock."""
@@ -177,7 +186,7 @@ class _Place:
         with self._lock:
             if self.running is running and self._killer is None:
                 process.send_signal(signal.SIGTERM)
-                self._killer = threading.Timer(self._supervisor.grace, self._kill, [process])
+                self._killer = threading.Timer(self._supervisor.grace, self.kill, [process])
                 self._killer.daemon = True
                 self._killer.start()
 
@@ -226,7 +235,7 @@ class _Place:
             )
         self.running = worker_id, process
 
-    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             if self.running is not None and self.running[1] is process:
                 _kill_group(process)

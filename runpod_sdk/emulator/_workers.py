@@ -124,6 +124,7 @@ class Pool:
         self.aggregate = aggregate
         self._workers = [Worker(self) for _ in range(size)]
         room.stop = self._stop
+        room.kill = self._kill
 
     def start(self) -> None:
         """Let every worker ask for its first job."""
@@ -141,6 +142,13 @@ class Pool:
             run = worker.run
             if run is not None and run.worker_id == worker_id and run.job["id"] == job_id:
                 run.stop()
+
+    def _kill(self, worker_id: str) -> bool:
+        """Stop what this worker runs; a new one stands in its place, and under its name, as nobody else has it."""
+        for worker in self._workers:
+            if worker.id == worker_id and worker.run is not None:
+                worker.run.stop()
+        return True
 
 
 class Worker:

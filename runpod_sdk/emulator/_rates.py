@@ -1,0 +1,63 @@
+"""The documented rate limits, as the emulator keeps them when it is told to. Pure: the time is an argument.
+
+Each operation of each endpoint may be asked so often in ten seconds, and so often at once; both grow with the workers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from runpod_sdk.emulator._limits import RATES, RATES_WINDOW
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+class _Gate:
+    """One operation of one endpoint: when it was let in lately, and how many are inside."""
+
+    __slots__ = ("inside", "lately")
+
+    def __init__(self) -> None:
+        self.lately: deque[float] = deque()
+        self.inside = 0
+
+
+class Rates:
+    """Counts requests, and turns away those beyond the limits.
+
+    Args:
+        per_worker: the share of the base limits that each worker is worth.
+        lock: guards it where several threads ask.
+    """
+
+    def __init__(self, per_worker: float, lock: AbstractContextManager[object]) -> None:
+        self._per_worker = per_worker
+        self._lock = lock
+        self._gates: dict[tuple[str, str], _Gate] = {}
+
+    def enter(self, endpoint_id: str, operation: str, now: float, workers: int) -> bool:
+        """Let a request in, or turn it away; who was let in shall `leave`. A request turned away is not counted."""
+        limits = RATES.get(operation)
+        if limits is None:
+            return True
+        # docs: the higher of the base and of what the workers are worth.
+        factor = max(1.0, workers * self._per_worker)
+        with self._lock:
+            gate = self._gates.setdefault((endpoint_id, operation), _Gate())
+            while gate.lately and gate.lately[0] <= now - RATES_WINDOW:
+                gate.lately.popleft()
+            if len(gate.lately) >= math.floor(limits[0] * factor) or gate.inside >= math.floor(limits[1] * factor):
+                return False
+            gate.lately.append(now)
+            gate.inside += 1
+        return True
+
+    def leave(self, endpoint_id: str, operation: str) -> None:
+        """Note that a request that was let in has its answer."""
+        with self._lock:
+            gate = self._gates.get((endpoint_id, operation))
+            if gate is not None:
+                gate.inside -= 1

@@ -1,0 +1,115 @@
+"""Delivers webhooks: a POST when a job ends, and two more tries where it is not answered with 200.
+
+Each delivery is made by a thread of its own kind, for real: the receiver is somebody's server. While it is made it
+counts as a running handler on the clock, and the pause between two tries passes on the clock, so that an hour of
+virtual time knows when to wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+from contextvars import Context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
+
+from runpod_sdk.emulator._limits import WEBHOOK_PAUSE, WEBHOOK_TIMEOUT, WEBHOOK_TRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from runpod_sdk.clock import ParkingClock
+    from runpod_sdk.emulator._ledger import Ledger
+    from runpod_sdk.emulator._requests import Notice
+
+# Deliveries at once; ours.
+_THREADS = 4
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One webhook on its way, and its presence on the clock while it is being delivered."""
+
+    notice: Notice
+    attempt: int
+    context: Context
+    presence: AbstractContextManager[object]
+
+
+class Courier:
+    """Delivers what it is given, each until it is answered with 200 or was tried three times.
+
+    Args:
+        clock: where the pauses pass.
+        ledger: where each attempt is noted.
+        post: sends a body to a URL and returns the HTTP status; raises OSError or ValueError where there is none.
+    """
+
+    def __init__(self, clock: ParkingClock, ledger: Ledger, post: Callable[[str, bytes], int] | None = None) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._post = post or _post
+        self._todo: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def deliver(self, notice: Notice, attempt: int = 1) -> None:
+        """Deliver in a thread; never waits."""
+        with self._lock:
+            if self._closed:
+                return
+            # A context of its own, as whoever ends a job is somebody else on the clock.
+            context = Context()
+            presence = context.run(self._clock.participate, "handler")
+            context.run(presence.__enter__)
+            self._todo.put(_Delivery(notice, attempt, context, presence))
+            if len(self._threads) < _THREADS:
+                thread = threading.Thread(target=self._work, name="emulator-webhooks", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def close(self) -> None:
+        """Deliver nothing more."""
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._todo.put(None)
+
+    def _work(self) -> None:
+        while (delivery := self._todo.get()) is not None:
+            try:
+                self._attempt(delivery.notice, delivery.attempt)
+            finally:
+                delivery.context.run(delivery.presence.__exit__, None, None, None)
+
+    def _attempt(self, notice: Notice, attempt: int) -> None:
+        if self._closed:
+            return
+        try:
+            status: int | str = self._post(notice.url, json.dumps(notice.body).encode())
+        except (OSError, ValueError) as error:
+            status = type(error).__name__
+        if self._ledger.is_on:
+            self._ledger.webhook(notice.job_id, attempt, status)
+        if status != 200 and attempt < WEBHOOK_TRIES:
+            self._clock.call_at(self._clock.monotonic() + WEBHOOK_PAUSE, lambda: self.deliver(notice, attempt + 1))
+
+
+def _post(url: str, body: bytes) -> int:
+    """POST to a URL; follows no redirect and uses no proxy: whoever tests a webhook has it nearby."""
+    opener = OpenerDirector()
+    opener.add_handler(HTTPHandler())
+    opener.add_handler(HTTPSHandler())
+    request = Request(url, body, {"content-type": "application/json"})  # noqa: S310  the opener knows no other schemes
+    answer: Any = opener.open(request, timeout=WEBHOOK_TIMEOUT)
+    if answer is None:
+        raise URLError(f"no way to reach {url}")
+    with contextlib.closing(answer):
+        status: int = answer.status
+        return status
