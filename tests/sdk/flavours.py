@@ -115,7 +115,9 @@ class World:
         self._clients.append(client)
         return client
 
-    def dress(self, value: Client | AsyncClient) -> AsyncClient:
+    @staticmethod
+    def dress(value: Client | AsyncClient) -> AsyncClient:
+        """Return a client that looks like an AsyncClient."""
         return value if isinstance(value, AsyncClient) else cast("AsyncClient", Dressed(value))
 
     async def close(self) -> None:
