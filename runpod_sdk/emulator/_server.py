@@ -75,7 +75,7 @@ class Server:
         self._server = uvicorn.Server(config)
         # uvicorn looks every 100 ms whether it should stop; a signal costs no idle CPU and comes at once.
         self._stopping = asyncio.Event()
-        self._server.main_loop = self._until_stopping  # type: ignore[assignment,method-assign]  # pyright: ignore[reportAttributeAccessIssue]
+        self._server.main_loop = self._until_stopped  # type: ignore[method-assign]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
