@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ._api import SubmitOptions
     from ._async import AsyncClient, AsyncEndpoint
     from ._async_job import AsyncJob, AsyncStream
+    from ._completed import as_completed
+    from ._map import AsyncMap, Map
+    from ._map_job import MapResult
+    from ._map_report import MapReport, Percentiles
     from ._policies import PollPolicy, Retry, RetryPolicy
     from ._states import (
         Health,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
         JobError,
         JobExpiredError,
         JobFailedError,
+        JobsError,
         JobTimedOutError,
         NotFoundError,
         PayloadTooLargeError,
@@ -58,6 +63,10 @@ _ROOMS = {
     "_api": ("SubmitOptions",),
     "_async": ("AsyncClient", "AsyncEndpoint"),
     "_async_job": ("AsyncJob", "AsyncStream"),
+    "_completed": ("as_completed",),
+    "_map": ("AsyncMap", "Map"),
+    "_map_job": ("MapResult",),
+    "_map_report": ("MapReport", "Percentiles"),
     "_policies": ("PollPolicy", "Retry", "RetryPolicy"),
     "_states": (
         "Health",
@@ -87,6 +96,7 @@ _ROOMS = {
         "JobExpiredError",
         "JobFailedError",
         "JobTimedOutError",
+        "JobsError",
         "NotFoundError",
         "PayloadTooLargeError",
         "PaymentRequiredError",
@@ -109,6 +119,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEndpoint",
     "AsyncJob",
+    "AsyncMap",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
@@ -126,10 +137,15 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobTimedOutError",
+    "JobsError",
+    "Map",
+    "MapReport",
+    "MapResult",
     "NotFoundError",
     "OperationStats",
     "PayloadTooLargeError",
     "PaymentRequiredError",
+    "Percentiles",
     "PermissionDeniedError",
     "PollPolicy",
     "PurgeResult",
@@ -149,6 +165,7 @@ __all__ = [
     "WaitTimeoutError",
     "WorkerCounts",
     "__version__",
+    "as_completed",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import _api, _submit
 from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep
@@ -18,21 +18,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._api import Request, SubmitOptions
+    from ._outcomes import Result
     from ._policies import Deadline
     from ._states import JobState
-    from ._wire import AsyncWire
 
 T = TypeVar("T")
+
+
+class TaskWire(Protocol):
+    """What sends for tasks; see `AsyncWire`."""
+
+    async def send(self, request: Request, timeout: float) -> Result:  # noqa: ASYNC109  the wire keeps it
+        """Make one request."""
+        ...
+
+    async def close(self) -> None:
+        """Close what this object opened."""
+        ...
 
 
 class AsyncShell:
     """Drives flows for tasks, by one client's settings and connections."""
 
-    def __init__(self, settings: Settings, wire: AsyncWire, unknowns: Unknowns) -> None:
+    def __init__(self, settings: Settings, wire: TaskWire, unknowns: Unknowns) -> None:
         self._settings = settings
         self._wire = wire
         self._unknowns = unknowns
-        self._abandoned: set[Future[None]] = set()
+        self._abandoned: set[Future[JobState | None]] = set()
 
     async def _step(self, flow: Flow[T]) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
@@ -95,11 +107,14 @@ class AsyncShell:
                 note_interrupted(stop.error, stop.record)
             raise stop.error from None
 
-    async def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
+    async def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
+        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
+
+        Returns what the job then is; None where it goes on.
+        """
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)
-            return
+            return None
         import asyncio  # noqa: PLC0415  as in SystemClock
 
         # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
@@ -107,8 +122,9 @@ class AsyncShell:
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
         await asyncio.wait({task})
+        return task.result()
 
-    async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> None:
+    async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
         request = _api.cancel(job.endpoint_id, job.job_id)
         try:
             state = await self._drive(
@@ -116,8 +132,9 @@ class AsyncShell:
             )
         except (RunpodError, RuntimeError) as problem:
             note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
-        else:
-            note_cancel(error, state)
+            return None
+        note_cancel(error, state)
+        return state
 
 
 async def called(callback: Callable[[T], object], value: T) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
     from ._api import Request, SubmitOptions
+    from ._map import Map, OnResult
+    from ._map_job import Inputs
     from ._outcomes import Answer
     from ._policies import Deadline
     from ._states import Health, JobState, PurgeResult
@@ -247,6 +249,59 @@ class Endpoint:
             return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
 
         return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
+
+    def map(
+        self,
+        inputs: Inputs,
+        *,
+        concurrency: int = 64,
+        ordered: bool = False,
+        retries: int = 0,
+        on_abandon: OnAbandon = "cancel",
+        on_result: OnResult | None = None,
+        progress: bool = False,
+        **options: Unpack[SubmitOptions],
+    ) -> Map:
+        """Return the results of many jobs, as they end: one job for each input, so many at once.
+
+        Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
+        never an exception: bad inputs, refused submits, failed jobs. Memory does not grow with the number of inputs: at
+        most `2 * concurrency` are taken whose results have not been handed out.
+
+        Args:
+            inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
+                keys to inputs. An exception of its own is raised after the results of what was taken before.
+            concurrency: how many jobs are in flight at once. With an `http_client` or a transport of your own that
+                knows no asyncio, the sync client uses a thread for each, and at most 64.
+            ordered: hand results out in the order of their inputs.
+            retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
+                unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
+            on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten.
+            on_result: called with each result right before it is handed out; what it raises ends the run.
+            progress: show on standard error how far the run is.
+            options: as for `run`, for every job.
+
+        After an AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError of a submit no more
+        are sent: the inputs that are left become results with an error of the same class.
+
+        Raises:
+            TypeError, ValueError: a bad argument; a bad input is a result.
+            RuntimeError: the client was closed meanwhile (while iterating).
+        """
+        from ._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
+        from ._map_job import Plan  # noqa: PLC0415  as above
+
+        plan = Plan(
+            endpoint_id=self.id,
+            inputs=inputs,
+            concurrency=concurrency,
+            ordered=ordered,
+            retries=retries,
+            on_abandon=on_abandon,
+            options=options,
+            job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at),
+        )
+        return Map(self._client, plan, on_result, progress=progress)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""

@@ -83,15 +83,19 @@ class Shell:
                 note_interrupted(stop.error, stop.record)
             raise stop.error from None
 
-    def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception."""
+    def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
+        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
+
+        Returns what the job then is; None where it goes on.
+        """
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)
-            return
+            return None
         request = _api.cancel(job.endpoint_id, job.job_id)
         try:
             state = self._drive(_submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0)))
         except (RunpodError, RuntimeError) as problem:
             note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
-        else:
-            note_cancel(error, state)
+            return None
+        note_cancel(error, state)
+        return state

@@ -121,6 +121,7 @@ class Wire:
     def __init__(
         self, service: Service, clock: Clock, http_client: httpx.Client | None, transport: httpx.BaseTransport | None
     ) -> None:
+        self._service = service
         self._address = _Address(service)
         self._clock = clock
         self._given = http_client
@@ -152,8 +153,7 @@ class Wire:
             response.close()
 
     def _client(self, *, held: bool) -> httpx.Client:
-        if self._closed:
-            raise RuntimeError("the client is closed")
+        self.check_open()
         if self._given is not None:
             return self._given
         if os.getpid() != self._pid:
@@ -166,6 +166,21 @@ class Wire:
             if held not in self._pools:
                 self._pools[held] = self._address.client(self._transport, held=held)
             return self._pools[held]
+
+    def twin(self) -> AsyncWire | None:
+        """Return a wire for tasks that ends no later than this one; None where what was given knows no tasks."""
+        import httpx  # noqa: PLC0415  see _Address
+
+        self.check_open()
+        transport = self._transport
+        if self._given is not None or not isinstance(transport, httpx.AsyncBaseTransport | None):
+            return None
+        return AsyncWire(self._service, self._clock, None, transport, lender=self)
+
+    def check_open(self) -> None:
+        """Raise RuntimeError if this object is closed."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
 
     def close(self) -> None:
         """Close the connections that this object opened; may be called twice."""
@@ -188,8 +203,10 @@ class AsyncWire:
         clock: Clock,
         http_client: httpx.AsyncClient | None,
         transport: httpx.AsyncBaseTransport | None,
+        lender: Wire | None = None,
     ) -> None:
         self._address = _Address(service)
+        self._lender = lender  # whose transport it is, then not closed here
         self._clock = clock
         self._given = http_client
         self._transport = transport
@@ -224,6 +241,8 @@ class AsyncWire:
 
         if self._closed:
             raise RuntimeError("the client is closed")
+        if self._lender is not None:
+            self._lender.check_open()
         loop = asyncio.get_running_loop()
         if os.getpid() != self._pid:
             self._loop, self._pools, self._pid = None, {}, os.getpid()
@@ -242,6 +261,7 @@ class AsyncWire:
     async def close(self) -> None:
         """Close the connections that this object opened; may be called twice."""
         self._closed = True
-        if os.getpid() == self._pid:
+        is_lent = self._lender is not None and self._transport is not None
+        if os.getpid() == self._pid and not is_lent:
             for client in self._pools.values():
                 await client.aclose()

@@ -20,6 +20,7 @@ RunpodError
 │   │   └── JobTimedOutError        TIMED_OUT, or FAILED with "executionTimeout exceeded"
 │   ├── JobCancelledError           CANCELLED
 │   └── JobExpiredError             the service no longer knows the job
+├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
 └── StreamInterruptedError          chunks of a stream were lost on the way
 
@@ -34,7 +35,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from ._async_job import AsyncJob
@@ -242,6 +243,17 @@ class JobCancelledError(JobError):
 
 class JobExpiredError(JobError):
     """The service no longer knows the job: its ttl passed, or its result (kept 30 minutes; run_sync: 1)."""
+
+
+class JobsError(RunpodError, ExceptionGroup[RunpodError]):
+    """There are jobs of which `as_completed` has learned no end; every other job was handed out before.
+
+    A group: `exceptions` has one error for each such job, and `except* JobExpiredError` takes out those of one class.
+    """
+
+    def derive(self, excs: Sequence[RunpodError]) -> Self:  # type: ignore[override]
+        """Return a group of some of the errors; what `split`, `subgroup` and `except*` make."""
+        return type(self)(self.message, excs)
 
 
 class WaitTimeoutError(JobBoundError, TimeoutError):

@@ -103,7 +103,10 @@ def _keywords(kind: type) -> set[str]:
     return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("kind", public().values(), ids=list(public()))
+SINGLE = {name: kind for name, kind in public().items() if not issubclass(kind, ExceptionGroup)}
+
+
+@pytest.mark.parametrize("kind", SINGLE.values(), ids=list(SINGLE))
 def test_an_error_pickles_and_copies_with_its_facts(kind: type[errors.RunpodError]) -> None:
     error = made(kind)
     error.add_note("a note")
@@ -113,6 +116,20 @@ def test_an_error_pickles_and_copies_with_its_facts(kind: type[errors.RunpodErro
         assert again.args == error.args
         assert vars(again) == vars(error)
         assert again.__notes__ == ["a note"]
+
+
+def test_a_group_pickles_with_its_errors_and_can_be_split() -> None:
+    gone = errors.JobExpiredError("gone", endpoint_id="abc", job_id="j1")
+    late = errors.WaitTimeoutError("late", endpoint_id="abc", job_id="j2")
+    group = errors.JobsError("2 of 3 jobs", [gone, late])
+    for again in (pickle.loads(pickle.dumps(group)), copy.deepcopy(group)):  # noqa: S301  ours
+        assert type(again) is errors.JobsError
+        assert str(again) == str(group) == "2 of 3 jobs (2 sub-exceptions)"
+        assert [vars(error) for error in again.exceptions] == [vars(gone), vars(late)]
+    match, rest = group.split(TimeoutError)
+    assert match is not None
+    assert rest is not None
+    assert (type(match), match.exceptions, rest.exceptions) == (errors.JobsError, (late,), (gone,))
 
 
 def test_an_error_pickles_with_its_job_but_not_with_its_client() -> None:

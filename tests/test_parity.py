@@ -8,9 +8,20 @@ from typing import Any
 
 import pytest
 
-from runpod_sdk import AsyncClient, AsyncEndpoint, AsyncJob, AsyncStream, Client, Endpoint, Job, Stream
+from runpod_sdk import (
+    AsyncClient,
+    AsyncEndpoint,
+    AsyncJob,
+    AsyncMap,
+    AsyncStream,
+    Client,
+    Endpoint,
+    Job,
+    Map,
+    Stream,
+)
 
-PAIRS = [(Client, AsyncClient), (Endpoint, AsyncEndpoint), (Job, AsyncJob), (Stream, AsyncStream)]
+PAIRS = [(Client, AsyncClient), (Endpoint, AsyncEndpoint), (Job, AsyncJob), (Stream, AsyncStream), (Map, AsyncMap)]
 # What asyncio gives other names to.
 NAMES = {
     "aclose": "close",
@@ -27,6 +38,8 @@ PLAIN = {
     "__repr__",
     "endpoint",
     "job",
+    "map",
+    "report",
     "stats",
     "stream",
     "unknowns",
@@ -39,6 +52,8 @@ WORDS = {
     "AsyncClient": "Client",
     "AsyncEndpoint": "Endpoint",
     "AsyncJob": "Job",
+    "AsyncMap": "Map",
+    "AsyncShell": "Shell",
     "AsyncStream": "Stream",
     "AsyncIterator": "Iterator",
     "Awaitable[Job]": "Job",

@@ -1,0 +1,184 @@
+"""Jobs that were submitted before, in the order in which they end: `as_completed`, for both flavours of handles."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+
+from . import _wait
+from ._async_job import AsyncJob
+from ._crew import Line
+from ._loop_thread import LoopThread, twin_of
+from ._sync_job import Job
+from .errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+
+    from ._async_shell import AsyncShell
+    from ._states import JobState
+
+J = TypeVar("J", Job, AsyncJob)
+
+# Jobs that are waited for at once; the others follow as those end. Ours: a wait takes a few KiB.
+AT_ONCE = 1000
+
+
+@overload
+def as_completed(jobs: Iterable[Job], timeout: float | None = None) -> Iterator[tuple[Job, JobState]]: ...
+
+
+@overload
+def as_completed(
+    jobs: Iterable[AsyncJob], timeout: float | None = None
+) -> AsyncIterator[tuple[AsyncJob, JobState]]: ...
+
+
+def as_completed(
+    jobs: Iterable[Job] | Iterable[AsyncJob], timeout: float | None = None
+) -> Iterator[tuple[Job, JobState]] | AsyncIterator[tuple[AsyncJob, JobState]]:
+    """Wait for many jobs at once, and return each with its final state, whatever that is, in the order of their ends.
+
+    The jobs may be of several endpoints and clients, but of one flavour. One request for a job that has ended; each job
+    counts once. More than 1,000: the others are looked at as those end. Nothing is cancelled, whatever happens.
+
+    Args:
+        jobs: handles, such as `client.endpoint(endpoint_id).job(job_id)` makes of ids that were kept.
+        timeout: most seconds from the first step of the iteration on, for all of them; None waits for every job.
+
+    Raises:
+        TypeError, ValueError: a bad argument, or both flavours at once.
+        JobsError: at the end of the iteration, once, if there are jobs of which no end was learned; it has one error
+            for each: JobExpiredError or NotFoundError where the service does not know the job, WaitTimeoutError where
+            the timeout passed first, another APIError where the service could not be asked.
+
+    Example:
+        >>> from runpod_sdk import Client, as_completed
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2, workers=4)
+        >>> with Client(**emulator.connection) as client:
+        ...     endpoint = client.endpoint("abc")
+        ...     kept = [endpoint.run({"n": n}).id for n in range(4)]  # and in another process:
+        ...     sorted(state.output for job, state in as_completed([endpoint.job(id) for id in kept]))
+        [0, 1, 4, 9]
+    """
+    known: list[Job | AsyncJob] = list(dict.fromkeys(jobs))
+    if not known:
+        return _Nothing()
+    kinds = {type(job).__name__ for job in known}
+    if len(kinds) > 1 or not isinstance(known[0], Job | AsyncJob):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"jobs holds {', '.join(sorted(kinds))}: Job or AsyncJob expected, all of one flavour")
+    known[0]._settings.deadline(timeout)  # raises for a bad timeout, before anything is iterated
+    if isinstance(known[0], Job):
+        return _in_thread(cast("list[Job]", known), timeout)
+    return _in_loop(cast("list[AsyncJob]", known), timeout)
+
+
+class _Nothing:
+    """What comes of no jobs: of which flavour they would have been nobody knows."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        raise StopAsyncIteration
+
+
+@dataclass(frozen=True, slots=True)
+class _End(Generic[J]):
+    """What became of one wait."""
+
+    job: J
+    state: JobState | None
+    error: RunpodError | None
+
+
+class _Waits(Generic[J]):
+    """Waits for jobs, each with the shell for its own client, all until the same moment of its clock."""
+
+    def __init__(self, shells: Mapping[Any, AsyncShell], timeout: float | None) -> None:
+        self._shells = shells
+        self._once = timeout == 0
+        self._deadlines = {client: shell._settings.deadline(timeout) for client, shell in shells.items()}
+
+    async def end(self, job: J) -> _End[J]:
+        """Wait for one job."""
+        shell, deadline = self._shells[job._owner], self._deadlines[job._owner]
+        flow = _wait.wait(shell._settings, job._ref, deadline, watched=False, once=self._once)
+        try:
+            return _End(job, await shell._drive(flow), None)
+        except RunpodError as error:
+            return _End(job, None, error.about(job) if isinstance(error, JobBoundError) else error)
+
+
+def _in_thread(jobs: Sequence[Job], timeout: float | None) -> Iterator[tuple[Job, JobState]]:
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Callable[[Job], Coroutine[Any, Any, _End[Job]]]]:
+        twins = {client: twin_of(client) for client in {job._owner for job in jobs}}
+        try:
+            yield _Waits[Job](twins, timeout).end
+        finally:
+            for twin in twins.values():
+                await twin._wire.close()
+
+    thread: LoopThread[Job, _End[Job]] = LoopThread(opened, AT_ONCE)
+    errors: list[RunpodError] = []
+    left = len(jobs)
+    try:
+        thread.start()
+        with jobs[0]._settings.clock.participate():
+            for job in jobs:
+                thread.put(job)
+        while left:
+            for end in thread.get():
+                left -= 1
+                if end.state is not None:
+                    yield end.job, end.state
+                elif end.error is not None:
+                    errors.append(end.error)
+    finally:
+        thread.close()
+    _raise(errors, len(jobs))
+
+
+async def _in_loop(
+    jobs: Sequence[AsyncJob],
+    timeout: float | None,  # noqa: ASYNC109  a deadline over all requests, kept by the flows
+) -> AsyncIterator[tuple[AsyncJob, JobState]]:
+    waits = _Waits[AsyncJob]({job._owner: job._owner for job in jobs}, timeout)
+    line: Line[AsyncJob, _End[AsyncJob]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)
+    errors: list[RunpodError] = []
+    try:
+        while (end := await line.get()) is not None:
+            if end.state is not None:
+                yield end.job, end.state
+            elif end.error is not None:
+                errors.append(end.error)
+    finally:
+        await line.close()
+    _raise(errors, len(jobs))
+
+
+def _raise(errors: list[RunpodError], total: int) -> None:
+    if not errors:
+        return
+    late = sum(isinstance(error, WaitTimeoutError) for error in errors)
+    why = f" ({late} of them when the timeout passed)" if late else ""
+    raise JobsError(f"no end of {len(errors)} of {total} jobs was learned{why}", errors)

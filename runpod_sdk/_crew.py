@@ -1,0 +1,202 @@
+"""Tasks at work for a bulk run: so many at once, the others in line; and the order in which results go out.
+
+Knows nothing of jobs: work is any coroutine function. A task of its own for each item costs 10 µs, and gives each its
+own context and its own cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Indexed(Protocol):
+    """A result that knows the place of its input."""
+
+    @property
+    def index(self) -> int:
+        """Counted from 0."""
+        ...
+
+
+IndexedResult = TypeVar("IndexedResult", bound=Indexed)
+
+
+class Crew(Generic[Item, Result]):
+    """Works on items, `size` at once, in the running loop.
+
+    Args:
+        work: what is done with an item; an exception of it is a failure of the whole.
+        size: how many items are worked on at once.
+        deliver: called with each result, in the loop.
+        fail: called with an exception of `work`, in the loop.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Item], Coroutine[Any, Any, Result]],
+        size: int,
+        deliver: Callable[[Result], object],
+        fail: Callable[[BaseException], object],
+    ) -> None:
+        self._work = work
+        self._size = size
+        self._deliver = deliver
+        self._fail = fail
+        self._line: deque[Item] = deque()
+        self._at_work: set[asyncio.Task[Result]] = set()
+        self._stopped = False
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Put items in line, and begin with as many as there are free places."""
+        self._line.extend(items)
+        self._fill()
+
+    def dismiss(self) -> None:
+        """Forget the line, and cancel what is being worked on."""
+        self._stopped = True
+        self._line.clear()
+        for task in self._at_work:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """Dismiss, and wait until nobody works any more."""
+        self.dismiss()
+        while self._at_work:
+            await asyncio.wait(self._at_work)
+
+    def _fill(self) -> None:
+        while self._line and len(self._at_work) < self._size and not self._stopped:
+            task = asyncio.ensure_future(self._work(self._line.popleft()))
+            self._at_work.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Result]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self._deliver(task.result())
+            else:
+                self._fail(error)
+        self._fill()
+
+
+class Line(Generic[Item, Result]):
+    """Feeds a crew in the running loop from an iterator, never more than a window ahead of what has been handed out.
+
+    Attributes:
+        inputs_error: what the iterator raised, if it did.
+    """
+
+    def __init__(
+        self,
+        items: Iterator[Item] | AsyncIterator[Item],
+        work: Callable[[Item], Coroutine[Any, Any, Result]],
+        size: int,
+        window: int,
+    ) -> None:
+        self.inputs_error: Exception | None = None
+        self._items = items
+        self._crew = Crew(work, size, self._deliver, self._fail)
+        self._window = window
+        self._taken = self._delivered = self._handed = 0
+        self._ready: deque[Result] = deque()
+        self._failure: BaseException | None = None
+        self._fed = False
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._feeder = asyncio.ensure_future(self._feed())
+
+    async def get(self) -> Result | None:
+        """Return a result, as soon as there is one; None when there will be none any more."""
+        while not self._ready:
+            if self._failure is not None:
+                raise self._failure
+            if self._fed and self._delivered == self._taken:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self._ready.popleft()
+
+    def release(self) -> None:
+        """Note that a result has been handed out: another input may be taken."""
+        self._handed += 1
+        self._room.set()
+
+    async def close(self) -> None:
+        """Cancel what is under way, and wait for its end."""
+        self._feeder.cancel()
+        await asyncio.wait({self._feeder})
+        await self._crew.stop()
+
+    def drop(self) -> None:
+        """Cancel what is under way, from any thread and without waiting."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._dismiss)
+
+    def _dismiss(self) -> None:
+        self._feeder.cancel()
+        self._crew.dismiss()
+
+    async def _feed(self) -> None:
+        try:
+            if isinstance(self._items, AsyncIterator):
+                async for item in self._items:
+                    await self._add(item)
+            else:
+                for item in self._items:
+                    await self._add(item)
+        except Exception as error:  # noqa: BLE001  whatever the caller's iterator raises
+            self.inputs_error = error
+        self._fed = True
+        self._news.set()
+
+    async def _add(self, item: Item) -> None:
+        self._taken += 1
+        self._crew.add((item,))
+        while self._taken - self._handed >= self._window:
+            self._room.clear()
+            await self._room.wait()
+
+    def _deliver(self, result: Result) -> None:
+        self._delivered += 1
+        self._ready.append(result)
+        self._news.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._news.set()
+
+
+class Outbox(Generic[IndexedResult]):
+    """Hands results out as they come, or in the order of their inputs."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._waiting: dict[int, IndexedResult] = {}
+        self._ready: deque[IndexedResult] = deque()
+        self._next = 0
+
+    def put(self, result: IndexedResult) -> None:
+        """Take a result in."""
+        if not self._ordered:
+            self._ready.append(result)
+            return
+        self._waiting[result.index] = result
+        while self._next in self._waiting:
+            self._ready.append(self._waiting.pop(self._next))
+            self._next += 1
+
+    def get(self) -> IndexedResult | None:
+        """Return the next result that may go out, if there is one."""
+        return self._ready.popleft() if self._ready else None
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)

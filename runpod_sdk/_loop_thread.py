@@ -1,0 +1,186 @@
+"""A thread with an event loop in which a crew works for callers that are no tasks; and what a sync client lends it.
+
+One thread drives any number of jobs. It ends with `close`, and is never seen again after a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ._async_shell import AsyncShell
+from ._crew import Crew
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
+
+    from ._api import Request
+    from ._outcomes import Result as Answered
+    from ._sync_shell import Shell
+    from ._wire import Wire
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A wait of a thread is looked after this often, seconds: Windows delivers Ctrl-C only between two waits.
+_SLICE = 1.0
+# Where each request takes a thread (see `twin_of`): how many at once, and how long one is held at most, seconds, as a
+# thread cannot be cancelled; ours.
+THREADS_MAX, THREAD_HOLD = 64, 5.0
+
+
+class LoopThread(Generic[Item, Result]):
+    """A crew in a thread of its own. Items go in and results come out in batches, so that the way costs little.
+
+    Args:
+        opened: opened in the thread's loop; provides what is done with an item, and is closed at the end.
+        size: how many items are worked on at once.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractAsyncContextManager[Callable[[Item], Coroutine[Any, Any, Result]]]],
+        size: int,
+    ) -> None:
+        self._opened = opened
+        self._size = size
+        self._line: deque[Item] = deque()
+        self._ready: deque[Result] = deque()
+        self._news = threading.Event()
+        self._started = threading.Event()
+        self._announced = False
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._crew: Crew[Item, Result] | None = None
+        self._pid = os.getpid()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, in a copy of the caller's context; does nothing the second time."""
+        if self._thread is None:
+            context = copy_context()
+            self._thread = threading.Thread(target=context.run, args=(self._run,), name="runpod-sdk-map", daemon=True)
+            self._thread.start()
+            self._started.wait()
+        if os.getpid() != self._pid:
+            raise RuntimeError("a bulk run does not go on in a forked process: begin a new one there")
+
+    def put(self, item: Item) -> None:
+        """Put an item in line."""
+        self._line.append(item)
+        if not self._announced and self._loop is not None:
+            self._announced = True
+            self._loop.call_soon_threadsafe(self._take)
+
+    def get(self) -> list[Result]:
+        """Return the results that are there, as soon as there is one.
+
+        Raises:
+            BaseException: what the work raised, or the thread's own end.
+        """
+        while not self._ready:
+            if self._failure is not None:
+                raise self._failure
+            self._news.wait(_SLICE)
+            self._news.clear()
+        return [self._ready.popleft() for _ in range(len(self._ready))]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `get` has something to return."""
+        return bool(self._ready)
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the thread's loop, and return what it returns."""
+        if self._loop is None:
+            raise RuntimeError("the thread has not begun")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def close(self) -> None:
+        """Cancel what is under way, and wait for the thread's end; may be called twice, and from anywhere."""
+        if self._thread is None or os.getpid() != self._pid:
+            return
+        if self._loop is not None and self._stopping is not None:
+            with suppress(RuntimeError):  # closed: the thread has ended already
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        if threading.current_thread() is not self._thread:  # a garbage collection may call this there
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001  raised in the thread that asks for results
+            self._failure = self._failure or error
+        finally:
+            self._failure = self._failure or RuntimeError("the bulk run is closed")
+            self._started.set()
+            self._news.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        async with self._opened() as work:
+            self._crew = Crew(work, self._size, self._deliver, self._fail)
+            self._started.set()
+            await self._stopping.wait()
+            await self._crew.stop()
+
+    def _take(self) -> None:
+        self._announced = False  # before looking: what is put from now on is announced anew
+        if self._crew is not None:
+            self._crew.add([self._line.popleft() for _ in range(len(self._line))])
+
+    def _deliver(self, result: Result) -> None:
+        self._ready.append(result)
+        self._news.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._news.set()
+
+
+class PooledWire:
+    """Sends for tasks by a wire for threads, where nothing else is known of how to send."""
+
+    def __init__(self, wire: Wire, most: int) -> None:
+        self._wire = wire
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="runpod-sdk-map")
+
+    async def send(self, request: Request, timeout: float) -> Answered:  # noqa: ASYNC109  the wire keeps it
+        """Make one request."""
+        loop = asyncio.get_running_loop()
+        # In the task's own context: a virtual clock knows by it who is waiting.
+        context = copy_context()
+        return await loop.run_in_executor(self._pool, lambda: context.run(self._wire.send, request, timeout))
+
+    async def close(self) -> None:
+        """Let the threads end, each with the request that it is making."""
+        self._pool.shutdown(wait=False)
+
+
+def twin_of(shell: Shell) -> AsyncShell:
+    """Return a shell for tasks with the settings and the records of a sync client's, and connections like its own.
+
+    A client or transport of the caller's own that knows no tasks is used from `THREADS_MAX` threads instead.
+    """
+    wire = shell._wire.twin()
+    if wire is not None:
+        return AsyncShell(shell._settings, wire, shell._unknowns)
+    poll = replace(shell._settings.poll, hold=min(shell._settings.poll.hold, THREAD_HOLD))
+    # Twice as many, so that what is held does not keep a cancel waiting.
+    return AsyncShell(replace(shell._settings, poll=poll), PooledWire(shell._wire, 2 * THREADS_MAX), shell._unknowns)
+
+
+def places(shell: Shell, wanted: int) -> int:
+    """Return how many jobs may be under way at once with the shell's twin."""
+    return min(wanted, THREADS_MAX) if shell._wire.twin() is None else wanted

@@ -1,0 +1,353 @@
+"""Bulk runs: many inputs on one endpoint, so many at once, in memory that does not grow with their number.
+
+Decides how far inputs are taken ahead of results, and when a run is over. What becomes of one input is decided in
+`_map_job.py`, who works on it in `_crew.py` (tasks) and `_loop_thread.py` (one thread with a loop, for sync runs).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from ._crew import Line, Outbox
+from ._loop_thread import LoopThread, places, twin_of
+from ._map_job import Item, Kept, MapResult, Plan, Runner, items_of
+from ._map_progress import progress_of
+from ._map_report import MapReport, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine
+
+    from ._async_job import AsyncJob
+    from ._async_shell import AsyncShell
+    from ._map_progress import Progress
+    from ._sync_job import Job
+    from ._sync_shell import Shell
+    from .clock import Clock
+
+J = TypeVar("J")
+OnResult = Callable[[MapResult[Any]], object]
+
+# Inputs that are taken before their results are handed out, as a multiple of `concurrency`: as many may be in line, or
+# done and waiting for the caller, as are in flight. Ours.
+_WINDOW = 2
+
+
+class _Book(Generic[J]):
+    """What both flavours keep of a run: the results so far, in numbers, and what is listed apart."""
+
+    def __init__(self, plan: Plan[J], clock: Clock, on_result: OnResult | None, *, progress: bool) -> None:
+        self.plan = plan
+        self.on_result = on_result
+        self.outbox: Outbox[MapResult[J]] = Outbox(ordered=plan.ordered)
+        self.kept: Kept[J] = Kept()
+        self.tally = Tally()
+        self.window = _WINDOW * plan.concurrency
+        self._clock = clock
+        self._shown = progress
+        self._progress: Progress | None = None
+        self._succeeded = 0
+        self._began: float | None = None
+        self._ended: float | None = None
+
+    def begin(self) -> None:
+        """Note that the run begins."""
+        self._began = self._clock.monotonic()
+        if self._shown:
+            title = f'map on endpoint "{self.plan.endpoint_id}"'
+            self._progress = progress_of(title, self.plan.total, self._clock.monotonic)
+
+    def note(self, result: MapResult[J]) -> MapResult[J]:
+        """Count a result that is about to be handed out."""
+        self.tally.add(result.state, result.error, is_job=result.job is not None)
+        self._succeeded += result.is_success
+        if self._progress is not None:
+            self._progress.update(self.tally.results, self.tally.results - self._succeeded)
+        return result
+
+    def end(self) -> None:
+        """Note that the run is over."""
+        if self._ended is None:
+            self._ended = self._clock.monotonic()
+            if self._progress is not None:
+                self._progress.close()
+
+    def report(self, price_per_second: float | None) -> MapReport:
+        until = self._clock.monotonic() if self._ended is None else self._ended
+        return self.tally.report(
+            seconds=0.0 if self._began is None else until - self._began,
+            abandoned=len(self.kept.abandoned),
+            price_per_second=price_per_second,
+        )
+
+
+class Map:
+    """The results of a bulk run, as they come; `with` closes it early. Made by `Endpoint.map`.
+
+    Inputs are taken in the caller's own thread, while it asks for the next result; one other thread drives all jobs,
+    and ends with the run. A run is for one thread, and for the process that began it.
+
+    Attributes:
+        endpoint_id: where the jobs run.
+
+    Example:
+        >>> from runpod_sdk import Client
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2, workers=4)
+        >>> with Client(**emulator.connection) as client:
+        ...     with client.endpoint("abc").map([{"n": n} for n in range(5)], ordered=True) as results:
+        ...         [result.output for result in results]
+        [0, 1, 4, 9, 16]
+    """
+
+    def __init__(
+        self, shell: Shell, plan: Plan[Job], on_result: OnResult | None = None, *, progress: bool = False
+    ) -> None:
+        self.endpoint_id = plan.endpoint_id
+        self._clock = shell._settings.clock
+        self._book = book = _Book(plan, self._clock, on_result, progress=progress)
+        self._thread = thread = _thread_of(shell, book)
+        self._items: Iterator[Item] | None = None
+        self._inputs_error: Exception | None = None
+        self._taken = self._handed = self._owed = 0
+        self._closed = False
+        weakref.finalize(self, _leave, thread, book)
+
+    @property
+    def unknowns(self) -> tuple[MapResult[Job], ...]:
+        """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
+        return tuple(self._book.kept.unknowns)
+
+    @property
+    def abandoned(self) -> tuple[MapResult[Job], ...]:
+        """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
+        return tuple(self._book.kept.abandoned)
+
+    def report(self, *, price_per_second: float | None = None) -> MapReport:
+        """Return the numbers of the results that have been handed out so far.
+
+        Args:
+            price_per_second: of a worker, in any currency, for the estimated execution cost.
+        """
+        return self._book.report(price_per_second)
+
+    def close(self) -> None:
+        """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
+        self._closed = True
+        _leave(self._thread, self._book)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> MapResult[Job]:
+        if self._closed:
+            raise StopIteration
+        try:
+            result = self._next()
+            if result is not None and self._book.on_result is not None:
+                self._book.on_result(result)
+        except BaseException:
+            self.close()
+            raise
+        if result is not None:
+            return result
+        self.close()
+        if self._inputs_error is not None:
+            raise self._inputs_error
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _next(self) -> MapResult[Job] | None:
+        book = self._book
+        self._thread.start()
+        if self._items is None:
+            book.begin()
+            items = items_of(book.plan.inputs)
+            self._items = items if isinstance(items, Iterator) else _pulled(self._thread, items)
+        while True:
+            self._refill(self._items)
+            result = book.outbox.get()
+            if result is not None:
+                self._handed += 1
+                self._owed += 1
+                return book.note(result)
+            if self._handed == self._taken:
+                return None
+            for one in self._thread.get():
+                book.outbox.put(one)
+
+    def _refill(self, items: Iterator[Item]) -> None:
+        """Take an input for each result that was handed out, and more as long as there is nothing else to do.
+
+        An iterator that is slow then holds back results by one input at most, and the window still fills.
+        """
+        if self._owed == 0 and self._book.outbox:
+            return
+        with self._clock.participate():  # time stands still until all that is taken has begun
+            while self._taken - self._handed < self._book.window:
+                if self._owed <= 0 and (self._book.outbox or self._thread.is_ready):
+                    break
+                item = self._take(items)
+                if item is None:
+                    self._owed = 0
+                    break
+                self._owed = max(0, self._owed - 1)
+                self._taken += 1
+                self._thread.put(item)
+
+    def _take(self, items: Iterator[Item]) -> Item | None:
+        try:
+            return next(items, None)
+        except Exception as error:  # noqa: BLE001  whatever the caller's iterator raises
+            self._inputs_error = self._inputs_error or error
+            return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"
+
+
+def _thread_of(shell: Shell, book: _Book[Job]) -> LoopThread[Item, MapResult[Job]]:
+    """Return the thread that drives the jobs; it knows nothing of the Map, which may be forgotten meanwhile."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Job]]]]:
+        twin = twin_of(shell)
+        try:
+            yield Runner(twin, book.plan, book.kept, book.tally).result
+        finally:
+            await twin._wire.close()
+
+    return LoopThread(opened, places(shell, book.plan.concurrency))
+
+
+def _leave(thread: LoopThread[Item, MapResult[Job]], book: _Book[Job]) -> None:
+    thread.close()
+    book.end()
+
+
+def _pulled(thread: LoopThread[Item, MapResult[Job]], items: AsyncIterator[Item]) -> Iterator[Item]:
+    """Take items from an async iterator in the thread's loop."""
+
+    async def pull() -> Item | None:
+        return await anext(items, None)
+
+    while (item := thread.call(pull())) is not None:
+        yield item
+
+
+def _drop(line: Line[Item, MapResult[AsyncJob]], book: _Book[AsyncJob]) -> None:
+    line.drop()
+    book.end()
+
+
+class AsyncMap:
+    """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
+
+    Inputs are taken in a task of their own, while the caller works on results. A run is for one task.
+
+    Attributes:
+        endpoint_id: where the jobs run.
+
+    Example:
+        >>> from runpod_sdk import AsyncClient
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2, workers=4)
+        >>> async def main():
+        ...     async with AsyncClient(**emulator.connection) as client:
+        ...         async with client.endpoint("abc").map([{"n": n} for n in range(5)], ordered=True) as results:
+        ...             return [result.output async for result in results]
+        >>> import asyncio
+        >>> asyncio.run(main())
+        [0, 1, 4, 9, 16]
+    """
+
+    def __init__(
+        self, shell: AsyncShell, plan: Plan[AsyncJob], on_result: OnResult | None = None, *, progress: bool = False
+    ) -> None:
+        self.endpoint_id = plan.endpoint_id
+        self._book = book = _Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._runner = Runner(shell, plan, book.kept, book.tally)
+        self._line: Line[Item, MapResult[AsyncJob]] | None = None
+        self._closed = False
+
+    @property
+    def unknowns(self) -> tuple[MapResult[AsyncJob], ...]:
+        """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
+        return tuple(self._book.kept.unknowns)
+
+    @property
+    def abandoned(self) -> tuple[MapResult[AsyncJob], ...]:
+        """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
+        return tuple(self._book.kept.abandoned)
+
+    def report(self, *, price_per_second: float | None = None) -> MapReport:
+        """Return the numbers of the results that have been handed out so far.
+
+        Args:
+            price_per_second: of a worker, in any currency, for the estimated execution cost.
+        """
+        return self._book.report(price_per_second)
+
+    async def aclose(self) -> None:
+        """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
+        self._closed = True
+        if self._line is not None:
+            await self._line.close()
+        self._book.end()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> MapResult[AsyncJob]:
+        if self._closed:
+            raise StopAsyncIteration
+        try:
+            result = await self._next()
+            if result is not None and self._book.on_result is not None:
+                called = self._book.on_result(result)
+                if isawaitable(called):
+                    await called
+        except BaseException:
+            await self.aclose()
+            raise
+        if result is not None:
+            return result
+        await self.aclose()
+        if self._line is not None and self._line.inputs_error is not None:
+            raise self._line.inputs_error
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def _next(self) -> MapResult[AsyncJob] | None:
+        book = self._book
+        if self._line is None:
+            book.begin()
+            self._line = Line(items_of(book.plan.inputs), self._runner.result, book.plan.concurrency, book.window)
+            weakref.finalize(self, _drop, self._line, book).atexit = False
+        while True:
+            result = book.outbox.get()
+            if result is not None:
+                self._line.release()
+                return book.note(result)
+            one = await self._line.get()
+            if one is None:
+                return None
+            book.outbox.put(one)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"

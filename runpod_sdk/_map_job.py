@@ -1,0 +1,264 @@
+"""What becomes of one input of a bulk run: submitted, waited for, retried; and whatever happens, a result.
+
+Two requests a job: `run`, whose results are kept for 30 minutes, and one held status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from . import _api, _submit, _wait
+from ._arguments import kind_of, unwrapped
+from ._states import JobState, JobStatus, error_of, shorten
+from ._telemetry import span
+from ._wait import JobRef, OnAbandon, checked_abandon
+from .errors import (
+    APIError,
+    APIStatusError,
+    AuthenticationError,
+    InternalServerError,
+    JobBoundError,
+    JobError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    SubmissionUnknownError,
+)
+
+if TYPE_CHECKING:
+    from ._api import SubmitOptions
+    from ._async_shell import AsyncShell
+    from ._map_report import Tally
+
+J = TypeVar("J")
+Input = Mapping[str, Any] | tuple[Any, Mapping[str, Any]]
+Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Mapping[str, Any]]
+
+# How many unknown submits, and jobs left behind, a bulk run keeps; ours.
+KEPT = 10_000
+# Refusals of a submit that the next input would meet as well.
+HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, NotFoundError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapResult(Generic[J]):
+    """What became of one input of a bulk run.
+
+    Attributes:
+        key: its key, where the inputs are a mapping or pairs; else its index.
+        index: its place among the inputs, from 0.
+        input: the input, as it was given.
+        job: a handle on the job; None where there is none, or none that is known.
+        state: the job's final state; None where it was not learned.
+        output: what the worker returned; None unless the job completed.
+        error: why there is no output; None for a job that completed.
+    """
+
+    key: Any
+    index: int
+    input: Any = field(repr=False)
+    job: J | None = None
+    state: JobState | None = None
+    output: Any = field(default=None, repr=False)
+    error: Exception | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the job completed."""
+        return self.state is not None and self.state.is_success
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input in line."""
+
+    index: int
+    key: Any
+    input: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Generic[J]):
+    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit."""
+
+    endpoint_id: str
+    inputs: Inputs
+    concurrency: int
+    ordered: bool
+    retries: int
+    on_abandon: OnAbandon
+    options: SubmitOptions
+    job_of: Callable[[str, datetime], J]
+
+    def __post_init__(self) -> None:
+        for name, least in (("concurrency", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name}={value!r}: a whole number expected")
+            if value < least:
+                raise ValueError(f"{name}={value!r}: at least {least} expected")
+        checked_abandon(self.on_abandon)
+        if isinstance(self.inputs, str | bytes | bytearray) or not isinstance(self.inputs, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"inputs is {kind_of(self.inputs)}: an iterable of inputs expected")
+        _api.run(self.endpoint_id, {}, self.options)  # raises for a bad option, which all inputs would share
+
+    @property
+    def total(self) -> int | None:
+        """How many inputs there are, where they tell."""
+        try:
+            return len(self.inputs)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        except TypeError:
+            return None
+
+
+def items_of(inputs: Inputs) -> Iterator[Item] | AsyncIterator[Item]:
+    """Number the inputs, and find their keys; lazily."""
+    if isinstance(inputs, Mapping):
+        pairs = cast("Mapping[Any, Any]", inputs).items()
+        return (Item(index, key, one) for index, (key, one) in enumerate(pairs))
+    if isinstance(inputs, Iterable):
+        return (_item(index, one) for index, one in enumerate(inputs))
+    return _items_of_async(inputs)
+
+
+async def _items_of_async(inputs: AsyncIterable[Any]) -> AsyncIterator[Item]:
+    index = 0
+    async for one in inputs:
+        yield _item(index, one)
+        index += 1
+
+
+def _item(index: int, one: Any) -> Item:
+    if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
+        key, given = one  # pyright: ignore[reportUnknownVariableType]
+        return Item(index, key, given)
+    return Item(index, index, one)
+
+
+class Runner(Generic[J]):
+    """Makes results of inputs, each with its job.
+
+    Attributes:
+        unknowns: results whose submit may have arrived.
+        abandoned: results without an end: what was in flight when the run was closed.
+    """
+
+    def __init__(self, shell: AsyncShell, plan: Plan[J], kept: Kept[J], tally: Tally) -> None:
+        self._shell = shell
+        self._plan = plan
+        self._kept = kept
+        self._tally = tally
+        self._refusal: APIStatusError | None = None
+
+    async def result(self, item: Item) -> MapResult[J]:
+        """Submit one input, and wait for its job."""
+        plan, settings = self._plan, self._shell._settings
+        try:
+            request = _api.run(plan.endpoint_id, unwrapped(item.input), plan.options)
+        except (TypeError, ValueError) as error:
+            return self._of(item, error=error)
+        if self._refusal is not None:
+            return self._of(item, error=_unsubmitted(self._refusal))
+        submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
+        flow = _submit.submit(settings, request, settings.deadline(None), plan.options.get("on_unknown", "raise"))
+        try:
+            with span("run", plan.endpoint_id):
+                state = await self._shell._drive(flow)
+        except SubmissionUnknownError as error:
+            return self._unknown(item, error, error.__cause__)
+        except APIError as error:
+            if isinstance(error, HOPELESS):
+                self._refusal = self._refusal or error
+            return self._of(item, error=error)
+        except _submit.Stopped as stop:
+            if stop.state is not None:
+                await self._abandon(item, JobRef(plan.endpoint_id, stop.state.id), submitted_at, stop.error)
+            elif stop.record is not None:
+                self._unknown(item, stop.record, stop.error)
+            raise stop.error from None
+        return await self._waited(item, JobRef(plan.endpoint_id, state.id, submitted_at.timestamp()), submitted_at)
+
+    async def _waited(self, item: Item, ref: JobRef, submitted_at: datetime) -> MapResult[J]:
+        shell, job = self._shell, self._plan.job_of(ref.job_id, submitted_at)
+        try:
+            with span("wait", ref.endpoint_id, ref.job_id):
+                state, refusal = await self._ended(ref)
+        except asyncio.CancelledError as stop:
+            await self._abandon(item, ref, submitted_at, stop)
+            raise
+        except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
+            return self._of(item, job=job, error=_about(error, job))
+        except APIError as error:
+            await shell._abandon(ref, self._plan.on_abandon, error)
+            return self._of(item, job=job, error=error)
+        failure = error_of(state)
+        if failure is None:
+            return self._of(item, job=job, state=state)
+        if refusal is not None:
+            failure.add_note(f"It could not be retried: {shorten(str(refusal))}")
+        return self._of(item, job=job, state=state, error=_about(failure, job))
+
+    async def _ended(self, ref: JobRef) -> tuple[JobState, APIError | None]:
+        """Return the job's last state after as many retries as it takes; and what refused a retry."""
+        shell, settings = self._shell, self._shell._settings
+        deadline = settings.deadline(None)
+        left = self._plan.retries
+        while True:
+            state = await shell._drive(_wait.wait(settings, ref, deadline, watched=False))
+            if left == 0 or state.status not in (JobStatus.FAILED, JobStatus.TIMED_OUT):
+                return state, None
+            left -= 1
+            try:
+                await shell._drive(_submit.retry(settings, _api.retry(ref.endpoint_id, ref.job_id), deadline))
+            except APIError as error:
+                if isinstance(error, APIStatusError) and not isinstance(error, InternalServerError):
+                    return state, error
+                left = 0  # it may have been accepted: the job's next state tells, and then it is enough
+            else:
+                self._tally.add_retry(state)
+
+    async def _abandon(self, item: Item, ref: JobRef, submitted_at: datetime, stop: BaseException) -> None:
+        state = await self._shell._abandon(ref, self._plan.on_abandon, stop)
+        job = self._plan.job_of(ref.job_id, submitted_at)
+        self._kept.abandoned.append(
+            self._of(item, job=job, state=state, error=None if state is None else error_of(state))
+        )
+
+    def _unknown(self, item: Item, error: SubmissionUnknownError, cause: BaseException | None) -> MapResult[J]:
+        self._shell._unknowns.add(error, cause)
+        result = self._of(item, error=error)
+        self._kept.unknowns.append(result)
+        return result
+
+    def _of(
+        self, item: Item, *, job: J | None = None, state: JobState | None = None, error: Exception | None = None
+    ) -> MapResult[J]:
+        output = state.output if state is not None and state.is_success else None
+        return MapResult(
+            key=item.key, index=item.index, input=item.input, job=job, state=state, output=output, error=error
+        )
+
+
+class Kept(Generic[J]):
+    """What a bulk run lists apart, the last `KEPT` of each."""
+
+    def __init__(self) -> None:
+        self.unknowns: deque[MapResult[J]] = deque(maxlen=KEPT)
+        self.abandoned: deque[MapResult[J]] = deque(maxlen=KEPT)
+
+
+def _about(error: APIError | JobError, job: Any) -> Exception:
+    return error.about(job) if isinstance(error, JobBoundError) else error
+
+
+def _unsubmitted(refusal: APIStatusError) -> APIStatusError:
+    """Return the error of an input that is not submitted because every submit is refused."""
+    error = copy(refusal)
+    error.args = (f"not submitted, as every submit would be refused like the one before: {refusal}",)
+    return error

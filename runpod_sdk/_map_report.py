@@ -1,0 +1,191 @@
+"""What came of a bulk run, in numbers: counts, percentiles, seconds. Its size does not grow with the number of jobs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import JobCancelledError, JobFailedError, JobTimedOutError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from ._states import JobState
+
+# Durations are counted in classes: exact up to this many milliseconds, and 1 % wide above.
+_EXACT, _WIDTH = 100, 1.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """A duration over many jobs, seconds, to within 1 %: half of them took at most `p50`."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Durations:
+    """Collects milliseconds; 1,800 counters at most, up to a week."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._sums: Counter[int] = Counter()
+
+    def add(self, milliseconds: int) -> None:
+        """Count one duration."""
+        at = milliseconds = max(0, milliseconds)
+        if milliseconds > _EXACT:
+            at = _EXACT + math.ceil(math.log(milliseconds / _EXACT, _WIDTH))
+        self._counts[at] += 1
+        self._sums[at] += milliseconds
+
+    def percentiles(self) -> Percentiles | None:
+        """Return the percentiles; None where there are no durations."""
+        if not self._counts:
+            return None
+        return Percentiles(p50=self._at(0.50), p95=self._at(0.95), p99=self._at(0.99))
+
+    def _at(self, share: float) -> float:
+        left = math.ceil(share * self._counts.total())
+        at = 0
+        for at in sorted(self._counts):
+            left -= self._counts[at]
+            if left <= 0:
+                break
+        return self._sums[at] / self._counts[at] / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapReport:
+    """A bulk run so far, in the results that have been handed out.
+
+    Attributes:
+        results: how many there are; the sum of the seven that follow.
+        succeeded: jobs that COMPLETED.
+        failed: jobs that FAILED.
+        timed_out: jobs that ran longer than their `execution_timeout`.
+        cancelled: jobs that were CANCELLED.
+        unknown: submits whose outcome is unknown.
+        unsubmitted: inputs that never became a job.
+        unfinished: jobs whose end was not learned: they expired, or the service could not be reached.
+        abandoned: jobs that were in flight when the run was closed; they have no result.
+        retries: how often a job was queued again, as `retries` allows.
+        requeues: how often the service itself gave a job to another worker.
+        workers: how many workers there were.
+        delay: time in the queue, of jobs of which the service told.
+        execution: time on a worker, of jobs of which the service told, each retry for itself.
+        execution_seconds: the sum of the times on a worker that the service told.
+        seconds: from the first submit until now, or until the end.
+        estimated_execution_cost: `execution_seconds` at the price that was given. An estimate: an account also pays for
+            cold starts and idle workers, which the API does not show.
+    """
+
+    results: int
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    unknown: int
+    unsubmitted: int
+    unfinished: int
+    abandoned: int
+    retries: int
+    requeues: int
+    workers: int
+    delay: Percentiles | None
+    execution: Percentiles | None
+    execution_seconds: float
+    seconds: float
+    estimated_execution_cost: float | None
+
+    def __str__(self) -> str:
+        names = ("failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished", "abandoned")
+        others = "".join(f", {getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name))
+        lines = [f"{self.results} results in {self.seconds:.1f} s: {self.succeeded} succeeded{others}"]
+        for name, times in (("delay", self.delay), ("execution", self.execution)):
+            if times is not None:
+                lines.append(f"{name}: p50 {times.p50:.3g} s, p95 {times.p95:.3g} s, p99 {times.p99:.3g} s")
+        lines.append(f"{self.execution_seconds:.1f} s of execution on {self.workers} workers, {self.retries} retries")
+        if self.estimated_execution_cost is not None:
+            lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f}")
+        return "\n".join(lines)
+
+
+class Tally:
+    """Counts as results are handed out. Retries are counted as they happen, maybe in another thread."""
+
+    def __init__(self) -> None:
+        self.results = 0
+        self.retries = 0
+        self._ends: Counter[str] = Counter()
+        self._requeues = 0
+        self._workers: set[str] = set()
+        self._delay = Durations()
+        self._execution = Durations()
+        self._execution_ms = 0
+        self._retried_ms = 0
+
+    def add(self, state: JobState | None, error: Exception | None, *, is_job: bool) -> None:
+        """Count a result."""
+        self.results += 1
+        self._ends[_end(error, is_job=is_job)] += 1
+        if state is None:
+            return
+        self._requeues += state.retries
+        if state.worker_id is not None:
+            self._workers.add(state.worker_id)
+        if state.delay_time_ms is not None:
+            self._delay.add(state.delay_time_ms)
+        if state.execution_time_ms is not None:
+            self._execution.add(state.execution_time_ms)
+            self._execution_ms += state.execution_time_ms
+
+    def add_retry(self, state: JobState) -> None:
+        """Count an execution that failed and is followed by another."""
+        self.retries += 1
+        if state.execution_time_ms is not None:
+            self._retried_ms += state.execution_time_ms
+
+    def report(self, *, seconds: float, abandoned: int, price_per_second: float | None) -> MapReport:
+        """Return the numbers so far."""
+        ends = self._ends
+        execution_seconds = (self._execution_ms + self._retried_ms) / 1000
+        return MapReport(
+            results=self.results,
+            succeeded=ends["succeeded"],
+            failed=ends["failed"],
+            timed_out=ends["timed_out"],
+            cancelled=ends["cancelled"],
+            unknown=ends["unknown"],
+            unsubmitted=ends["unsubmitted"],
+            unfinished=ends["unfinished"],
+            abandoned=abandoned,
+            retries=self.retries,
+            requeues=self._requeues,
+            workers=len(self._workers),
+            delay=self._delay.percentiles(),
+            execution=self._execution.percentiles(),
+            execution_seconds=execution_seconds,
+            seconds=seconds,
+            estimated_execution_cost=None if price_per_second is None else execution_seconds * price_per_second,
+        )
+
+
+def _end(error: Exception | None, *, is_job: bool) -> str:
+    """Name the end of one input."""
+    if error is None:
+        return "succeeded"
+    for kind, name in _ENDS:
+        if isinstance(error, kind):
+            return name
+    return "unfinished" if is_job else "unsubmitted"
+
+
+# A timeout is a failure too, so it comes first.
+_ENDS: tuple[tuple[type[Exception], str], ...] = (
+    (SubmissionUnknownError, "unknown"),
+    (JobTimedOutError, "timed_out"),
+    (JobFailedError, "failed"),
+    (JobCancelledError, "cancelled"),
+)
