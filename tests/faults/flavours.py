@@ -29,6 +29,11 @@ async def settled(value: Any) -> Any:
     return await value if isawaitable(value) else value
 
 
+async def closed(client: Any) -> None:
+    """Close a client of either flavour, ours or httpx's."""
+    await settled(client.aclose() if hasattr(client, "aclose") else client.close())
+
+
 async def listed(stream: Any) -> list[Any]:
     """Return what a stream of either flavour hands out."""
     if hasattr(stream, "__anext__"):
@@ -74,7 +79,7 @@ class Flavour:
         try:
             yield client
         finally:
-            await settled(client.aclose() if self.client is AsyncClient else client.close())
+            await closed(client)
 
     def play(self, server: FaultServer, body: Body, **options: Any) -> Any:
         """Run a body with a client of the server, and close it."""
