@@ -32,12 +32,15 @@ def official_python() -> str:
 
 
 @pytest.fixture(scope="session")
-def official_javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def official_javascript() -> Path:
     """Return a folder whose scripts can import the official package from npm."""
+    chosen = os.environ.get(NODE_VARIABLE)
+    if not chosen:
+        missing(f"{NODE_VARIABLE} names no folder for runpod-sdk from npm")
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("node and npm are not on PATH")
-    folder = Path(os.environ.get(NODE_VARIABLE) or tmp_path_factory.mktemp("javascript"))
+    folder = Path(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     for source in JAVASCRIPT.iterdir():
         shutil.copy(source, folder)
