@@ -38,6 +38,7 @@ class App:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._held: set[Waiter] = set()
+        self._pauses: set[Parking] = set()
         self._released = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -86,6 +87,8 @@ class App:
         self._released = True
         for waiter in list(self._held):
             self._desk.hub.cut(waiter)
+        for parking in list(self._pauses):
+            parking.wake()
 
     async def _answer(self, visit: Visit, receive: Receive) -> Answer | Damaged | None:
         """Return the answer, or None when the client has gone."""
@@ -107,10 +110,14 @@ class App:
     async def _pause(self, visit: Visit, damaged: Damaged, receive: Receive) -> Answer | Damaged | None:
         """Return the answer once it is due; for one that never is, what ends the connection."""
         parking = visit.pause(damaged)
+        self._pauses.add(parking)
+        if self._released:
+            parking.wake()
         watcher = asyncio.create_task(_watch(receive, parking))
         try:
             await parking.wait_async()
         finally:
+            self._pauses.discard(parking)
             watcher.cancel()
             answer = visit.resume(parking, damaged)
         return Damaged("dropped", damaged.answer) if answer is None else answer
