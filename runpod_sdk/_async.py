@@ -337,8 +337,8 @@ class AsyncEndpoint:
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> tuple[AsyncJob, JobState]:
         client = self._client
-        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         state = await client._submit(request, deadline, options, on_abandon)
+        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         return AsyncJob(client, self.id, state.id, submitted_at), state
 
     def __repr__(self) -> str:

@@ -332,8 +332,8 @@ class Endpoint:
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> tuple[Job, JobState]:
         client = self._client
-        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         state = client._submit(request, deadline, options, on_abandon)
+        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         return Job(client, self.id, state.id, submitted_at), state
 
     def __repr__(self) -> str:

@@ -246,3 +246,14 @@ async def test_a_refusal_ends_a_wait(world: World) -> None:
     job = await world.client().endpoint("abc").run({"a": 1})
     with world.emulator.inject(Fault.status(401)):
         await caught(AuthenticationError, job.wait)
+
+
+@both_flavours
+async def test_a_submit_that_took_its_time_does_not_make_a_404_believable(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    world.emulator.inject(Fault.rate_limited(30, on="run", times=1))
+    job = await world.client().endpoint("abc").run({"a": 1})
+    assert world.now == 30
+    world.emulator.inject(Fault.status(404, on="status-sync", times=3))
+    world.emulator.inject(Fault.status(404, on="status", times=3))
+    assert await job.output() == {"a": 1}
