@@ -12,6 +12,7 @@
 from runpod_sdk.emulator._desk import RequestRecord
 from runpod_sdk.emulator._emulator import EmulatedEndpoint, Emulator
 from runpod_sdk.emulator._faults import Fault, InjectedFault
+from runpod_sdk.emulator._handlers import HandlerFileError
 from runpod_sdk.emulator._jobs import JobRecord
 from runpod_sdk.emulator._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._options import Options
@@ -24,6 +25,7 @@ __all__ = [
     "EmulatedEndpoint",
     "Emulator",
     "Fault",
+    "HandlerFileError",
     "InjectedFault",
     "JobRecord",
     "Ledger",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import uuid
@@ -15,8 +16,9 @@ from runpod_sdk.emulator._client_api import ClientApi
 from runpod_sdk.emulator._control_api import ControlApi
 from runpod_sdk.emulator._desk import Desk
 from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
-from runpod_sdk.emulator._handlers import mock_handler_for
+from runpod_sdk.emulator._handlers import HandlerFile, load
 from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._mock_handler import mock_handler_for
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import Queue
 from runpod_sdk.emulator._rates import Rates
@@ -95,7 +97,7 @@ class Emulator:
     def endpoint(
         self,
         endpoint_id: str,
-        handler: Handler | None = None,
+        handler: Handler | str | os.PathLike[str] | None = None,
         *,
         workers: int = 1,
         return_aggregate_stream: bool | None = None,
@@ -108,12 +110,15 @@ class Emulator:
             handler: what runs a job: a function, a coroutine function, a generator or an async generator, called with
                 a dict of `id`, `input` and whatever else the service hands to a worker. It may raise, return
                 `{"error": …}`, return `refresh_worker: True` beside its output, or call `progress_update`. To let
-                virtual time pass, it sleeps on `emulator.clock`. None: the built-in handler, which does what the
-                input of the official mock worker says (mock_return, mock_delay, mock_error, …).
-            workers: how many jobs run at the same time, or how many processes of `command`; 0: jobs stay in the queue,
-                for workers that are started elsewhere with `Server.worker_environment()`.
-            return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: only
-                those of the built-in handler are.
+                virtual time pass, it sleeps on `emulator.clock`. A path: the file of a worker, unchanged, which calls
+                `runpod.serverless.start` when it is run, or "file.py:function"; the official package need not be
+                installed. None: the built-in handler, which does what the input of the official mock worker says
+                (mock_return, mock_delay, mock_error, …).
+            workers: how many jobs run at the same time (of a file with a `concurrency_modifier`, that many times more),
+                or how many processes of `command`; 0: jobs stay in the queue, for workers that are started elsewhere
+                with `Server.worker_environment()`.
+            return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: as a file
+                says; only those of the built-in handler are.
             command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. Its
                 processes begin with `serve()` and end with the server; one that dies is followed by another. Each has
                 a log in `EmulatedEndpoint.logs`.
@@ -121,6 +126,7 @@ class Emulator:
         Raises:
             ValueError: `endpoint_id` is declared already, `workers` is negative, `command` names no program, or stands
                 beside a handler.
+            HandlerFileError: the file cannot be loaded.
             NotImplementedError: there is a command, and this system is not POSIX.
         """
         if workers < 0:
@@ -128,8 +134,14 @@ class Emulator:
         if command is not None and handler is not None:
             raise ValueError("command: an endpoint has a handler or a command, not both")
         words = None if command is None else command_of(command)
-        aggregate = handler is None if return_aggregate_stream is None else return_aggregate_stream
-        endpoint = EmulatedEndpoint(self, endpoint_id, handler, workers=workers, aggregate=aggregate, command=words)
+        file: HandlerFile | None = None
+        if isinstance(handler, (str, os.PathLike)):
+            file = load(os.fspath(handler))
+            handler = file.handler
+            workers *= file.concurrency
+        endpoint = EmulatedEndpoint(
+            self, endpoint_id, handler, workers=workers, aggregate=return_aggregate_stream, command=words, file=file
+        )
         with self._lock:
             if endpoint_id in self._endpoints:
                 raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
@@ -287,15 +299,15 @@ class Emulator:
 
         observe = hub.ledger.job if hub.ledger.is_on else None
         room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options, observe=observe))
-        handler = endpoint.handler
+        mock = mock_handler_for(hub.clock)
         pool = Pool(
             hub,
             room,
-            mock_handler_for(hub.clock) if handler is None else lambda _: handler,
+            lambda job: endpoint.handler or mock(job),
             size=endpoint.workers if endpoint.command is None else 0,
             new_worker_id=lambda: _worker_id(worker_ids),
             loop_thread=self._loop_thread,
-            aggregate=endpoint.aggregate,
+            aggregate=lambda: endpoint.aggregate,
         )
         self._pools.append(pool)
         pool.start()
@@ -341,8 +353,8 @@ class EmulatedEndpoint:
         id: its id.
         handler: what runs its jobs; None: the built-in handler.
         workers: how many jobs run at the same time.
-        aggregate: the chunks of a generator are also its output.
         command: what starts its workers, as words; None: they are in this process.
+        file: the handler file that it was loaded from.
         supervisor: what watches them, from the first `serve()` on.
     """
 
@@ -353,16 +365,39 @@ class EmulatedEndpoint:
         handler: Handler | None,
         *,
         workers: int,
-        aggregate: bool,
+        aggregate: bool | None,
         command: Sequence[str] | None,
+        file: HandlerFile | None,
     ) -> None:
         self._emulator = emulator
         self.id = endpoint_id
         self.handler = handler
         self.workers = workers
-        self.aggregate = aggregate
+        self._aggregate = aggregate
         self.command = command
+        self.file = file
         self.supervisor: Supervisor | None = None
+
+    @property
+    def aggregate(self) -> bool:
+        """Claim that the chunks of a generator are also its output."""
+        if self._aggregate is not None:
+            return self._aggregate
+        return self.handler is None if self.file is None else self.file.return_aggregate_stream
+
+    def reload(self) -> None:
+        """Load its handler file again for the jobs to come, or replace its worker processes.
+
+        How many jobs run at the same time stays as it was.
+
+        Raises:
+            HandlerFileError: the file cannot be loaded; the handler stays as it was.
+        """
+        if self.supervisor is not None:
+            self.supervisor.restart()
+        if self.file is not None:
+            self.file = load(self.file.target, self.file)
+            self.handler = self.file.handler
 
     @property
     def logs(self) -> Path:

@@ -102,7 +102,7 @@ class Pool:
         size: how many jobs run at the same time.
         new_worker_id: returns a fresh worker id.
         loop_thread: where async handlers run.
-        aggregate: a generator's chunks are also its output.
+        aggregate: claims that a generator's chunks are also its output.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Pool:
         size: int,
         new_worker_id: Callable[[], str],
         loop_thread: LoopThread,
-        aggregate: bool,
+        aggregate: Callable[[], bool],
     ) -> None:
         self.hub = hub
         self.room = room
@@ -318,7 +318,7 @@ class Run:
         if failed is not None:
             self._finish(failed)
             return False
-        if self.worker.pool.aggregate:
+        if self.worker.pool.aggregate():
             self._collected.append(value)
         try:
             body = results.as_json({"output": value})

@@ -1,0 +1,48 @@
+"""`runpod.serverless.modules.rp_logger`: lines on stderr, as the official worker writes them outside of a pod."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_LEVELS = ["NOTSET", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
+
+
+class RunPodLogger:
+    """Writes what is at least as grave as its level: RUNPOD_LOG_LEVEL, or DEBUG."""
+
+    level = os.environ.get("RUNPOD_LOG_LEVEL", os.environ.get("RUNPOD_DEBUG_LEVEL", "DEBUG")).upper()
+
+    def set_level(self, new_level: str | int) -> None:
+        """Write nothing below this level from now on."""
+        level = _LEVELS[new_level] if isinstance(new_level, int) else new_level.upper()
+        if level not in _LEVELS:
+            raise ValueError(f"Invalid debug level: {level}")
+        self.level = level
+
+    def log(self, message: object, message_level: str = "INFO", job_id: str | None = None) -> None:
+        """Write a line."""
+        wanted = _LEVELS.index(self.level) if self.level in _LEVELS else 0
+        if wanted and _LEVELS.index(message_level.upper()) >= wanted:
+            shown = f"{job_id} | {message}" if job_id else message
+            sys.stderr.write(f"{message_level.upper():<7}| {shown}\n")
+
+    def debug(self, message: object, request_id: str | None = None) -> None:
+        """Write a line at DEBUG."""
+        self.log(message, "DEBUG", request_id)
+
+    def info(self, message: object, request_id: str | None = None) -> None:
+        """Write a line at INFO."""
+        self.log(message, "INFO", request_id)
+
+    def warn(self, message: object, request_id: str | None = None) -> None:
+        """Write a line at WARN."""
+        self.log(message, "WARN", request_id)
+
+    def error(self, message: object, request_id: str | None = None) -> None:
+        """Write a line at ERROR."""
+        self.log(message, "ERROR", request_id)
+
+    def trace(self, message: object, request_id: str | None = None) -> None:
+        """Write a line at TRACE."""
+        self.log(message, "TRACE", request_id)
