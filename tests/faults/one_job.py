@@ -20,6 +20,7 @@ class OneJob:
         self.queued = 0
         self.purged = 0
         self.chunks = [*CHUNKS]
+        self.output: Any = list(CHUNKS)
 
     def answer(self, operation: str) -> tuple[int, Any]:
         is_running = self.looks > 0 and self.status == "COMPLETED"
@@ -51,4 +52,4 @@ class OneJob:
                 return 200, HEALTH
             case _:
                 pass
-        return 200, {**job, "output": list(CHUNKS)} if job["status"] == "COMPLETED" else job
+        return 200, {**job, "output": self.output} if job["status"] == "COMPLETED" else job

@@ -98,9 +98,11 @@ class Connection:
         self.close()
 
     def trickle(self, data: bytes = b" ") -> None:
-        """Send the same again and again, a little at a time, until the client hangs up."""
+        """Send the same again and again, a little at a time, until the client hangs up; or for 5 seconds or so."""
         with suppress(OSError):
-            while not select.select([self.socket], [], [], 0.02)[0]:
+            for _ in range(250):
+                if select.select([self.socket], [], [], 0.02)[0]:
+                    break
                 self.socket.sendall(data)
         self.close()
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runpod_sdk import APIConnectionError, APIError, PollPolicy, RetryPolicy, StreamInterruptedError
+from runpod_sdk import APIConnectionError, APIError, APITimeoutError, PollPolicy, RetryPolicy, StreamInterruptedError
 from runpod_sdk.errors import SubmissionUnknownError
-from tests.faults.acts import answer_and_close, not_tls
-from tests.faults.flavours import Flavour, ImpatientClock, settled, slept
-from tests.faults.server import FaultServer, answer
+from tests.faults.acts import answer_and_close, cut, endless_interim, in_the_body, not_tls, nothing
+from tests.faults.flavours import FLAVOURS, Flavour, ImpatientClock, listed, settled, slept
+from tests.faults.server import Act, Connection, FaultServer, answer
 from tests.faults.table import CALLS, GIVEN, WIRES, Call, Row, rows
 
 if TYPE_CHECKING:
@@ -141,3 +141,29 @@ def cell_of_value(call: Call, value: object, operations: list[str], repeats: int
     if repeats:
         return "again"
     return "mended" if slept() else "ok"
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
+@pytest.mark.parametrize("act", [endless_interim, cut(nothing, Connection.stall)], ids=["slow", "silent"])
+def test_a_request_has_an_end_however_slowly_its_answer_comes(act: Act, flavour: Flavour) -> None:
+    async def body(client: Any) -> None:
+        with pytest.raises(APITimeoutError):
+            await settled(client.endpoint("e").health())
+
+    with FaultServer(default=act) as server:
+        flavour.play(server, body, timeout=SHORT, retry=None)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
+def test_a_gap_that_nothing_fills_is_told(flavour: Flavour) -> None:
+    """Where the worker does not aggregate its stream, what was lost is gone: the rest comes, and then the error."""
+
+    async def body(client: Any) -> None:
+        stream = client.endpoint("e").job("j1").stream()
+        with pytest.raises(StreamInterruptedError) as caught:
+            await listed(stream)
+        assert (caught.value.gap_after, caught.value.received, stream.received) == (0, 1, 1)
+
+    with FaultServer() as server:
+        server.script("e", cut(in_the_body)).output = []
+        flavour.play(server, body, clock=ImpatientClock())
