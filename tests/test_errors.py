@@ -129,7 +129,8 @@ def test_a_group_pickles_with_its_errors_and_can_be_split() -> None:
     match, rest = group.split(TimeoutError)
     assert match is not None
     assert rest is not None
-    assert (type(match), match.exceptions, rest.exceptions) == (errors.JobsError, (late,), (gone,))
+    assert isinstance(match, errors.JobsError)
+    assert [*match.exceptions, *rest.exceptions] == [late, gone]
 
 
 def test_an_error_pickles_with_its_job_but_not_with_its_client() -> None:

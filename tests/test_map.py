@@ -1,0 +1,299 @@
+"""The window of a bulk run, the order of its results and its numbers: plain coroutines, and no jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runpod_sdk._crew import Crew, Line, Outbox
+from runpod_sdk._map_job import Item, items_of
+from runpod_sdk._map_progress import Lines
+from runpod_sdk._map_report import Durations, Tally
+from runpod_sdk._states import JobState, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@dataclass(frozen=True)
+class Result:
+    index: int
+
+
+class Desk:
+    """Work that ends when a test says so."""
+
+    def __init__(self) -> None:
+        self.begun: dict[int, asyncio.Future[None]] = {}
+        self.cancelled: list[int] = []
+
+    async def work(self, index: int) -> Result:
+        self.begun[index] = asyncio.get_running_loop().create_future()
+        try:
+            await self.begun[index]
+        except asyncio.CancelledError:
+            self.cancelled.append(index)
+            raise
+        return Result(index)
+
+    @property
+    def at_work(self) -> set[int]:
+        return {index for index, end in self.begun.items() if not end.done()}
+
+
+async def turns() -> None:
+    """Let the loop do all that it can do by itself."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# The order in which results go out.
+
+
+@given(st.permutations(range(12)))
+def test_unordered_results_go_out_as_they_come(ends: list[int]) -> None:
+    outbox: Outbox[Result] = Outbox(ordered=False)
+    for end in ends:
+        outbox.put(Result(end))
+        assert outbox
+        assert outbox.get() == Result(end)
+    assert outbox.get() is None
+
+
+@given(st.permutations(range(12)))
+def test_ordered_results_go_out_in_order_and_as_early_as_that_allows(ends: list[int]) -> None:
+    outbox: Outbox[Result] = Outbox(ordered=True)
+    out: list[int] = []
+    for count, end in enumerate(ends, 1):
+        outbox.put(Result(end))
+        while (result := outbox.get()) is not None:
+            out.append(result.index)
+        whole = next(index for index in range(13) if index not in ends[:count])
+        assert out == list(range(whole))
+        assert not outbox
+
+
+# The window.
+
+
+@given(st.permutations(range(9)), st.integers(1, 4), st.integers(1, 9))
+def test_no_more_are_at_work_than_there_are_places_and_no_more_taken_than_the_window(
+    ends: list[int], size: int, window: int
+) -> None:
+    asyncio.run(_windowed(ends, size, window))
+
+
+async def _windowed(ends: list[int], size: int, window: int) -> None:
+    desk, taken, handed = Desk(), 0, 0
+
+    def inputs() -> Iterator[int]:
+        nonlocal taken
+        for index in range(9):
+            taken += 1
+            yield index
+
+    line = Line(inputs(), desk.work, size, window)
+    out: list[int] = []
+    while len(out) < 9:
+        await turns()
+        assert len(desk.at_work) == min(size, taken - handed, 9 - handed)
+        assert taken == min(9, handed + window)
+        index = next(index for index in ends if index in desk.at_work)
+        desk.begun[index].set_result(None)
+        result = await line.get()
+        assert result == Result(index)
+        out.append(index)
+        handed += 1
+        line.release()
+    assert await line.get() is None
+    assert sorted(out) == list(range(9))
+    await line.close()
+
+
+def test_results_that_nobody_takes_stop_the_work() -> None:
+    async def main() -> None:
+        desk = Desk()
+        line = Line(iter(range(100)), desk.work, 4, 6)
+        for _ in range(20):
+            await turns()
+            for end in desk.begun.values():
+                if not end.done():
+                    end.set_result(None)
+        assert sorted(desk.begun) == list(range(6))
+        await line.close()
+
+    asyncio.run(main())
+
+
+def test_inputs_may_come_late_without_holding_back_results() -> None:
+    async def main() -> None:
+        desk, more = Desk(), asyncio.Event()
+
+        async def inputs() -> AsyncIterator[int]:
+            yield 0
+            await more.wait()
+            yield 1
+
+        line = Line(inputs(), desk.work, 4, 8)
+        for index in range(2):
+            await turns()
+            assert list(desk.at_work) == [index]
+            desk.begun[index].set_result(None)
+            assert await line.get() == Result(index)
+            line.release()
+            more.set()
+        assert await line.get() is None
+
+    asyncio.run(main())
+
+
+def test_an_error_of_the_inputs_is_kept_until_what_was_taken_is_done() -> None:
+    async def main() -> None:
+        desk = Desk()
+
+        def inputs() -> Iterator[int]:
+            yield 0
+            raise KeyError("row")
+
+        line = Line(inputs(), desk.work, 4, 8)
+        await turns()
+        assert isinstance(line.inputs_error, KeyError)
+        desk.begun[0].set_result(None)
+        assert await line.get() == Result(0)
+        assert await line.get() is None
+
+    asyncio.run(main())
+
+
+def test_an_exception_of_the_work_is_raised_and_what_else_is_at_work_goes_on_until_close() -> None:
+    async def main() -> None:
+        desk = Desk()
+        line = Line(iter(range(3)), desk.work, 3, 6)
+        await turns()
+        desk.begun[1].set_exception(LookupError("ours"))
+        with pytest.raises(LookupError, match="ours"):
+            await line.get()
+        assert desk.at_work == {0, 2}
+        await line.close()
+        assert sorted(desk.cancelled) == [0, 2]
+
+    asyncio.run(main())
+
+
+def test_stop_waits_for_those_who_take_their_time_to_go() -> None:
+    async def main() -> None:
+        gone: list[int] = []
+
+        async def work(index: int) -> Result:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await turns()
+                gone.append(index)
+            return Result(index)
+
+        crew = Crew(work, 2, lambda _: None, lambda _: None)
+        crew.add(range(5))
+        await turns()
+        await crew.stop()
+        assert sorted(gone) == [0, 1]
+
+    asyncio.run(main())
+
+
+# Inputs.
+
+
+def keys(inputs: Any) -> list[tuple[object, ...]]:
+    items = items_of(inputs)
+    assert not hasattr(items, "__anext__")
+    return [(item.index, item.key, item.input) for item in items]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType, reportUnknownMemberType]
+
+
+def test_inputs_have_their_index_for_a_key_unless_they_bring_one() -> None:
+    assert keys([{"a": 1}, {"a": 2}]) == [(0, 0, {"a": 1}), (1, 1, {"a": 2})]
+    assert keys({"x": {"a": 1}, "y": {"a": 2}}) == [(0, "x", {"a": 1}), (1, "y", {"a": 2})]
+    assert keys([("x", {"a": 1}), {"a": 2}]) == [(0, "x", {"a": 1}), (1, 1, {"a": 2})]
+
+
+def test_what_is_no_pair_stays_as_it_is_to_be_refused_as_an_input() -> None:
+    assert keys([(1, 2, 3), "ab", None]) == [(0, 0, (1, 2, 3)), (1, 1, "ab"), (2, 2, None)]
+
+
+def test_async_inputs_are_numbered_too() -> None:
+    async def inputs() -> AsyncIterator[Any]:
+        yield {"a": 1}
+        yield "x", {"a": 2}
+
+    async def main() -> list[Item]:
+        items = items_of(inputs())
+        return [item async for item in items]  # type: ignore[union-attr]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+
+    assert asyncio.run(main()) == [Item(0, 0, {"a": 1}), Item(1, "x", {"a": 2})]
+
+
+# Numbers.
+
+
+@given(st.lists(st.integers(0, 604_800_000), min_size=1, max_size=50))
+def test_percentiles_are_those_of_the_durations_to_within_a_percent(milliseconds: list[int]) -> None:
+    durations = Durations()
+    for one in milliseconds:
+        durations.add(one)
+    found = durations.percentiles()
+    assert found is not None
+    in_order = sorted(milliseconds)
+    for share, value in ((50, found.p50), (95, found.p95), (99, found.p99)):
+        exact = in_order[-(-share * len(in_order) // 100) - 1] / 1000
+        assert value == pytest.approx(exact, rel=0.0101, abs=1e-9)
+
+
+def test_a_million_durations_take_no_more_than_their_classes() -> None:
+    durations = Durations()
+    for one in range(0, 604_800_000, 6_048):
+        durations.add(one)
+    assert len(durations._counts) < 1_800
+
+
+def state(status: str, **facts: Any) -> JobState:
+    return JobState(id="j", endpoint_id="abc", status=JobStatus(status), **facts)
+
+
+def test_each_execution_of_a_retried_job_counts_towards_the_cost() -> None:
+    tally = Tally()
+    tally.add_retry(state("FAILED", execution_time_ms=2_000))
+    tally.add(state("COMPLETED", execution_time_ms=3_000, worker_id="w", retries=1), None, is_job=True)
+    report = tally.report(seconds=10, abandoned=0, price_per_second=0.5)
+    assert (report.execution_seconds, report.estimated_execution_cost) == (5, 2.5)
+    assert (report.retries, report.requeues, report.workers) == (1, 1, 1)
+
+
+def test_a_report_reads_well() -> None:
+    tally = Tally()
+    tally.add(state("COMPLETED", execution_time_ms=3_000, delay_time_ms=500, worker_id="w"), None, is_job=True)
+    tally.add(None, TypeError("input"), is_job=False)
+    assert str(tally.report(seconds=10, abandoned=2, price_per_second=0.5)) == (
+        "2 results in 10.0 s: 1 succeeded, 1 unsubmitted, 2 abandoned\n"
+        "delay: p50 0.5 s, p95 0.5 s, p99 0.5 s\n"
+        "execution: p50 3 s, p95 3 s, p99 3 s\n"
+        "3.0 s of execution on 1 workers, 0 retries\n"
+        "estimated execution cost: 1.5000"
+    )
+    assert str(Tally().report(seconds=0, abandoned=0, price_per_second=None)) == (
+        "0 results in 0.0 s: 0 succeeded\n0.0 s of execution on 0 workers, 0 retries"
+    )
+
+
+def test_progress_writes_a_line_a_second_and_a_last_one(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = Lines("map", 5, lambda: now)
+    for done, now in enumerate((0.5, 1.0, 1.5, 2.1, 2.2), 1):  # noqa: B007  the clock
+        lines.update(done, 1)
+    lines.close()
+    lines.close()
+    assert capsys.readouterr().err.splitlines() == [f"map: {done}/5 done, 1 failed" for done in (2, 4, 5)]
