@@ -46,13 +46,11 @@ def input_sha256(value: Any) -> str:
 class _Account:
     """What the verdict has to know of one job."""
 
-    __slots__ = ("delivered", "endpoint_id", "executions", "expired", "purged", "requeues", "sha256")
+    __slots__ = ("delivered", "executions", "requeues", "sha256")
 
-    def __init__(self, endpoint_id: str, sha256: str) -> None:
-        self.endpoint_id = endpoint_id
+    def __init__(self, sha256: str) -> None:
         self.sha256 = sha256
         self.executions = self.requeues = self.delivered = 0
-        self.purged = self.expired = False
 
 
 class Exchange:
@@ -109,7 +107,8 @@ class Ledger:
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._ambiguous: deque[Ambiguous] = deque(maxlen=self._limit or 1)
         self._struck: dict[str, int] = {}
-        self._submitted = self._expired = self._purged = self._purged_gone = self._folded = self._unclear = 0
+        self._purged_known: set[str] = set()  # purged jobs that their queue has not forgotten yet
+        self._submitted = self._expired = self._purged = self._folded = self._unclear = 0
 
     # What is read.
 
@@ -141,7 +140,7 @@ class Ledger:
                 by_input.setdefault(account.sha256, []).append(job_id)
             return Verdict(
                 submitted=self._submitted,
-                known=known - (self._purged - self._purged_gone),
+                known=known - len(self._purged_known),
                 expired=self._expired,
                 purged=self._purged,
                 executions={job_id: account.executions for job_id, account in accounts},
@@ -206,7 +205,7 @@ class Ledger:
             exchange = self.cause if isinstance(self.cause, Exchange) else None
             sha256 = (exchange and exchange.sha256) or input_sha256(job.submission.input)
             self._submitted += 1
-            self._accounts[job.id] = _Account(endpoint_id, sha256)
+            self._accounts[job.id] = _Account(sha256)
             if len(self._accounts) > self._limit:
                 self._accounts.popitem(last=False)
                 self._folded += 1
@@ -230,16 +229,14 @@ class Ledger:
         )
         account = self._accounts.get(job.id)
         if event is Event.EXPIRE:
-            purged = account is not None and account.purged
-            self._purged_gone += purged
-            self._expired += not purged
+            self._expired += job.id not in self._purged_known
+            self._purged_known.discard(job.id)
         elif event is Event.PURGE:
             self._purged += 1
+            self._purged_known.add(job.id)
         if account is not None:
             account.executions += event is Event.TAKE
             account.requeues += event in (Event.LOSE, Event.RETRY)
-            account.purged = account.purged or event is Event.PURGE
-            account.expired = account.expired or event is Event.EXPIRE
 
     def _add(self, kind: str, *values: Any) -> int:
         with self._lock:

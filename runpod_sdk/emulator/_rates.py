@@ -5,7 +5,6 @@ Each operation of each endpoint may be asked so often in ten seconds, and so oft
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,7 @@ class Rates:
             gate = self._gates.setdefault((endpoint_id, operation), _Gate())
             while gate.lately and gate.lately[0] <= now - RATES_WINDOW:
                 gate.lately.popleft()
-            if len(gate.lately) >= math.floor(limits[0] * factor) or gate.inside >= math.floor(limits[1] * factor):
+            if len(gate.lately) + 1 > limits[0] * factor or gate.inside + 1 > limits[1] * factor:
                 return False
             gate.lately.append(now)
             gate.inside += 1

@@ -1,0 +1,159 @@
+"""Webhooks: a POST when a job ends, to a server of the user's own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk.clock import VirtualClock
+from runpod_sdk.emulator import Emulator, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+    Call = Callable[..., httpx.Response]
+
+
+class Receiver:
+    """A server that notes what it gets, and answers with the next of `statuses`, at the end with 200."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.statuses: list[int] = []
+        self.headers: list[dict[str, str]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["content-length"])
+                receiver.got.append(json.loads(self.rfile.read(length)))
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+                receiver.paths.append(self.path)
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("location", "/elsewhere")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class names it so
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def run(call: Call, emulator: Emulator, url: str, **job_input: Any) -> str:
+    body = {"input": {"n": 1} | job_input, "webhook": url}
+    job_id: str = call(emulator, "POST", "/e/run", json=body).json()["id"]
+    return job_id
+
+
+def attempts(emulator: Emulator) -> list[tuple[int, Any]]:
+    return [(row["attempt"], row["status"]) for row in emulator.ledger.rows() if row["kind"] == "webhook"]
+
+
+@pytest.mark.parametrize("job_input", [{"mock_return": 42}, {"mock_error": True}], ids=["completed", "failed"])
+def test_the_body_is_that_of_status(call: Call, emulator: Emulator, receiver: Receiver, job_input: Any) -> None:
+    emulator.endpoint("e")
+    job_id = run(call, emulator, receiver.url, mock_delay=5, **job_input)
+    emulator.clock.sleep(60)
+    assert receiver.got == [call(emulator, "GET", f"/e/status/{job_id}").json()]
+    assert receiver.headers[0]["content-type"] == "application/json"
+    assert "authorization" not in receiver.headers[0]
+    assert attempts(emulator) == [(1, 200)]
+
+
+def test_it_is_tried_three_times_ten_seconds_apart(call: Call, emulator: Emulator, receiver: Receiver) -> None:
+    emulator.endpoint("e")
+    receiver.statuses = [500, 201, 404, 200]
+    run(call, emulator, receiver.url)
+    began = emulator.clock.time()
+    emulator.clock.sleep(3600)
+    rows = [row for row in emulator.ledger.rows() if row["kind"] == "webhook"]
+    assert [(row["attempt"], row["status"], row["time"] - began) for row in rows] == [
+        (1, 500, 0),
+        (2, 201, 10),
+        (3, 404, 20),
+    ]
+    assert len(receiver.got) == 3
+
+
+def test_nothing_follows_a_delivery(call: Call, emulator: Emulator, receiver: Receiver) -> None:
+    emulator.endpoint("e")
+    receiver.statuses = [503, 200]
+    run(call, emulator, receiver.url)
+    emulator.clock.sleep(3600)
+    assert attempts(emulator) == [(1, 503), (2, 200)]
+
+
+def test_redirects_are_not_followed(call: Call, emulator: Emulator, receiver: Receiver) -> None:
+    emulator.endpoint("e")
+    receiver.statuses = [302]
+    run(call, emulator, receiver.url)
+    emulator.clock.sleep(3600)
+    assert attempts(emulator) == [(1, 302), (2, 200)]
+    assert receiver.paths == ["/hook", "/hook"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "file:///etc/passwd", "ftp://127.0.0.1/", "nonsense", "http://"]
+)
+def test_a_webhook_that_leads_nowhere_harms_nobody(call: Call, emulator: Emulator, url: str) -> None:
+    emulator.endpoint("e")
+    job_id = run(call, emulator, url)
+    emulator.clock.sleep(3600)
+    assert [number for number, _ in attempts(emulator)] == [1, 2, 3]
+    assert all(isinstance(status, str) for _, status in attempts(emulator))
+    assert call(emulator, "GET", f"/e/status/{job_id}").status_code in (200, 404)
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_whether_a_cancelled_job_is_reported_is_an_option(
+    call: Call,
+    receiver: Receiver,
+    reported: bool,  # noqa: FBT001  a parameter
+) -> None:
+    with Emulator(clock=VirtualClock(), options=Options(webhook_on_cancel=reported)) as emulator:
+        emulator.endpoint("e", workers=0)
+        job_id = run(call, emulator, receiver.url)
+        call(emulator, "POST", f"/e/cancel/{job_id}")
+        emulator.clock.sleep(60)
+        assert [body["status"] for body in receiver.got] == ["CANCELLED"] * reported
+
+
+def test_a_job_that_expires_is_not_reported(call: Call, emulator: Emulator, receiver: Receiver) -> None:
+    emulator.endpoint("e", workers=0)
+    run(call, emulator, receiver.url)
+    emulator.clock.sleep(100_000)
+    assert receiver.got == []
+
+
+def test_each_end_of_a_retried_job_is_reported(call: Call, emulator: Emulator, receiver: Receiver) -> None:
+    emulator.endpoint("e")
+    job_id = run(call, emulator, receiver.url, mock_error=True)
+    emulator.clock.sleep(60)
+    call(emulator, "POST", f"/e/retry/{job_id}")
+    emulator.clock.sleep(60)
+    assert [body["status"] for body in receiver.got] == ["FAILED", "FAILED"]
