@@ -134,6 +134,17 @@ def official(session: nox.Session) -> None:
 
 
 @nox.session
+def live(session: nox.Session) -> None:
+    """Check our claims on the real service, for a few cents; skipped without a key and an endpoint of your own."""
+    endpoint = os.environ.get("RUNPOD_VERIFY_ENDPOINT")
+    if not endpoint or not os.environ.get("RUNPOD_API_KEY"):
+        session.skip("RUNPOD_API_KEY and RUNPOD_VERIFY_ENDPOINT (it runs the mock worker) are not both set")
+    session.install("-e", ".")
+    report = str(Path(session.create_tmp()).resolve() / "report.json")
+    session.run("runpod-sdk", "verify", endpoint, "--yes", "--json", report, *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Plant each bug of tests/mutants/ alone; its named test must fail."""
     _install(session, "lint")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # By name: the module, and what `runpod-sdk --help` says of it.
 _COMMANDS = {
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
+    "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
 }
 
 _DESCRIPTION = """\

@@ -1,0 +1,154 @@
+"""The command `verify`: compares what this project claims about the service with an endpoint of the user's own.
+
+This file decides which checks run, asks before anything is submitted, and turns the findings into an exit code. What
+is claimed stands beside its check, in `_requests.py`, `_jobs.py`, `_streams.py` and `_deadlines.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from ._bench import Bench
+    from ._claims import Check, Finding
+
+_DESCRIPTION = """\
+Checks what this project claims about the service, one small claim after the
+other, on an endpoint of your own. It needs a queue-based endpoint that runs
+the official mock worker (image runpod/mock-worker, a CPU is enough) and
+costs a few cents: jobs of seconds, none of which is left running.
+
+Each claim is printed with how well it is known so far and with what came of
+it. What differs is worth an issue; --json writes a report that holds no key,
+no endpoint, no ids and no input.
+
+  export RUNPOD_API_KEY=...
+  runpod-sdk verify abc123 --json report.json
+
+RUNPOD_ENDPOINT_BASE_URL names another service, such as an emulator."""
+
+_EXIT_CODES = """\
+exit codes:
+  0    no claim differs from what was seen
+  1    one does
+  2    bad arguments, no consent, or an endpoint that cannot be checked
+  130  Ctrl-C"""
+
+_PROBE = {"mock_return": "probe"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXIT_CODES
+    parser.add_argument("endpoint", metavar="ENDPOINT", help="id of an endpoint that runs the mock worker")
+    parser.add_argument("--generator", metavar="ENDPOINT", help="id of one that runs it with --generator, for streams")
+    parser.add_argument("--only", metavar="NAME", nargs="+", help="run these checks, slow or not")
+    parser.add_argument("--slow", action="store_true", help="also what waits for deadlines of the service")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds that a first worker may take to start")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write a report")
+    parser.add_argument("--yes", action="store_true", help="do not ask before jobs are submitted")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks."""
+    from runpod_sdk._service import Service  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415
+
+    from ._bench import Bench, UnclearError  # noqa: PLC0415
+    from ._report import Report, line  # noqa: PLC0415
+    from ._wire import Wire  # noqa: PLC0415
+
+    try:
+        service = Service.resolve(None, None, allow_http=False)
+        checks = chosen_checks(arguments.only, slow=arguments.slow, generator=arguments.generator is not None)
+    except ValueError as error:
+        return _refuse(str(error))
+    jobs = 1 + sum(check.jobs for check in checks)
+    print(f"{len(checks)} claims, with at most {jobs} jobs, on {service.base_url}/{arguments.endpoint}")
+    if not (arguments.yes or _consents()):
+        return _refuse("nothing was submitted; --yes goes on without asking")
+    clock = SystemClock()
+    with Wire(service, clock) as wire:
+        bench = Bench(
+            wire.send, clock, arguments.endpoint, generator_id=arguments.generator, patience=arguments.patience
+        )
+        try:
+            probe(bench)
+        except UnclearError as error:
+            return _refuse(f"{arguments.endpoint} cannot be checked: {error}")
+        findings = verify(bench, checks, lambda check, finding: print(line(check, finding), flush=True))
+    date = datetime.fromtimestamp(clock.time(), UTC).isoformat(timespec="seconds")
+    report = Report(service.base_url, date, findings)
+    print(report.summary())
+    if arguments.json is not None:
+        arguments.json.write_text(report.text(), encoding="utf-8")
+    return 1 if report.counts["differs"] else 0
+
+
+def chosen_checks(only: Sequence[str] | None = None, *, slow: bool = False, generator: bool = True) -> list[Check]:
+    """Return the checks to run, in order.
+
+    Args:
+        only: names; None: all that are not left out by the other two.
+        slow: those that wait for deadlines, too.
+        generator: those that need a generator, too.
+
+    Raises:
+        ValueError: a name that no check has.
+    """
+    from . import _deadlines, _jobs, _requests, _streams  # noqa: PLC0415  see run
+
+    checks = [*_requests.CHECKS, *_jobs.CHECKS, *_streams.CHECKS, *_deadlines.CHECKS]
+    if only is None:
+        return [check for check in checks if slow >= check.slow and generator >= check.needs_generator]
+    unknown = sorted(set(only) - {check.name for check in checks})
+    if unknown:
+        names = ", ".join(check.name for check in checks)
+        raise ValueError(f"--only {' '.join(unknown)}: no such check; there are {names}")
+    return [check for check in checks if check.name in only]
+
+
+def probe(bench: Bench) -> None:
+    """Run one job, so that a worker is up, and see that it is the mock worker.
+
+    Raises:
+        UnclearError: it is not, or none came up.
+    """
+    from ._bench import UnclearError  # noqa: PLC0415  see run
+
+    try:
+        answer = bench.ended(bench.submit(_PROBE))
+    finally:
+        bench.clear_away()
+    if answer.fields.get("output") not in ("probe", ["probe"]):
+        raise UnclearError(f"it does not run the mock worker: {answer}")
+    bench.patience = min(bench.patience, 60.0)  # seconds; a worker is up now
+
+
+def verify(
+    bench: Bench, checks: Sequence[Check], told: Callable[[Check, Finding], object]
+) -> list[tuple[Check, Finding]]:
+    """Run the checks one after the other, and tell of each when it is done."""
+    findings: list[tuple[Check, Finding]] = []
+    for check in checks:
+        finding = check.run(bench)
+        told(check, finding)
+        findings.append((check, finding))
+    return findings
+
+
+def _consents() -> bool:
+    """Ask, where somebody can answer."""
+    return sys.stdin.isatty() and input("Submit them? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _refuse(why: str) -> int:
+    print(f"runpod-sdk verify: {why}", file=sys.stderr)
+    return 2
