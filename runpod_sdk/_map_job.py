@@ -169,7 +169,7 @@ class Runner(Generic[J]):
         flow = _submit.submit(settings, request, settings.deadline(None), plan.options.get("on_unknown", "raise"))
         try:
             with span("run", plan.endpoint_id):
-                state = await self._shell._drive(flow)
+                state = await self._shell._drive(flow, lambda error: self._shell._unknowns.add(error, error.__cause__))
         except SubmissionUnknownError as error:
             return self._unknown(item, error, error.__cause__)
         except APIError as error:
