@@ -41,8 +41,10 @@ def test_there_are_blocks_to_run() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_each_block_runs(block: str, service: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102  that is the test
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102  that is the test
     if "stream" in block:
+        assert (names["outputs"], names["errors"]) == ({"a.txt": list("Hello"), "b.txt": list("Hi")}, {})
         assert capsys.readouterr().out.endswith("Hello")
         assert {job.status for job in service.jobs.values()} == {"COMPLETED"}
 
