@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from runpod_sdk import AsyncClient, Client, as_completed
-from runpod_sdk.emulator import Emulator, Options
+from runpod_sdk.emulator import Emulator, Fault, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,9 +130,11 @@ class Threaded(httpx.BaseTransport):
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self.inner = inner
         self.users: set[str] = set()
+        self.holds: set[str] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.users.add(threading.current_thread().name)
+        self.holds.add(request.url.params.get("wait", "0"))
         return self.inner.handle_request(request)
 
 
@@ -142,7 +144,7 @@ def test_a_transport_that_knows_no_asyncio_is_used_from_threads(emulator: Emulat
     with Client(**options) as client:
         results = list(client.endpoint("abc").map(numbered(100), concurrency=30))
         assert sorted(result.output for result in results) == list(range(100))
-        assert len(transport.users) <= 60
+        assert transport.holds == {"0", "5000"}  # a thread cannot be cancelled, so none is held for long
         assert all(name.startswith(NAME) for name in transport.users)
         assert client.endpoint("abc").run_sync({"n": 7}) == 7
     for thread in threading.enumerate():
@@ -236,6 +238,32 @@ def test_a_cancelled_task_cancels_what_is_in_flight(emulator: Emulator) -> None:
             assert {job.status for job in emulator.jobs.values()} == {"CANCELLED"}
             assert len(asyncio.all_tasks()) == 1
 
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("fault", "unknowns", "statuses"),
+    [(Fault.delay(3, on="run"), 0, {"CANCELLED"}), (Fault.stall("after", on="run"), 5, {"IN_QUEUE", "IN_PROGRESS"})],
+    ids=["the id comes home", "it does not"],
+)
+def test_submits_that_are_out_when_the_task_is_cancelled(
+    emulator: Emulator, fault: Fault, unknowns: int, statuses: set[str]
+) -> None:
+    async def main() -> None:
+        async with AsyncClient(**emulator.connection) as client:
+            results = client.endpoint("abc").map(({"n": 1} for _ in range(50)), concurrency=5)
+            waiting = asyncio.ensure_future(anext(results))
+            for _ in range(4):  # the feeder, the work, the submit, its request
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert [len(results.unknowns), len(client.unknowns)] == [unknowns, unknowns]
+            assert len(results.abandoned) == 5 - unknowns
+            assert len(emulator.jobs) == 5
+            assert {job.status for job in emulator.jobs.values()} <= statuses
+
+    emulator.inject(fault)
     asyncio.run(main())
 
 
