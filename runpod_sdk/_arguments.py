@@ -40,7 +40,7 @@ def checked_seconds(name: str, value: float, limits: tuple[float, float]) -> flo
     if least <= value <= most:
         return float(value)
     guess = ""
-    if value > most and least <= value / 1000 <= most:
+    if most < value <= most * 1000:
         guess = f"; {value:.0f} ms is {value / 1000:g} s"
     raise ValueError(f"{name}={value!r}: {least:g} … {most:.0f} seconds expected{guess}")
 

@@ -95,7 +95,7 @@ class AsyncShell:
     ) -> JobState:
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
-            return await self._drive(flow)
+            return await self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
         except SubmissionUnknownError as error:
             self._unknowns.add(error, error.__cause__)
             raise
@@ -117,6 +117,10 @@ class AsyncShell:
             return None
         import asyncio  # noqa: PLC0415  as in SystemClock
 
+        if isinstance(error, GeneratorExit):
+            # A coroutine that was closed while it waited may not wait any more, and nobody hears of it.
+            note_running(error, job.endpoint_id, job.job_id)
+            return None
         # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
         task = asyncio.ensure_future(self._cancel_abandoned(job, error))
         self._abandoned.add(task)

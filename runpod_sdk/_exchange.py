@@ -194,7 +194,7 @@ def exchange(
         if outage is None:
             is_spent = attempt >= settings.retry.attempts or wait >= left or (asked_wait or 0.0) > RETRY_AFTER_MAX
         else:
-            silent_since = (began if silent_since is None else silent_since) if outcome in _SILENCE else None
+            silent_since = (began if silent_since is None else silent_since) if outcome in SILENCE else None
             is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
@@ -217,7 +217,7 @@ def _take_note(settings: Settings, request: Request, result: Result, began: floa
 
 
 # No sign of life of the service itself; 429 and other refusals are one.
-_SILENCE = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
+SILENCE = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
 
 
 def notice(settings: Settings, request: Request, attempt: int, wait: float, error: APIError) -> None:

@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import _api
-from ._exchange import Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
+from ._exchange import Emit, Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
 from ._outcomes import Answer, Failure, Outcome, Result, outcome_of
-from .errors import APIError, APIResponseValidationError, SubmissionUnknownError
+from .errors import (
+    APIError,
+    APIResponseValidationError,
+    BadRequestError,
+    SubmissionUnknownError,
+)
 
 if TYPE_CHECKING:
     from ._api import OnUnknown, Request
@@ -35,6 +40,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
     """Submit a job, and return what the service said of it.
 
     `on_unknown="resubmit"` repeats a submit whose outcome is unknown, up to `attempts` times: the job may run twice.
+    Each unknown outcome before the last is emitted as a SubmissionUnknownError, to be recorded.
 
     Raises:
         SubmissionUnknownError: the submit may have arrived.
@@ -68,6 +74,9 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
                 # Ours has status, headers and what came of the body before it broke off.
                 unknown.__cause__, cause = cause, unknown
             raise unknown_error(request, cause, result, sent_at, unknowns) from cause
+        record = unknown_error(request, cause_of(result) or unknown, result, sent_at, unknowns)
+        record.__cause__ = cause_of(result) or unknown
+        yield Emit(record)
         settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
@@ -140,8 +149,10 @@ def cancel(settings: Settings, request: Request, deadline: Deadline) -> Flow[Job
     try:
         answer, _ = yield from exchange(settings, request, deadline)
     except Refused as refused:
-        # A repeat may be refused because the first one, whose answer was lost, has done its work.
-        if refused.outcome is not Outcome.REFUSED or refused.attempts == 1:
+        # A job that has ended may be refused (unknown: what the service does then), and so may a repeat whose first
+        # answer was lost: one look tells. Where the first answer is about the key or the id, it would tell nothing.
+        is_plain = isinstance(refused.error, BadRequestError) or getattr(refused.result, "status", 0) in (409, 410, 422)
+        if refused.outcome is not Outcome.REFUSED or (refused.attempts == 1 and not is_plain):
             raise refused.error from cause_of(refused.result)
         state = yield from _look(settings, request, deadline, refused.error)
         if not state.is_final:

@@ -71,7 +71,7 @@ class Shell:
     def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
-            return self._drive(flow)
+            return self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
         except SubmissionUnknownError as error:
             self._unknowns.add(error, error.__cause__)
             raise

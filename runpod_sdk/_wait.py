@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import _api
-from ._exchange import Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exchange
+from ._exchange import SILENCE, Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exchange, notice
 from ._outcomes import Answer, Outcome
-from ._policies import HOLD_MIN, Deadline
+from ._policies import HOLD_MAX, HOLD_MIN, Deadline
 from ._states import JobState, error_of
 from .errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
@@ -92,7 +92,7 @@ def wait(
     while True:
         last = seen_so_far.last
         left = deadline.left(settings.now())
-        hold = _hold(settings, left, seen_so_far.idle, watched=watched) if seen_so_far.may_hold else 0.0
+        hold = _hold(seen_so_far, min(settings.poll.hold, left), watched=watched)
         asked_at = settings.now()
         try:
             state, hold = yield from _poll(settings, job, deadline, hold)
@@ -125,6 +125,7 @@ class _Seen:
     polls: int = 0  # looks that were not held
     refusals: int = 0  # of held looks
     may_hold: bool = True
+    bearable: float = HOLD_MAX  # seconds that the way to the service has let a request be held
     unread_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -135,10 +136,10 @@ class _Seen:
         self.last = state
         self.idle += 1
         self.unread_since = None
-        if self.refusals == 1:
-            self.may_hold = True  # the job is known by now: ask once more whether the service holds
-        elif self.refusals:
+        if self.refusals > 1:
             settings.limiter.refuse_holds(state.endpoint_id)
+        else:
+            self.may_hold = not self.once  # the job is known by now: ask once more whether the service holds
 
 
 def _bear(
@@ -164,6 +165,13 @@ def _bear(
         seen_so_far.may_hold = False  # no such route, or no such job yet: /status tells which
         seen_so_far.refusals += 1
         return 0.0
+    if problem.request.hold and problem.outcome in SILENCE:
+        # Something in between may not bear a connection that is quiet for long: ask at once, and hold for less then.
+        seen_so_far.may_hold = False
+        seen_so_far.bearable = max(HOLD_MIN, problem.request.hold / 2)
+        pause = settings.retry.next_wait(1, settings.random())
+        notice(settings, problem.request, 1, pause, problem.error)
+        return pause
     if not (isinstance(problem.error, NotFoundError) and job.is_fresh(settings.clock.time())):
         raise gone(settings, job, last, problem.error) from cause_of(problem.result)
     if seen_so_far.once or deadline.left(now) <= 0:
@@ -176,12 +184,13 @@ def _news(state: JobState) -> tuple[object, ...]:
     return state.status, state.progress, state.worker_id, state.retries
 
 
-def _hold(settings: Settings, left: float, idle: int, *, watched: bool) -> float:
-    """Return how long the next request may be held; 0 where less is left than the service accepts."""
-    most = settings.poll.hold
+def _hold(seen_so_far: _Seen, most: float, *, watched: bool) -> float:
+    """Return how long the next request may be held; 0 where that is less than the service accepts."""
+    if not seen_so_far.may_hold:
+        return 0.0
     if watched:
-        most = min(most, WATCH_HOLD_MAX, WATCH_HOLD * 1.5 ** min(idle, 8))
-    hold = min(most, left)
+        most = min(most, WATCH_HOLD_MAX, WATCH_HOLD * 1.5 ** min(seen_so_far.idle, 8))
+    hold = min(most, seen_so_far.bearable)
     return hold if hold >= HOLD_MIN else 0.0
 
 
@@ -194,7 +203,8 @@ def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> F
             request = _api.status_sync(job.endpoint_id, job.job_id, hold=hold)
         else:
             request = _api.status(job.endpoint_id, job.job_id)
-        answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
+        # A held request is not repeated while nothing answers: a plain one learns sooner that somebody is there again.
+        answer, _ = yield from exchange(settings, request, deadline, outage=0.0 if held else settings.poll.outage)
     finally:
         if held:
             limiter.give_hold()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .clock import Clock
 
 # Connections at once: ordinary requests, and held ones (the service takes 400 status requests at once; docs).
-_ORDINARY_MAX, _HELD_MAX = 100, 400
+_ORDINARY_MAX, _HELD_MAX = 200, 400
 # Idle connections are dropped before the far side does it, seconds; a request on one that was just closed is a race.
 _KEEPALIVE = 5.0
 # The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
@@ -87,6 +87,12 @@ class _Address:
         return httpx.AsyncClient(transport=chosen, limits=limits, verify=self.verify, trust_env=self._trust_env)
 
 
+def _check_kind(name: str, given: object, kind: str, *, is_right: bool) -> None:
+    """Refuse what is of the other flavour: it would fail with the first request, a submit whose outcome is unknown."""
+    if given is not None and not is_right:
+        raise TypeError(f"{name} is of type {type(given).__name__}: an {kind} expected")
+
+
 class _Reader:
     """Collects one answer: its body up to the cap, and in the time that the request has."""
 
@@ -121,6 +127,8 @@ class Wire:
     def __init__(
         self, service: Service, clock: Clock, http_client: httpx.Client | None, transport: httpx.BaseTransport | None
     ) -> None:
+        _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
+        _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
         self._service = service
         self._address = _Address(service)
         self._clock = clock
@@ -133,7 +141,7 @@ class Wire:
 
     def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
-        client = self._client(held=request.hold > 0)
+        client = self._client(held=request.hold > 0 and not request.is_submit)
         reader = _Reader(self._clock, timeout)
         try:
             with within(timeout):
@@ -205,6 +213,9 @@ class AsyncWire:
         transport: httpx.AsyncBaseTransport | None,
         lender: Wire | None = None,
     ) -> None:
+        _check_kind("http_client", http_client, "httpx.AsyncClient", is_right=hasattr(http_client, "aclose"))
+        is_right = hasattr(transport, "handle_async_request")
+        _check_kind("transport", transport, "httpx.AsyncBaseTransport", is_right=is_right)
         self._address = _Address(service)
         self._lender = lender  # whose transport it is, then not closed here
         self._clock = clock
@@ -217,7 +228,7 @@ class AsyncWire:
 
     async def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
-        client = self._client(held=request.hold > 0)
+        client = self._client(held=request.hold > 0 and not request.is_submit)
         reader = _Reader(self._clock, timeout)
         try:
             async with self._clock.timeout(timeout):

@@ -167,8 +167,19 @@ def test_a_wait_gives_up_when_the_service_stays_silent() -> None:
 
 def test_each_answer_begins_a_new_budget_for_outages() -> None:
     outage = [After(25, failure("ReadTimeout"))] * 2
-    done = waited([*outage, held(), *outage, held(), *outage, DONE], on=settings(poll=PollPolicy(outage=60)))
+    done = waited([*outage, RUNNING, *outage, RUNNING, *outage, DONE], on=settings(poll=PollPolicy(outage=60)))
     assert done.value.output == 1
+
+
+def test_a_held_request_that_failed_is_followed_by_a_plain_one_and_a_shorter_hold() -> None:
+    done = waited([failure("ReadTimeout"), RUNNING, failure("ReadTimeout"), RUNNING, held(DONE, 1)])
+    assert [request.path.partition("/abc/")[2] for request in done.sent] == [
+        "status-sync/j1?wait=90000",
+        "status/j1",
+        "status-sync/j1?wait=45000",
+        "status/j1",
+        "status-sync/j1?wait=22500",
+    ]
 
 
 def test_the_deadline_ends_an_outage() -> None:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 # ok       the right value after one request
 # again    the right value after a second request
-# settled  the right value, found out by one look at the job with /status; for cancel after a second request
+# settled  the right value, found out by one look at the job with /status; for cancel after a second request, for a
+#          wait because a held request that failed is followed by a plain one
 # mended   every chunk once, in order, in spite of a lost read
 # unknown  SubmissionUnknownError after one request, and a record of it
 # error    another APIError after one request; a retry has been looked for in vain
@@ -49,41 +50,41 @@ Cell = Literal["ok", "again", "settled", "mended", "unknown", "error", "down", "
 TABLE = """
                                     run      run_sync status   wait     stream   cancel   retry    purge    health
 no fault                            ok       ok       ok       ok       ok       ok       ok       ok       ok
-refused, our transport              again    again    again    again    again    again    again    again    again
-refused, the caller's transport     unknown  unknown  again    again    mended   again    error    error    again
+refused, our transport              again    again    again    settled  again    again    again    again    again
+refused, the caller's transport     unknown  unknown  again    settled  mended   again    error    error    again
 no TLS there, our transport         down     down     down     down     down     down     down     down     down
 no TLS there, the caller's          unknown  unknown  down     down     gap      down     error    error    down
-dropped unread                      unknown  unknown  again    again    mended   again    error    error    again
-reset unread                        unknown  unknown  again    again    mended   again    error    error    again
-dropped after reading               unknown  unknown  again    again    mended   settled  settled  error    again
-reset after reading                 unknown  unknown  again    again    mended   settled  settled  error    again
-stalled after reading               unknown  unknown  again    again    mended   settled  settled  error    again
-cut in the status line              unknown  unknown  again    again    mended   settled  settled  error    again
-cut in the headers                  unknown  unknown  again    again    mended   settled  settled  error    again
-stalled in the headers              unknown  unknown  again    again    mended   settled  settled  error    again
-cut before the body                 unknown  unknown  again    again    mended   settled  settled  error    again
-cut in the body                     unknown  unknown  again    again    mended   settled  settled  error    again
-reset in the body                   unknown  unknown  again    again    mended   settled  settled  error    again
-stalled in the body                 unknown  unknown  again    again    mended   settled  settled  error    again
-byte by byte                        unknown  unknown  again    again    mended   settled  settled  error    again
-garbage                             unknown  unknown  again    again    mended   settled  settled  error    again
-headers without end                 unknown  unknown  again    again    mended   settled  settled  error    again
-interim answers without end         unknown  unknown  again    again    mended   settled  settled  error    again
-content-length too long             unknown  unknown  again    again    mended   settled  settled  error    again
+dropped unread                      unknown  unknown  again    settled  mended   again    error    error    again
+reset unread                        unknown  unknown  again    settled  mended   again    error    error    again
+dropped after reading               unknown  unknown  again    settled  mended   settled  settled  error    again
+reset after reading                 unknown  unknown  again    settled  mended   settled  settled  error    again
+stalled after reading               unknown  unknown  again    settled  mended   settled  settled  error    again
+cut in the status line              unknown  unknown  again    settled  mended   settled  settled  error    again
+cut in the headers                  unknown  unknown  again    settled  mended   settled  settled  error    again
+stalled in the headers              unknown  unknown  again    settled  mended   settled  settled  error    again
+cut before the body                 unknown  unknown  again    settled  mended   settled  settled  error    again
+cut in the body                     unknown  unknown  again    settled  mended   settled  settled  error    again
+reset in the body                   unknown  unknown  again    settled  mended   settled  settled  error    again
+stalled in the body                 unknown  unknown  again    settled  mended   settled  settled  error    again
+byte by byte                        unknown  unknown  again    settled  mended   settled  settled  error    again
+garbage                             unknown  unknown  again    settled  mended   settled  settled  error    again
+headers without end                 unknown  unknown  again    settled  mended   settled  settled  error    again
+interim answers without end         unknown  unknown  again    settled  mended   settled  settled  error    again
+content-length too long             unknown  unknown  again    settled  mended   settled  settled  error    again
 content-length too short            unknown  unknown  error    error    mended   error    settled  error    error
-content-length too short, aiohttp   unknown  unknown  again    again    mended   settled  settled  error    again
-content-length twice                unknown  unknown  again    again    mended   settled  settled  error    again
-bad chunk size                      unknown  unknown  again    again    mended   settled  settled  error    again
-chunks without end                  unknown  unknown  again    again    mended   settled  settled  error    again
-not gzip                            unknown  unknown  again    again    mended   settled  settled  error    again
+content-length too short, aiohttp   unknown  unknown  again    settled  mended   settled  settled  error    again
+content-length twice                unknown  unknown  again    settled  mended   settled  settled  error    again
+bad chunk size                      unknown  unknown  again    settled  mended   settled  settled  error    again
+chunks without end                  unknown  unknown  again    settled  mended   settled  settled  error    again
+not gzip                            unknown  unknown  again    settled  mended   settled  settled  error    again
 closed between requests             ok       ok       ok       ok       ok       ok       ok       ok       ok
-keep-alive race, dropped unread     unknown  unknown  again    again    mended   again    error    error    again
-keep-alive race, after reading      unknown  unknown  again    again    mended   settled  settled  error    again
+keep-alive race, dropped unread     unknown  unknown  again    settled  mended   again    error    error    again
+keep-alive race, after reading      unknown  unknown  again    settled  mended   settled  settled  error    again
 HTTP 429                            again    again    again    again    again    again    again    again    again
 HTTP 521                            again    again    again    again    again    again    again    again    again
-HTTP 408                            unknown  unknown  again    again    mended   again    error    error    again
-HTTP 502                            unknown  unknown  again    again    mended   settled  settled  error    again
-HTTP 520                            unknown  unknown  again    again    mended   settled  settled  error    again
+HTTP 408                            unknown  unknown  again    settled  mended   again    error    error    again
+HTTP 502                            unknown  unknown  again    settled  mended   settled  settled  error    again
+HTTP 520                            unknown  unknown  again    settled  mended   settled  settled  error    again
 HTTP 302                            error    error    error    error    error    error    error    error    error
 HTTP 400                            error    error    error    settled  error    error    error    error    error
 """
