@@ -13,6 +13,7 @@ import pytest
 
 from runpod_sdk import AsyncClient, PollPolicy
 from runpod_sdk._limiter import HELD_MAX, POLL_BUDGET
+from runpod_sdk._wire import _ORDINARY_MAX  # pyright: ignore[reportPrivateUsage]
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator
 from runpod_sdk.errors import APIConnectionError
@@ -65,8 +66,7 @@ def polls_by_second(emulator: Emulator) -> list[int]:
 
 @flavours
 def test_waiters_on_a_socket_do_not_keep_a_submit_waiting(flavour: Flavour) -> None:
-    """150 of them: more than there are connections for ordinary requests."""
-    waiters = 150
+    waiters = _ORDINARY_MAX + 20  # more than there are connections for ordinary requests
     over = threading.Event()
 
     def hold(connection: Connection) -> None:
@@ -75,23 +75,26 @@ def test_waiters_on_a_socket_do_not_keep_a_submit_waiting(flavour: Flavour) -> N
             over.wait()
         answer(connection)
 
-    async def all_held(server: FaultServer) -> None:
-        for _ in range(waiters):
-            await flavour.blocking(server.stalled.acquire)
+    def all_held(server: FaultServer) -> bool:
+        return all(server.stalled.acquire(timeout=20) for _ in range(waiters))
 
     async def tasks(client: Any, server: FaultServer) -> list[Any]:
         crowd = [asyncio.ensure_future(client.endpoint("slow").job("j1").output()) for _ in range(waiters)]
-        await all_held(server)
-        assert (await client.endpoint("quick").run({"n": 1})).id == "j1"
-        over.set()
+        try:
+            assert await asyncio.to_thread(all_held, server)
+            assert (await client.endpoint("quick").run({"n": 1})).id == "j1"
+        finally:
+            over.set()
         return await asyncio.gather(*crowd)
 
     async def threads(client: Any, server: FaultServer) -> list[Any]:
         with ThreadPoolExecutor(waiters) as pool:
             crowd = [pool.submit(client.endpoint("slow").job("j1").output) for _ in range(waiters)]
-            await all_held(server)
-            assert client.endpoint("quick").run({"n": 1}).id == "j1"
-            over.set()
+            try:
+                assert all_held(server)
+                assert client.endpoint("quick").run({"n": 1}).id == "j1"
+            finally:
+                over.set()
             return [waiter.result() for waiter in crowd]
 
     with FaultServer(default=hold) as server:

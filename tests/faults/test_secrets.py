@@ -60,7 +60,7 @@ def test_a_redirect_is_told_and_not_followed(flavour: Flavour, code: int, client
             flavour.play(server, body)
         else:
             flavour.run(with_own_client())
-        assert len(server.arrivals) == len(CALLS)
+        assert server.counts().keys() >= {call.operation for call in CALLS.values()}
     assert other.arrivals == []
 
 
