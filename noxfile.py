@@ -62,16 +62,18 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(default=False)
 def generate(session: nox.Session) -> None:
-    """Write the low-level client and the emulator's document from the spec."""
+    """Write the low-level client and the emulator's document from the spec, and the page on fidelity from the tests."""
     _install(session)
     session.run("python", "openapi/generate.py")
+    session.run("python", "tests/fidelity.py")
 
 
 @nox.session
 def drift(session: nox.Session) -> None:
-    """Fail unless the committed output is, byte for byte, what the spec generates."""
+    """Fail unless what is committed is, byte for byte, what the spec and the tests' marks generate."""
     _install(session)
     session.run("python", "openapi/generate.py", "--check")
+    session.run("python", "tests/fidelity.py", "--check")
 
 
 @nox.session

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 @settings(max_examples=25)
 @given(unit=st.text(min_size=1, max_size=3), size=st.integers(1, 3 * CHUNK_BYTES))
+@pytest.mark.fidelity("/stream: a chunk over 1 MB is split", source="documented")
 def test_text_is_cut_and_nothing_of_it_lost(unit: str, size: int) -> None:
     text = (unit * (size // len(unit) + 1))[:size]
     parts = [body["output"] for body in split({"output": text})]
@@ -32,6 +33,7 @@ def test_text_is_cut_and_nothing_of_it_lost(unit: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("output", ["", "short", None, 7, ["x" * 2 * CHUNK_BYTES], {"a": "x" * 2 * CHUNK_BYTES}])
+@pytest.mark.fidelity("/stream: only text is split; any other chunk passes whole", source="assumed")
 def test_what_is_small_or_no_text_passes_whole(output: Any) -> None:
     assert split({"output": output, "metrics": 1}) == [{"output": output, "metrics": 1}]
 

@@ -52,6 +52,9 @@ def asked(operation: str, *, query: str = "", body: Any = None, **options: Any) 
 
 
 @pytest.mark.parametrize(("operation", "method"), EVERY_ROUTE)
+@pytest.mark.fidelity(
+    "routes: nine operations; /status, /status-sync and /stream by POST as well", source="official source"
+)
 def test_every_operation_has_its_route(operation: str, method: str) -> None:
     call = come(method, path_to(operation))
     assert isinstance(call, Call)
@@ -60,6 +63,7 @@ def test_every_operation_has_its_route(operation: str, method: str) -> None:
 
 @pytest.mark.parametrize("operation", ROUTES)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "TRACE"])
+@pytest.mark.fidelity("errors: another method is answered 405", source="assumed")
 def test_another_method_is_405_and_says_which_are_allowed(operation: str, method: str) -> None:
     answer = come(method, path_to(operation))
     allowed = ROUTES[operation][0]
@@ -94,16 +98,23 @@ def test_another_path_is_404(path: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["Bearer k", "k", " k "])
+@pytest.mark.fidelity("errors: the key is let in with and without Bearer", source="documented")
 def test_the_key_is_let_in_with_and_without_bearer(key: str) -> None:
     assert isinstance(come("GET", path_to("health"), key=key), Call)
 
 
 @pytest.mark.parametrize("key", ["", "Bearer", "Bearer ", "K", "Bearer kk", "Basic k"])
 @pytest.mark.parametrize("operation", ROUTES)
+@pytest.mark.fidelity("errors: any other key is answered 401", source="documented")
 def test_any_other_key_is_401(operation: str, key: str) -> None:
     assert turned_away(ROUTES[operation][0][0], path_to(operation), key=key)[0] == 401
 
 
+@pytest.mark.fidelity("errors: an endpoint that is not known is answered 404", source="documented")
+@pytest.mark.fidelity(
+    'errors: a 404 has {"error"} for a body, or status as a number, title and detail (Options.not_found)',
+    source="reported",
+)
 def test_an_unknown_endpoint_is_404_in_the_chosen_shape() -> None:
     path = path_to("health", "other")
     assert turned_away("GET", path) == (404, {"error": "endpoint not found"})
@@ -129,18 +140,27 @@ def test_replies_become_answers() -> None:
     "wait",
     ["999", "300001", "0", "-1", "", "abc", "1e4", "1000.0", "1_000", " 1000", "9" * 5000, "\u0661\u0660\u0660\u0660"],
 )
+@pytest.mark.fidelity("errors: a wait outside 1000 to 300000 is answered 400 in the service's words", source="live")
 def test_a_bad_wait_is_400(operation: str, wait: str) -> None:
     assert asked(operation, query=f"wait={wait}") == (400, BAD_WAIT)
 
 
 @pytest.mark.parametrize("operation", ["runsync", "status-sync", "stream"])
 @pytest.mark.parametrize("wait", [1000, 300_000])
+@pytest.mark.fidelity(
+    "errors: the bounds of wait are the same for /runsync, /status-sync and /stream", source="assumed"
+)
 def test_the_bounds_of_wait_are_in(operation: str, wait: int) -> None:
     request = asked(operation, query=f"wait={wait}")
     assert isinstance(request, ask.Submit | ask.Status | ask.ReadStream)
     assert request.wait == wait / 1000
 
 
+@pytest.mark.fidelity(
+    "/stream: an empty read is held: 10 seconds on the service, 5 here (Options.stream_hold)", source="official source"
+)
+@pytest.mark.fidelity("/runsync: is held for 90 seconds without wait", source="documented")
+@pytest.mark.fidelity("/status-sync: is held for 90 seconds without wait (Options.status_sync_hold)", source="assumed")
 def test_without_wait_each_operation_has_its_own() -> None:
     runsync, status_sync, stream = asked("runsync"), asked("status-sync"), asked("stream")
     assert isinstance(runsync, ask.Submit)
@@ -155,12 +175,14 @@ def test_without_wait_each_operation_has_its_own() -> None:
 @pytest.mark.parametrize(
     ("query", "retention"), [("", 60), ("wait=1000", 60), ("wait=200000", 200), ("wait=300000", 300)]
 )
+@pytest.mark.fidelity("/runsync: the result is kept for 1 minute, with wait for up to 5", source="documented")
 def test_runsync_keeps_its_result_a_minute_or_as_long_as_wait(query: str, retention: float) -> None:
     request = asked("runsync", query=query)
     assert isinstance(request, ask.Submit)
     assert request.retention == retention
 
 
+@pytest.mark.fidelity("/run: the result is kept for 30 minutes", source="documented")
 def test_run_keeps_its_result_half_an_hour_and_ignores_wait() -> None:
     request = asked("run", query="wait=5")
     assert isinstance(request, ask.Submit)
@@ -168,6 +190,7 @@ def test_run_keeps_its_result_half_an_hour_and_ignores_wait() -> None:
 
 
 @pytest.mark.parametrize("ttl", ["0", "-5", "", "abc", "604800001"])
+@pytest.mark.fidelity("/status: a ttl that is no positive integer is answered 400", source="assumed")
 def test_a_bad_ttl_is_400(ttl: str) -> None:
     assert asked("status", query=f"ttl={ttl}") == (
         400,
@@ -175,6 +198,7 @@ def test_a_bad_ttl_is_400(ttl: str) -> None:
     )
 
 
+@pytest.mark.fidelity("/status: ?ttl may be below the minimum of policy.ttl", source="documented")
 def test_status_takes_a_ttl_below_the_minimum_of_the_policy() -> None:
     assert asked("status", query="ttl=6000") == ask.Status(job_id="j", ttl=6.0)
     assert asked("status") == ask.Status(job_id="j")
@@ -214,6 +238,7 @@ def test_status_takes_a_ttl_below_the_minimum_of_the_policy() -> None:
     ],
     ids=lambda body: repr(body)[:40],
 )
+@pytest.mark.fidelity("/run: an input that is an array or a scalar is answered 400", source="official source")
 def test_a_bad_body_is_400_and_says_why(operation: str, body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     refusal = asked(operation, body=raw)
@@ -237,6 +262,7 @@ def test_a_bad_body_is_400_and_says_why(operation: str, body: Any) -> None:
         {"lowPriority": 1},
     ],
 )
+@pytest.mark.fidelity("/run: a policy out of range is answered 400 (Options.check_policy)", source="assumed")
 def test_a_policy_out_of_range_is_400_or_the_default_by_choice(policy: dict[str, Any]) -> None:
     body = {"input": {"a": 1}, "policy": policy}
     refusal = asked("run", body=body)
@@ -246,6 +272,7 @@ def test_a_policy_out_of_range_is_400_or_the_default_by_choice(policy: dict[str,
     assert asked("run", body=body, check_policy=False) == asked("run")
 
 
+@pytest.mark.fidelity("/run: executionTimeout is 5000 to 604800000 ms, ttl 10000 to 604800000 ms", source="documented")
 def test_a_policy_in_range_is_taken() -> None:
     policy = {"executionTimeout": 5_000, "ttl": 10_000.0, "lowPriority": True, "other": 1}
     request = asked("run", body={"input": {"a": 1}, "policy": policy})
@@ -253,12 +280,14 @@ def test_a_policy_in_range_is_taken() -> None:
     assert (request.execution_timeout, request.ttl, request.low_priority) == (5.0, 10.0, True)
 
 
+@pytest.mark.fidelity("/run: without policy executionTimeout is 10 minutes and ttl 24 hours", source="documented")
 def test_without_policy_the_documented_defaults_hold() -> None:
     request = asked("run")
     assert isinstance(request, ask.Submit)
     assert (request.execution_timeout, request.ttl, request.low_priority) == (600.0, 86_400.0, False)
 
 
+@pytest.mark.fidelity("/run: a missing input is answered 400 (Options.require_input)", source="assumed")
 def test_a_missing_input_may_be_let_in_by_choice() -> None:
     for body in ({}, {"input": None}):
         request = asked("run", body=body, require_input=False)
@@ -266,6 +295,7 @@ def test_a_missing_input_may_be_let_in_by_choice() -> None:
         assert request.input == {}
 
 
+@pytest.mark.fidelity("/run: keys beside input that are not known are ignored", source="official source")
 def test_what_is_for_the_worker_is_passed_on_and_the_rest_ignored() -> None:
     s3_config = {"accessId": "a", "accessSecret": "s", "bucketName": "b", "endpointUrl": "u", "objectPath": "p"}
     body = {"input": {"a": 1}, "s3Config": s3_config, "webhookV2": "v", "webhook": "w", "timeout": 3}
@@ -274,6 +304,9 @@ def test_what_is_for_the_worker_is_passed_on_and_the_rest_ignored() -> None:
     assert (request.extras, request.webhook) == ({"s3Config": s3_config, "webhookV2": "v"}, "w")
 
 
+@pytest.mark.fidelity(
+    "errors: a body over 10 MiB (/runsync: 20) is answered 400 in the service's words", source="reported"
+)
 def test_body_limits_differ() -> None:
     run, runsync, cancel = (come("POST", path_to(name)) for name in ("run", "runsync", "cancel"))
     assert isinstance(run, Call)

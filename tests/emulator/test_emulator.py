@@ -73,6 +73,7 @@ def test_the_same_seed_gives_the_same_ids(call_once: Call) -> None:
     assert not set(ids(1, call_once)) & set(ids(2, call_once)) - {""}
 
 
+@pytest.mark.fidelity("/run: an id is a UUID and -u1; /runsync puts sync- before it", source="live")
 def test_ids_look_like_the_services_own(call_once: Call) -> None:
     run, _, runsync, worker, *_ = ids(1, call_once)
     assert re.fullmatch(f"{UUID}-u1", run)
@@ -133,6 +134,7 @@ def test_options_reach_the_answers(call_once: Call) -> None:
         assert answer.json() == {"status": 404, "title": "Not Found", "detail": "endpoint not found"}
 
 
+@pytest.mark.fidelity("/health: ready counts what is idle, too", source="live")
 def test_health_shows_idle_and_running_workers(call_once: Call, emulator: Emulator) -> None:
     emulator.endpoint("e", workers=2)
     call_once(emulator, "POST", "/e/run", json={"input": {"mock_delay": 60}})

@@ -62,10 +62,14 @@ def submit(**fields: Any) -> ask.Submit:
     return ask.Submit(**(known | fields))
 
 
+@pytest.mark.fidelity("/run: answers at once with id and status IN_QUEUE, and nothing else", source="documented")
 def test_run_answers_at_once_with_id_and_status_only() -> None:
     assert Desk().done(submit()) == {"id": "job0", "status": "IN_QUEUE"}
 
 
+@pytest.mark.fidelity(
+    "worker: jobs are taken in the order of their submission, by whoever waits longest", source="assumed"
+)
 def test_jobs_are_taken_in_order_and_workers_by_how_long_they_wait() -> None:
     desk = Desk()
     first, second = desk.held(ask.Take(worker_id="a")), desk.held(ask.Take(worker_id="b"))
@@ -74,12 +78,14 @@ def test_jobs_are_taken_in_order_and_workers_by_how_long_they_wait() -> None:
     assert [(hold, reply.body["id"]) for hold, reply in desk.queue.released()] == [(first, "job0"), (second, "job1")]
 
 
+@pytest.mark.fidelity("/status: a queued job shows id and status only", source="live")
 def test_a_queued_job_shows_nothing_but_id_and_status() -> None:
     desk = Desk()
     job_id = desk.run()
     assert desk.status(job_id) == {"id": job_id, "status": "IN_QUEUE"}
 
 
+@pytest.mark.fidelity("/status: a running job shows delayTime and workerId", source="live")
 def test_a_running_job_shows_its_delay_and_worker() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -89,6 +95,9 @@ def test_a_running_job_shows_its_delay_and_worker() -> None:
 
 
 @pytest.mark.parametrize("output", [None, 0, False, "", [], {"a": []}])
+@pytest.mark.fidelity(
+    "worker: falsy outputs (0, false, empty text, empty list, null) are kept", source="official source"
+)
 def test_falsy_outputs_are_kept(output: Any) -> None:
     desk = Desk()
     job_id = desk.run()
@@ -107,6 +116,7 @@ def test_falsy_outputs_are_kept(output: Any) -> None:
     assert type(state["output"]) is type(output)
 
 
+@pytest.mark.fidelity("/status: output is there only when there is one", source="live")
 def test_a_result_without_output_shows_none() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -116,6 +126,7 @@ def test_a_result_without_output_shows_none() -> None:
 
 
 @pytest.mark.parametrize(("error", "shown"), [("boom", "boom"), ({"a": 1}, '{"a": 1}'), ("", "")])
+@pytest.mark.fidelity("/status: error is always a string", source="official source")
 def test_an_error_fails_the_job_and_is_always_a_string(error: Any, shown: str) -> None:
     desk = Desk()
     job_id = desk.run()
@@ -125,6 +136,7 @@ def test_an_error_fails_the_job_and_is_always_a_string(error: Any, shown: str) -
     assert (state["status"], state["error"], state["output"]) == ("FAILED", shown, {"partial": 1})
 
 
+@pytest.mark.fidelity("/run: s3Config and webhookV2 reach the worker, and are never echoed", source="official source")
 def test_extras_go_to_the_worker_and_to_nobody_else() -> None:
     desk = Desk()
     job_id = desk.run(extras={"s3Config": {"accessSecret": "x"}})
@@ -132,6 +144,7 @@ def test_extras_go_to_the_worker_and_to_nobody_else() -> None:
     assert "s3Config" not in desk.status(job_id)
 
 
+@pytest.mark.fidelity("/run: of an empty input the worker gets no input at all (Options.empty_input)", source="live")
 def test_an_empty_input_does_not_reach_the_worker() -> None:
     """live: the worker gets a job without `input`."""
     lost, delivered = Desk(), Desk(empty_input="delivered")
@@ -144,6 +157,7 @@ def test_an_empty_input_does_not_reach_the_worker() -> None:
 # Holds.
 
 
+@pytest.mark.fidelity("/runsync: is held until the job ends", source="documented")
 def test_runsync_is_held_until_the_end() -> None:
     desk = Desk()
     hold = desk.held(submit(wait=90.0))
@@ -155,6 +169,7 @@ def test_runsync_is_held_until_the_end() -> None:
     assert desk.released() == {hold: desk.status(job_id)}
 
 
+@pytest.mark.fidelity("/runsync: answers 200 with IN_QUEUE or IN_PROGRESS when wait runs out", source="live")
 def test_runsync_whose_wait_runs_out_answers_the_state_of_then() -> None:
     desk = Desk()
     hold = desk.held(submit(wait=1.0))
@@ -164,6 +179,7 @@ def test_runsync_whose_wait_runs_out_answers_the_state_of_then() -> None:
     assert desk.released() == {}
 
 
+@pytest.mark.fidelity("/status-sync: answers at once for a job that has ended", source="official source")
 def test_status_sync_of_a_final_job_answers_at_once() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -172,6 +188,7 @@ def test_status_sync_of_a_final_job_answers_at_once() -> None:
 
 
 @pytest.mark.parametrize("end", ["finish", "cancel", "purge", "overrun", "expire"])
+@pytest.mark.fidelity("/status-sync: answers as soon as the job ends, however it ends", source="official source")
 def test_status_sync_wakes_at_every_kind_of_end(end: str) -> None:
     desk = Desk()
     job_id = desk.run()
@@ -239,6 +256,7 @@ def chunk(job_id: str, value: Any, worker: str = "w") -> ask.Chunk:
     return ask.Chunk(worker_id=worker, job_id=job_id, body={"output": value})
 
 
+@pytest.mark.fidelity("/stream: a read drains: what was handed out is not handed out again", source="official source")
 def test_a_stream_read_drains() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -250,6 +268,9 @@ def test_a_stream_read_drains() -> None:
     assert desk.done(read) == {"status": "IN_PROGRESS", "stream": []}
 
 
+@pytest.mark.fidelity(
+    "/stream: a held read answers with the first chunk; two readers split the chunks", source="official source"
+)
 def test_a_held_read_wakes_at_the_first_chunk_and_two_readers_split_them() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -265,6 +286,7 @@ def test_a_held_read_wakes_at_the_first_chunk_and_two_readers_split_them() -> No
     assert desk.done(ask.ReadStream(job_id=job_id))["stream"] == [{"output": 3}]
 
 
+@pytest.mark.fidelity("/stream: the final status comes with the last chunks", source="official source")
 def test_the_final_status_comes_with_the_last_chunks() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -276,6 +298,7 @@ def test_the_final_status_comes_with_the_last_chunks() -> None:
     assert desk.done(read) == {"status": "COMPLETED", "stream": []}
 
 
+@pytest.mark.fidelity("/stream: a held read ends when the job does", source="assumed")
 def test_held_reads_wake_at_the_end() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -284,12 +307,14 @@ def test_held_reads_wake_at_the_end() -> None:
     assert desk.released() == {hold: {"status": "CANCELLED", "stream": []}}
 
 
+@pytest.mark.fidelity("/stream: a read whose wait runs out answers with the status and an empty list", source="live")
 def test_a_read_whose_wait_runs_out_is_empty() -> None:
     desk = Desk()
     hold = desk.held(ask.ReadStream(job_id=desk.run(), wait=5.0))
     assert desk.queue.expire_hold(hold, 5.0).body == {"status": "IN_QUEUE", "stream": []}
 
 
+@pytest.mark.fidelity("/stream: a chunk keeps what it carries beside its output, such as metrics", source="documented")
 def test_what_else_a_chunk_carries_is_kept() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -302,6 +327,7 @@ def test_what_else_a_chunk_carries_is_kept() -> None:
 # Progress, and workers that come late or never.
 
 
+@pytest.mark.fidelity("/status: what a worker sends as progress is the output until the end", source="official source")
 def test_progress_is_the_output_until_the_end() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -313,6 +339,9 @@ def test_progress_is_the_output_until_the_end() -> None:
 
 
 @pytest.mark.parametrize("end", ["finish", "cancel"])
+@pytest.mark.fidelity(
+    "worker: a result or progress after the end is taken, and changes nothing", source="official source"
+)
 def test_what_comes_late_changes_nothing(end: str) -> None:
     desk = Desk()
     job_id = desk.run()
@@ -339,10 +368,15 @@ def test_a_worker_reports_on_its_own_job_only() -> None:
     assert "output" not in desk.status(job_id)
 
 
+@pytest.mark.fidelity("worker: a result for a job that is forgotten is answered 404", source="reported")
 def test_a_result_for_a_forgotten_job_is_not_found() -> None:
     assert Desk().outcome(ask.Finish(worker_id="w", job_id="x")) is Outcome.NOT_FOUND
 
 
+@pytest.mark.fidelity(
+    "states: a job whose worker dies is queued once more with retries 1, then FAILED (job timed out after 1 retries)",
+    source="live",
+)
 def test_a_lost_worker_costs_one_retry_then_the_job() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -354,6 +388,7 @@ def test_a_lost_worker_costs_one_retry_then_the_job() -> None:
     assert (state["status"], state["error"], state["retries"]) == ("FAILED", "job timed out after 1 retries", 1)
 
 
+@pytest.mark.fidelity("states: between two workers the job is IN_QUEUE, at the front", source="assumed")
 def test_a_job_between_two_workers_is_queued_with_its_retry() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -386,6 +421,7 @@ def test_losing_what_was_never_taken_does_nothing() -> None:
 # Cancel, retry, purge, health.
 
 
+@pytest.mark.fidelity("/cancel: a running job is stopped on its worker", source="documented")
 def test_a_cancelled_running_job_is_stopped_on_its_worker() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -402,6 +438,7 @@ def test_a_cancelled_running_job_is_stopped_on_its_worker() -> None:
     assert desk.queue.stopped() == []
 
 
+@pytest.mark.fidelity("/cancel: a queued job leaves the queue", source="documented")
 def test_a_cancelled_queued_job_is_never_taken() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -410,12 +447,17 @@ def test_a_cancelled_queued_job_is_never_taken() -> None:
     assert desk.queue.stopped() == []
 
 
+@pytest.mark.fidelity("/cancel: a second cancel is answered as the first", source="assumed")
 def test_a_second_cancel_answers_as_the_first() -> None:
     desk = Desk(cancel_finished="refused")
     job_id = desk.run()
     assert desk.done(ask.Cancel(job_id=job_id)) == desk.done(ask.Cancel(job_id=job_id))
 
 
+@pytest.mark.fidelity(
+    "/cancel: a job that has ended is answered as it is, or refused with 400 (Options.cancel_finished)",
+    source="assumed",
+)
 def test_cancelling_a_finished_job_answers_or_is_refused_by_choice() -> None:
     for choice, expected in (("answered", Outcome.DONE), ("refused", Outcome.REFUSED)):
         desk = Desk(cancel_finished=choice)
@@ -426,6 +468,7 @@ def test_cancelling_a_finished_job_answers_or_is_refused_by_choice() -> None:
         assert desk.status(job_id)["status"] == "COMPLETED"
 
 
+@pytest.mark.fidelity("/retry: keeps id and input, and removes the former output", source="documented")
 def test_retry_keeps_id_and_input_and_drops_the_rest() -> None:
     desk = Desk()
     job_id = desk.run()
@@ -442,6 +485,8 @@ def test_retry_keeps_id_and_input_and_drops_the_rest() -> None:
 
 
 @pytest.mark.parametrize("state", ["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "CANCELLED"])
+@pytest.mark.fidelity("/retry: only a FAILED or TIMED_OUT job can be retried", source="documented")
+@pytest.mark.fidelity("/retry: a refusal is a 400", source="assumed")
 def test_retry_is_refused_in_every_other_state(state: str) -> None:
     desk = Desk()
     job_id = desk.run()
@@ -455,6 +500,10 @@ def test_retry_is_refused_in_every_other_state(state: str) -> None:
     assert desk.status(job_id)["status"] == state
 
 
+@pytest.mark.fidelity(
+    "/purge-queue: removes what is queued, says how many, and lets running jobs go on", source="documented"
+)
+@pytest.mark.fidelity("/purge-queue: a removed job is CANCELLED afterwards", source="assumed")
 def test_purge_removes_what_is_queued_and_nothing_else() -> None:
     desk = Desk()
     running = desk.run()
@@ -467,10 +516,12 @@ def test_purge_removes_what_is_queued_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("request_type", [ask.Status, ask.ReadStream, ask.Cancel, ask.Retry])
+@pytest.mark.fidelity("errors: a job that is not known is answered 404", source="documented")
 def test_an_unknown_job_is_not_found(request_type: type[Any]) -> None:
     assert Desk().outcome(request_type(job_id="x")) is Outcome.NOT_FOUND
 
 
+@pytest.mark.fidelity("/health: counts jobs by five names, and workers by six", source="live")
 def test_health_counts() -> None:
     desk = Desk()
     jobs = [desk.run() for _ in range(4)]

@@ -35,6 +35,9 @@ def status(queue: Queue, now: float, job_id: str = "job0", ttl: float | None = N
 
 
 @pytest.mark.parametrize("state", ["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"])
+@pytest.mark.fidelity(
+    "states: the ttl counts from the submission, and ends a job in any state: it is answered 404", source="documented"
+)
 def test_the_ttl_ends_a_job_in_every_state(state: str) -> None:
     queue = new_queue()
     queue.handle(submit(ttl=100.0), 0.0)
@@ -52,12 +55,14 @@ def test_the_ttl_ends_a_job_in_every_state(state: str) -> None:
     assert queue.records() == []
 
 
+@pytest.mark.fidelity("states: a job whose ttl is over is not taken", source="documented")
 def test_a_job_whose_ttl_is_over_is_not_taken() -> None:
     queue = new_queue()
     queue.handle(submit(ttl=100.0), 0.0)
     assert isinstance(queue.handle(ask.Take(worker_id="w"), 100.0), Hold)
 
 
+@pytest.mark.fidelity("worker: a result for a job that is forgotten is answered 404", source="reported")
 def test_a_result_after_the_ttl_is_not_found() -> None:
     queue = new_queue()
     queue.handle(submit(ttl=100.0), 0.0)
@@ -66,6 +71,8 @@ def test_a_result_after_the_ttl_is_not_found() -> None:
     assert late.outcome is Outcome.NOT_FOUND
 
 
+@pytest.mark.fidelity("/status: ?ttl sets the job's ttl", source="documented")
+@pytest.mark.fidelity("/status: ?ttl counts from the submission", source="assumed")
 def test_status_sets_the_ttl_from_the_submission() -> None:
     queue = new_queue()
     queue.handle(submit(), 0.0)
@@ -90,6 +97,10 @@ def test_a_longer_ttl_does_not_outlast_the_retention() -> None:
 
 
 @pytest.mark.parametrize("ends_as", ["FAILED", "TIMED_OUT"])
+@pytest.mark.fidelity(
+    "states: a job over its executionTimeout is FAILED with executionTimeout exceeded (Options.overrun_status)",
+    source="reported",
+)
 def test_a_job_that_runs_too_long_ends(ends_as: Literal["FAILED", "TIMED_OUT"]) -> None:
     queue = new_queue(overrun_status=ends_as)
     queue.handle(submit(execution_timeout=5.0), 0.0)
@@ -108,6 +119,7 @@ def test_a_job_that_runs_too_long_ends(ends_as: Literal["FAILED", "TIMED_OUT"]) 
     assert reply(queue, ask.Retry(job_id="job0"), 10.0).body == {"id": "job0", "status": "IN_QUEUE"}
 
 
+@pytest.mark.fidelity("states: executionTimeout counts the time on the worker, not in the queue", source="documented")
 def test_waiting_in_the_queue_does_not_count_as_running() -> None:
     queue = new_queue()
     queue.handle(submit(execution_timeout=5.0), 0.0)
@@ -116,6 +128,7 @@ def test_waiting_in_the_queue_does_not_count_as_running() -> None:
     assert waiting["status"] == "IN_QUEUE"
 
 
+@pytest.mark.fidelity("states: a second run has the whole executionTimeout again", source="assumed")
 def test_a_second_run_has_its_own_execution_timeout() -> None:
     queue = new_queue()
     queue.handle(submit(execution_timeout=5.0), 0.0)
@@ -131,6 +144,7 @@ def test_a_second_run_has_its_own_execution_timeout() -> None:
 
 
 @pytest.mark.parametrize("retention", [60.0, 1_800.0])
+@pytest.mark.fidelity("states: a job that has ended is forgotten after its retention", source="documented")
 def test_a_finished_job_is_kept_for_its_retention(retention: float) -> None:
     queue = new_queue()
     queue.handle(submit(retention=retention), 0.0)
@@ -141,6 +155,7 @@ def test_a_finished_job_is_kept_for_its_retention(retention: float) -> None:
     assert status(queue, 10.0 + retention) is None
 
 
+@pytest.mark.fidelity("/retry: the ttl goes on from the first submission", source="assumed")
 def test_a_retried_job_has_its_whole_ttl_but_not_more() -> None:
     queue = new_queue()
     queue.handle(submit(ttl=10_000.0), 0.0)
@@ -151,6 +166,7 @@ def test_a_retried_job_has_its_whole_ttl_but_not_more() -> None:
     assert status(queue, 10_000.0) is None
 
 
+@pytest.mark.fidelity("/retry: a job that has expired cannot be retried", source="documented")
 def test_after_its_retention_a_job_cannot_be_retried() -> None:
     queue = new_queue()
     queue.handle(submit(), 0.0)

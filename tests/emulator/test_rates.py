@@ -36,6 +36,7 @@ def let_in(rates: Rates, operation: str, calls: int, now: float = 0.0, workers: 
 
 
 @pytest.mark.parametrize("operation", LIMITED)
+@pytest.mark.fidelity("rate limits: per endpoint and operation, so many in ten seconds", source="documented")
 def test_so_many_in_ten_seconds(operation: str) -> None:
     rates = Rates(0.05, Lock())
     most = int(RATES[operation][0])
@@ -45,6 +46,7 @@ def test_so_many_in_ten_seconds(operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", [name for name in LIMITED if RATES[name][1] < RATES[name][0]])
+@pytest.mark.fidelity("rate limits: per endpoint and operation, so many at once", source="documented")
 def test_so_many_at_once(operation: str) -> None:
     rates = Rates(0.05, Lock())
     inside = sum(rates.enter("e", operation, 0.0, 0) for _ in range(int(RATES[operation][1]) + 5))
@@ -53,6 +55,7 @@ def test_so_many_at_once(operation: str) -> None:
     assert rates.enter("e", operation, 0.0, 0)
 
 
+@pytest.mark.fidelity("rate limits: endpoints and operations are counted apart", source="documented")
 def test_endpoints_and_operations_are_counted_apart() -> None:
     rates = Rates(0.05, Lock())
     assert let_in(rates, "purge-queue", 3) == 2
@@ -62,12 +65,14 @@ def test_endpoints_and_operations_are_counted_apart() -> None:
 
 
 @given(workers=st.integers(0, 200))
+@pytest.mark.fidelity("rate limits: they grow with the running workers (Options.rate_per_worker)", source="documented")
 def test_the_limits_grow_with_the_workers_and_never_shrink(workers: int) -> None:
     most = let_in(Rates(0.05, Lock()), "cancel", 2_000, workers=workers)
     assert most == max(100, math.floor(100 * (workers * 0.05)))
 
 
 @pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.fidelity("rate limits: beyond them 429; off by default (Options.rate_limits)", source="documented")
 def test_it_is_a_switch_and_off_by_default(call_once: Call, limited: bool) -> None:  # noqa: FBT001  a parameter
     options = Options(rate_limits=True) if limited else Options()
     with Emulator(clock=VirtualClock(), options=options) as emulator:
@@ -88,6 +93,7 @@ def test_a_refused_submit_is_not_queued_and_leaves_no_doubt(call_once: Call) -> 
         assert emulator.ledger.verdict().ambiguous == ()
 
 
+@pytest.mark.fidelity("rate limits: a held request counts as one at once until it is answered", source="assumed")
 def test_held_requests_count_as_at_once_until_they_are_answered(call_once: Call) -> None:
     import httpx  # noqa: PLC0415  only here
 

@@ -24,10 +24,12 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("value", [None, 0, False, "", [], 1, "x", [1], {"a": 1}])
+@pytest.mark.fidelity("worker: what a handler returns is the output, whatever JSON it is", source="official source")
 def test_what_is_returned_is_the_output(value: Any) -> None:
     assert results.returned(value) == ({"output": value}, False)
 
 
+@pytest.mark.fidelity("worker: an empty dict sends no output", source="official source")
 def test_an_empty_dict_is_not_sent() -> None:
     assert results.returned({}) == ({}, False)
 
@@ -42,6 +44,9 @@ def test_an_empty_dict_is_not_sent() -> None:
         ({"error": None}, {}),
     ],
 )
+@pytest.mark.fidelity(
+    "worker: a returned error fails the job, and the rest of the dict is its output", source="official source"
+)
 def test_a_returned_error_is_taken_out(value: dict[str, Any], result: dict[str, Any]) -> None:
     before = dict(value)
     assert results.returned(value) == (result, False)
@@ -49,10 +54,12 @@ def test_a_returned_error_is_taken_out(value: dict[str, Any], result: dict[str, 
 
 
 @pytest.mark.parametrize(("flag", "refresh"), [(True, True), (1, True), (False, False), (None, False)])
+@pytest.mark.fidelity("worker: refresh_worker is taken out of the output", source="official source")
 def test_refresh_worker_is_taken_out(flag: Any, refresh: bool) -> None:  # noqa: FBT001  a parameter
     assert results.returned({"refresh_worker": flag, "a": 1}) == ({"output": {"a": 1}}, refresh)
 
 
+@pytest.mark.fidelity("worker: the error of a handler that raises is JSON as a string", source="official source")
 def test_a_raised_error_is_a_json_string() -> None:
     def handler() -> None:
         raise ValueError("no prompt")
@@ -75,6 +82,9 @@ def test_a_raised_error_is_a_json_string() -> None:
     assert (error["worker_id"], error["runpod_version"]) == ("w1", "1.12.0")
 
 
+@pytest.mark.fidelity(
+    "worker: the error of a generator that raises is a text with its traceback", source="official source"
+)
 def test_a_generators_error_is_a_text() -> None:
     text = results.generator_raised(ValueError("no prompt"))["error"]
     assert text.startswith("handler: no prompt \ntraceback: ")
@@ -91,11 +101,13 @@ def test_a_generators_error_is_a_text() -> None:
         (1, None),
     ],
 )
+@pytest.mark.fidelity("worker: an error that a generator yields ends the job", source="official source")
 def test_a_yielded_error_is_a_string(value: Any, error: dict[str, Any] | None) -> None:
     assert results.yielded_error(value) == error
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"x", math.nan, math.inf, [1j], {(1, 2): 3}])
+@pytest.mark.fidelity("worker: a result that is not JSON is not sent", source="official source")
 def test_what_is_not_json_is_not_sent(value: Any) -> None:
     with pytest.raises(results.NotJSONError):
         results.as_json({"output": value})

@@ -62,6 +62,7 @@ def test_the_url_ends_in_v2_and_names_the_bound_port(server: Server) -> None:
     assert server.connection == {"api_key": "test", "base_url": server.url}
 
 
+@pytest.mark.fidelity("routes: a POST needs no body, and may be called JSON all the same", source="documented")
 def test_as_curl_does_it(server: Server) -> None:
     """docs: the raw key without Bearer, a POST with an empty body and a content type."""
     parts = urllib.parse.urlsplit(server.url)
@@ -74,6 +75,7 @@ def test_as_curl_does_it(server: Server) -> None:
     connection.close()
 
 
+@pytest.mark.fidelity("errors: the content type of a request is not looked at", source="assumed")
 def test_a_form_content_type_is_taken(client: httpx.Client) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert client.post("/e/run", content=b'{"input": {"n": 1}}', headers=headers).status_code == 200

@@ -75,6 +75,7 @@ def attempts(emulator: Emulator) -> list[tuple[int, Any]]:
 
 
 @pytest.mark.parametrize("job_input", [{"mock_return": 42}, {"mock_error": True}], ids=["completed", "failed"])
+@pytest.mark.fidelity("webhooks: a POST at the end of the job, with the body of /status", source="documented")
 def test_the_body_is_that_of_status(call: Call, emulator: Emulator, receiver: Receiver, job_input: Any) -> None:
     emulator.endpoint("e")
     job_id = run(call, emulator, receiver.url, mock_delay=5, **job_input)
@@ -85,6 +86,7 @@ def test_the_body_is_that_of_status(call: Call, emulator: Emulator, receiver: Re
     assert attempts(emulator) == [(1, 200)]
 
 
+@pytest.mark.fidelity("webhooks: unless answered 200, two more tries, 10 seconds apart", source="documented")
 def test_it_is_tried_three_times_ten_seconds_apart(call: Call, emulator: Emulator, receiver: Receiver) -> None:
     emulator.endpoint("e")
     receiver.statuses = [500, 201, 404, 200]
@@ -100,6 +102,7 @@ def test_it_is_tried_three_times_ten_seconds_apart(call: Call, emulator: Emulato
     assert len(receiver.got) == 3
 
 
+@pytest.mark.fidelity("webhooks: nothing follows an answer of 200", source="documented")
 def test_nothing_follows_a_delivery(call: Call, emulator: Emulator, receiver: Receiver) -> None:
     emulator.endpoint("e")
     receiver.statuses = [503, 200]
@@ -108,6 +111,7 @@ def test_nothing_follows_a_delivery(call: Call, emulator: Emulator, receiver: Re
     assert attempts(emulator) == [(1, 503), (2, 200)]
 
 
+@pytest.mark.fidelity("webhooks: redirects are not followed", source="assumed")
 def test_redirects_are_not_followed(call: Call, emulator: Emulator, receiver: Receiver) -> None:
     emulator.endpoint("e")
     receiver.statuses = [302]
@@ -130,6 +134,7 @@ def test_a_webhook_that_leads_nowhere_harms_nobody(call: Call, emulator: Emulato
 
 
 @pytest.mark.parametrize("reported", [True, False])
+@pytest.mark.fidelity("webhooks: a cancelled job is reported (Options.webhook_on_cancel)", source="assumed")
 def test_whether_a_cancelled_job_is_reported_is_an_option(
     call: Call,
     receiver: Receiver,
@@ -143,6 +148,7 @@ def test_whether_a_cancelled_job_is_reported_is_an_option(
         assert [body["status"] for body in receiver.got] == ["CANCELLED"] * reported
 
 
+@pytest.mark.fidelity("webhooks: a job that expires is not reported", source="assumed")
 def test_a_job_that_expires_is_not_reported(call: Call, emulator: Emulator, receiver: Receiver) -> None:
     emulator.endpoint("e", workers=0)
     run(call, emulator, receiver.url)
@@ -150,6 +156,7 @@ def test_a_job_that_expires_is_not_reported(call: Call, emulator: Emulator, rece
     assert receiver.got == []
 
 
+@pytest.mark.fidelity("webhooks: each end of a retried job is reported", source="assumed")
 def test_each_end_of_a_retried_job_is_reported(call: Call, emulator: Emulator, receiver: Receiver) -> None:
     emulator.endpoint("e")
     job_id = run(call, emulator, receiver.url, mock_error=True)

@@ -115,6 +115,10 @@ def generators(emulator: Emulator) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["generator", "async generator"])
 @pytest.mark.parametrize("aggregate", [False, True])
+@pytest.mark.fidelity(
+    "/stream: the output of a generator is the list of all chunks with return_aggregate_stream, otherwise []",
+    source="documented",
+)
 def test_generators_stream(call: Call, emulator: Emulator, kind: str, aggregate: bool) -> None:  # noqa: FBT001  a parameter
     emulator.endpoint("e", generators(emulator)[kind], return_aggregate_stream=aggregate)
     items: list[Any] = [None, 0, "", [], {"a": 1}]
@@ -126,6 +130,7 @@ def test_generators_stream(call: Call, emulator: Emulator, kind: str, aggregate:
 
 
 @pytest.mark.parametrize("kind", ["generator", "async generator"])
+@pytest.mark.fidelity("worker: a generator that raises has sent its chunks before", source="official source")
 def test_a_generator_that_raises_sends_its_chunks_and_a_text(call: Call, emulator: Emulator, kind: str) -> None:
     emulator.endpoint("e", generators(emulator)[kind], return_aggregate_stream=True)
     job_id = run(call, emulator, {"items": [1, 2, "raise"]})
@@ -171,6 +176,7 @@ def test_an_empty_result_shows_no_output(call: Call, emulator: Emulator) -> None
     assert "output" not in state
 
 
+@pytest.mark.fidelity("worker: refresh_worker delivers the result and replaces the worker", source="official source")
 def test_refresh_worker_delivers_the_result_and_replaces_the_worker(call: Call, emulator: Emulator) -> None:
     emulator.endpoint("e", lambda job: {"refresh_worker": True, "n": job["input"]["n"]})
     first, second = run_sync(call, emulator, {"n": 1}), run_sync(call, emulator, {"n": 2})
@@ -180,6 +186,10 @@ def test_refresh_worker_delivers_the_result_and_replaces_the_worker(call: Call, 
 
 @pytest.mark.parametrize("death", [SystemExit(1), KeyboardInterrupt()])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@pytest.mark.fidelity(
+    "states: a job whose worker dies is queued once more with retries 1, then FAILED (job timed out after 1 retries)",
+    source="live",
+)
 def test_a_worker_that_dies_costs_one_retry_then_the_job(
     call: Call, emulator: Emulator, kind: str, death: BaseException
 ) -> None:
@@ -200,6 +210,7 @@ def test_a_worker_that_dies_costs_one_retry_then_the_job(
     assert failed["workerId"] != saved["workerId"]
 
 
+@pytest.mark.fidelity("states: a job with an empty input fails after one retry (Options.empty_input)", source="live")
 def test_an_empty_input_fails_after_one_retry(call: Call, emulator: Emulator) -> None:
     """live: the worker gets a job without input, and never runs it."""
     emulator.endpoint("e", lambda _: pytest.fail("the handler ran"))
@@ -207,6 +218,7 @@ def test_an_empty_input_fails_after_one_retry(call: Call, emulator: Emulator) ->
     assert (state["status"], state["error"], state["retries"]) == ("FAILED", "job timed out after 1 retries", 1)
 
 
+@pytest.mark.fidelity("worker: a job whose result is not JSON runs into its executionTimeout", source="official source")
 def test_a_result_that_is_not_json_is_never_sent(
     call: Call, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -258,6 +270,7 @@ def test_what_the_worker_gets_beside_the_input(call: Call, emulator: Emulator) -
 # Progress.
 
 
+@pytest.mark.fidelity("/status: what a worker sends as progress is the output until the end", source="official source")
 def test_progress_shows_while_the_job_runs(call: Call, emulator: Emulator) -> None:
     async def handler(job: dict[str, Any]) -> Any:
         for percent in (0, 50):
@@ -274,6 +287,9 @@ def test_progress_shows_while_the_job_runs(call: Call, emulator: Emulator) -> No
     assert seen == [{"percent": 0}, {"percent": 50}, "done"]
 
 
+@pytest.mark.fidelity(
+    "worker: a result or progress after the end is taken, and changes nothing", source="official source"
+)
 def test_late_progress_does_nothing(call: Call, emulator: Emulator) -> None:
     handed: list[dict[str, Any]] = []
     emulator.endpoint("e", handed.append)
@@ -334,6 +350,7 @@ def test_a_job_is_running_right_after_it_was_submitted(call: Call, emulator: Emu
     assert emulator.clock.monotonic() == 0.0
 
 
+@pytest.mark.fidelity("worker: a cancel stops an async handler", source="official source")
 def test_cancelling_stops_an_async_handler(call: Call, emulator: Emulator) -> None:
     stopped: list[float] = []
 
@@ -355,6 +372,7 @@ def test_cancelling_stops_an_async_handler(call: Call, emulator: Emulator) -> No
     assert (state["status"], state["delayTime"]) == ("COMPLETED", 0)
 
 
+@pytest.mark.fidelity("worker: a cancelled sync handler runs on, and its result is ignored", source="official source")
 def test_a_cancelled_sync_handler_runs_on_and_its_result_is_ignored(call: Call, emulator: Emulator) -> None:
     emulator.endpoint("e", handlers(emulator)["plain"])
     job_id = run(call, emulator, {"n": 1})

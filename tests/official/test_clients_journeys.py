@@ -75,6 +75,7 @@ def test_python_waits_in_run_sync_for_a_job_longer_than_its_poll(python: dict[st
 
 
 @pytest.mark.parametrize("name", ["stream_while_it_runs", "asyncio_stream_while_it_runs"])
+@pytest.mark.fidelity("official clients: Python streams every chunk of a running job once", source="official source")
 def test_python_streams_every_chunk_of_a_running_job_once(python: dict[str, Any], name: str) -> None:
     assert python[name] == ["a", "b", "c"]
 
@@ -101,10 +102,12 @@ def test_python_wraps_a_request_without_input_whole(python: dict[str, Any]) -> N
     assert python["input_without_its_name"]["input"] == {"prompt": "Hi", "webhook": "https://example.com"}
 
 
+@pytest.mark.fidelity("/run: keys beside input that are not known are ignored", source="official source")
 def test_javascript_may_send_keys_that_the_service_does_not_know(javascript: dict[str, Any]) -> None:
     assert javascript["run_with_more_keys"] == "done"
 
 
+@pytest.mark.fidelity("official clients: JavaScript goes on by /status-sync after /runsync", source="official source")
 def test_javascript_goes_on_by_status_sync_when_runsync_was_held_long_enough(
     javascript: dict[str, Any], service: Emulator
 ) -> None:
@@ -113,6 +116,9 @@ def test_javascript_goes_on_by_status_sync_when_runsync_was_held_long_enough(
     assert asked(service, "slow") == {"runsync": 1, "status-sync": 1}
 
 
+@pytest.mark.fidelity(
+    "official clients: /stream is held, so that JavaScript does not ask without pause", source="official source"
+)
 def test_javascript_streams_every_chunk_once_and_asks_no_more_often_than_there_are_chunks(
     javascript: dict[str, Any], service: Emulator
 ) -> None:
@@ -124,5 +130,6 @@ def test_javascript_cancels_a_running_job(javascript: dict[str, Any]) -> None:
     assert javascript["cancel_while_it_runs"] == ["CANCELLED", "CANCELLED"]
 
 
+@pytest.mark.fidelity("/status: delayTime and executionTime are whole milliseconds", source="official source")
 def test_javascript_is_held_by_status_sync_and_gets_whole_milliseconds(javascript: dict[str, Any]) -> None:
     assert javascript["status_sync_of_a_running_job"] == {"status": "COMPLETED", "output": "done", "whole": True}

@@ -36,6 +36,10 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+@pytest.mark.fidelity(
+    "official clients: Python, asyncio, JavaScript and curl do each operation, with each of 11 outcomes",
+    source="official source",
+)
 def test_each_cell_is_as_it_was_seen(cell: Cell, request: pytest.FixtureRequest) -> None:
     needed = {"python": "official_python", "asyncio": "official_python", "javascript": "official_javascript"}
     request.getfixturevalue(needed.get(cell.client, "curl"))
