@@ -243,7 +243,7 @@ def test_a_cancelled_task_cancels_what_is_in_flight(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "unknowns", "statuses"),
-    [(Fault.delay(3, on="run"), 0, {"CANCELLED"}), (Fault.stall("after", on="run"), 5, {"IN_QUEUE", "IN_PROGRESS"})],
+    [(Fault.delay(3, on="run"), 0, {"CANCELLED"}), (Fault.stall("after", on="run"), 5, {"IN_PROGRESS", "COMPLETED"})],
     ids=["the id comes home", "it does not"],
 )
 def test_submits_that_are_out_when_the_task_is_cancelled(
