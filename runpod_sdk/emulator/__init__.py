@@ -11,7 +11,7 @@
 
 from runpod_sdk.emulator._desk import RequestRecord
 from runpod_sdk.emulator._emulator import EmulatedEndpoint, Emulator
-from runpod_sdk.emulator._faults import Fault, InjectedFault
+from runpod_sdk.emulator._faults import Fault, InjectedFault, faults_from_json
 from runpod_sdk.emulator._handlers import HandlerFileError
 from runpod_sdk.emulator._jobs import JobRecord
 from runpod_sdk.emulator._ledger import Ledger, input_sha256
@@ -33,6 +33,7 @@ __all__ = [
     "RequestRecord",
     "Server",
     "Verdict",
+    "faults_from_json",
     "input_sha256",
     "progress_update",
 ]
