@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # By name: the module, and what `runpod-sdk --help` says of it.
 _COMMANDS = {
+    "emulate": ("runpod_sdk.cli._emulate", "serve the queue API on this machine, with your worker behind it"),
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
     "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import uuid
 from pathlib import Path
@@ -29,6 +28,7 @@ from runpod_sdk.emulator._workers import LoopThread, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from tempfile import TemporaryDirectory
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
@@ -91,7 +91,7 @@ class Emulator:
         self._closed = False
         self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
         self._supervised: set[str] = set()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
@@ -341,8 +341,10 @@ class Emulator:
 
     def logs_of(self, endpoint_id: str) -> Path:
         """Return the folder for the logs of an endpoint's processes; it goes when the emulator is closed."""
+        from tempfile import TemporaryDirectory  # noqa: PLC0415  it costs 10 ms, and few need it
+
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
+            self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
         return Path(self._folder.name) / endpoint_id
 
 

@@ -8,9 +8,9 @@ its job is delivered, which is why it is drained first. What becomes of its job 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import threading
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._hub import Hub, Room
 
+_LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _PING_INTERVAL_MS = 10_000  # official source: rp_ping.py, the default; below 1000 its pinger ends
@@ -69,13 +70,15 @@ def command_of(command: str | Sequence[str]) -> list[str]:
         ValueError: it is empty, or there is no such program.
         NotImplementedError: this system has no process groups.
     """
+    from shutil import which  # noqa: PLC0415  it imports every kind of archive, and few need it
+
     words = shlex.split(command) if isinstance(command, str) else list(command)
     if os.name != "posix":
         raise NotImplementedError(
             "supervised workers need the process groups of POSIX; declare the endpoint with workers=0, and start "
             "its worker yourself with Server.worker_environment()"
         )
-    if not words or shutil.which(words[0]) is None:
+    if not words or which(words[0]) is None:
         raise ValueError(f"command={command!r}: no such program")
     return words
 
@@ -140,6 +143,11 @@ class Supervisor:
         for place in self._places:
             place.join()
 
+    def kill(self) -> None:
+        """Kill every worker where it stands; may be called from a signal handler."""
+        for worker_id in self.processes:
+            self._kill(worker_id)
+
     @property
     def processes(self) -> dict[str, int]:
         """The running workers: their process ids, which are also those of their groups, by worker id."""
@@ -195,7 +203,6 @@ class _Place:
             self._thread.join()
 
     def _watch(self) -> None:
-        supervisor = self._supervisor
         deaths = 0
         while self.running is not None:
             worker_id, process = self.running
@@ -209,6 +216,12 @@ class _Place:
                 process.wait()
             was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             deaths = 0 if was_ready else deaths + 1
+            self._follow(deaths)
+
+    def _follow(self, deaths: int) -> None:
+        """Start the next worker, after a pause if the last ones died before they were ready."""
+        supervisor = self._supervisor
+        while self.running is None:
             worker_id = supervisor.new_worker_id()
             pause = _PAUSES[min(deaths, len(_PAUSES) - 1)]
             if pause:
@@ -216,9 +229,14 @@ class _Place:
             if supervisor.closing.wait(pause):
                 self._ask(ask.Leave(worker_id=worker_id))
                 return
-            self._spawn(worker_id)
-            if supervisor.closing.is_set():
-                self.stop()
+            try:
+                self._spawn(worker_id)
+            except OSError as error:
+                _LOG.warning("worker %s cannot be started: %s", worker_id, error)
+                self._ask(ask.Leave(worker_id=worker_id))
+                deaths += 1
+        if supervisor.closing.is_set():
+            self.stop()
 
     def _spawn(self, worker_id: str) -> None:
         supervisor = self._supervisor

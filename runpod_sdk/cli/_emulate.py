@@ -1,0 +1,300 @@
+"""The command `emulate`: the emulator on a socket, with a handler file, real workers, or the built-in handler.
+
+This file decides what is declared, what is printed, when a changed file is loaded again, and how it all ends.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import traceback
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Generator, Iterable
+
+    from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Server
+
+_DESCRIPTION = """\
+Serves the queue API on a socket of this machine, for any client of it.
+Who runs the jobs:
+
+  emulate handler.py         a worker's file, unchanged, in this process;
+                             the package runpod need not be installed
+  emulate handler.py:run     a function of a file
+  emulate --worker "python handler.py" --workers 2
+                             real workers, each a process with a log; one
+                             that dies is followed by another
+  emulate --external         workers that you start elsewhere, in the
+                             environment that is printed
+  emulate                    a handler that does what the input says:
+                             mock_return, mock_delay, mock_error, ...
+
+Ctrl-C ends it: held requests are answered, and workers may deliver their
+jobs; a second Ctrl-C kills them."""
+
+_EXIT_CODES = """\
+exit codes:
+  0    ended by Ctrl-C or SIGTERM, and everything it started is gone
+  1    a handler file cannot be loaded, or the port cannot be had
+  2    bad arguments, or the emulator's extra is not installed
+  130  Ctrl-C before it was ready, or a second one: workers were killed"""
+
+_DEFAULT_ENDPOINT = "local"
+_DEFAULT_PORT = 8000
+_LOOK_EVERY = 0.3  # seconds between two looks at the files, with --reload
+_INTERRUPTED = 130
+_SKIPPED_FOLDERS = {"site-packages", "node_modules", "__pycache__"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXIT_CODES
+    parser.set_defaults(refuse=parser.error)
+    parser.add_argument("target", nargs="?", metavar="FILE[:FUNCTION]", help="a worker's file")
+    parser.add_argument("--worker", metavar="COMMAND", help="start this as a worker")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (1)")
+    parser.add_argument("--external", action="store_true", help="print the environment of a worker")
+    parser.add_argument("--env-file", type=Path, metavar="PATH", help="write it to a file, as docker run takes it")
+    parser.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="NAME[=FILE]",
+        help=f"an endpoint's id ({_DEFAULT_ENDPOINT}), and what runs its jobs; repeatable",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"0: any that is free ({_DEFAULT_PORT})")
+    parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
+    parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
+    parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
+    parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON, once ready")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    _check(arguments)
+    # SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    out = sys.stdout
+    if arguments.json:
+        sys.stdout = sys.stderr  # what a handler prints is not the line that is read
+    try:
+        return _serve(arguments, out)
+    finally:
+        sys.stdout = out
+
+
+def _serve(arguments: argparse.Namespace, out: Any) -> int:
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk.emulator import Emulator, HandlerFileError  # noqa: PLC0415
+
+    clock = SystemClock()
+    with Emulator(clock=clock, api_key=arguments.api_key) as emulator:
+        try:
+            endpoints = [_declare(emulator, arguments, named) for named in arguments.endpoint or [_DEFAULT_ENDPOINT]]
+            server = emulator.serve(arguments.host, arguments.port)
+        except HandlerFileError as error:
+            _complain(error)
+            return 1
+        except ModuleNotFoundError:
+            print("runpod-sdk emulate needs the emulator: pip install 'runpod-sdk[emulator]'", file=sys.stderr)
+            return 2
+        except OSError as error:
+            where = f"{arguments.host}:{arguments.port}"
+            print(f"cannot listen on {where}: {error.strerror}; --port 0 takes a free one", file=sys.stderr)
+            return 1
+        except (ValueError, NotImplementedError) as error:
+            arguments.refuse(str(error))
+            raise
+        try:
+            _announce(arguments, server, endpoints, out)
+            files = _Files(endpoints)
+            while True:
+                clock.sleep(_LOOK_EVERY if arguments.reload else 1.0)
+                if arguments.reload:
+                    files.reload_changed()
+        except KeyboardInterrupt:
+            with _killing(endpoints) as killed:
+                emulator.close()
+            return _INTERRUPTED if killed else 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be meant."""
+    arguments.external = arguments.external or arguments.env_file is not None
+    given = [bool(arguments.target), bool(arguments.worker), arguments.external]
+    if sum(given) > 1:
+        arguments.refuse("one of FILE, --worker and --external runs the jobs")
+    if arguments.workers < 1:
+        arguments.refuse("--workers: at least 1 expected")
+    if len([name for name in arguments.endpoint or [_DEFAULT_ENDPOINT] if "=" not in name]) > 1 and arguments.env_file:
+        arguments.refuse("--env-file: it is for one endpoint")
+
+
+def _declare(emulator: Emulator, arguments: argparse.Namespace, named: str) -> EmulatedEndpoint:
+    """Declare an endpoint: NAME=FILE, or NAME with what the other arguments say."""
+    name, _, file = named.partition("=")
+    if file or arguments.target:
+        return emulator.endpoint(name, file or arguments.target, workers=arguments.workers)
+    if arguments.worker:
+        return emulator.endpoint(name, command=arguments.worker, workers=arguments.workers)
+    return emulator.endpoint(name, workers=0 if arguments.external else arguments.workers)
+
+
+# What is printed.
+
+
+def _announce(arguments: argparse.Namespace, server: Server, endpoints: list[EmulatedEndpoint], out: Any) -> None:
+    """Say what is served, and where."""
+    if not _is_loopback(arguments.host):
+        print(
+            f"warning: listening on {arguments.host}: whoever reaches this machine and knows the key runs jobs on it",
+            file=sys.stderr,
+        )
+    described = [_described(endpoint, arguments, server) for endpoint in endpoints]
+    if arguments.env_file is not None:
+        arguments.env_file.write_text(_env_file(described[0]["worker_environment"]), encoding="utf-8")
+    if arguments.json:
+        line = {"ready": True, "url": server.url, "api_key": server.api_key, "endpoints": described}
+        print(json.dumps(line), file=out, flush=True)
+        return
+    print(f"ready at {server.url}\n")
+    for endpoint in described:
+        print(f"  {endpoint['id']}: {endpoint['runs']}")
+    print()
+    print(f"export RUNPOD_ENDPOINT_BASE_URL={shlex.quote(server.url)}")
+    print(f"export RUNPOD_API_KEY={shlex.quote(server.api_key)}")
+    for endpoint in described:
+        if "worker_environment" in endpoint:
+            _announce_external(arguments, endpoint)
+    print("\nCtrl-C ends it.", flush=True)
+
+
+def _announce_external(arguments: argparse.Namespace, endpoint: dict[str, Any]) -> None:
+    environment: dict[str, str] = endpoint["worker_environment"]
+    print(f"\n# for a worker of {endpoint['id']}; each needs a RUNPOD_POD_ID of its own")
+    for name, value in environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    if arguments.env_file is not None:
+        print(f"# the same, for docker run --env-file: {arguments.env_file}")
+    elif _is_loopback(arguments.host):
+        print("# a container reaches it with --network host, or with --host 0.0.0.0 --advertise NAME here")
+
+
+def _described(endpoint: EmulatedEndpoint, arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
+    facts: dict[str, Any] = {"id": endpoint.id}
+    if endpoint.file is not None:
+        return {**facts, "runs": f"{endpoint.file.target}, in this process", "file": str(endpoint.file.path)}
+    if endpoint.command is not None:
+        count = f"{endpoint.workers} worker{'s' if endpoint.workers > 1 else ''}"
+        runs = f"{count}: {shlex.join(endpoint.command)}; logs in {endpoint.logs}"
+        return {**facts, "runs": runs, "logs": str(endpoint.logs), "workers": endpoint.workers}
+    if arguments.external:
+        environment = server.worker_environment(endpoint.id, host=_advertised(arguments))
+        return {**facts, "runs": "workers that you start", "worker_environment": environment}
+    return {**facts, "runs": "the built-in handler: mock_return, mock_delay, mock_error, ..."}
+
+
+def _env_file(environment: dict[str, str]) -> str:
+    """Return an environment as `docker run --env-file` takes it: no quotes."""
+    return "".join(f"{name}={value}\n" for name, value in environment.items())
+
+
+def _advertised(arguments: argparse.Namespace) -> str:
+    """Return how a worker elsewhere calls this machine; nobody can call 0.0.0.0."""
+    host: str = arguments.advertise or arguments.host
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  what was asked for
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _complain(error: Exception) -> None:
+    """Say why a file cannot be loaded, with its own part of the traceback."""
+    cause = error.__cause__
+    if cause is not None:
+        # The frames before the file's own are the emulator's.
+        own = cause.__traceback__.tb_next if cause.__traceback__ is not None else None
+        traceback.print_exception(cause.with_traceback(own))
+    print(error, file=sys.stderr)
+
+
+# How it goes on, and how it ends.
+
+
+class _Files:
+    """The files that endpoints are made of, and when they last changed."""
+
+    def __init__(self, endpoints: list[EmulatedEndpoint]) -> None:
+        self._seen = {endpoint: _stamps(endpoint) for endpoint in endpoints}
+
+    def reload_changed(self) -> None:
+        """Load again what has changed; what cannot be loaded stays as it was."""
+        from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  see _serve
+
+        for endpoint, seen in self._seen.items():
+            stamps = _stamps(endpoint)
+            if stamps == seen:
+                continue
+            try:
+                endpoint.reload()
+                print(f"reloaded {endpoint.id}", file=sys.stderr)
+            except HandlerFileError as error:
+                _complain(error)
+            self._seen[endpoint] = _stamps(endpoint)
+
+
+def _stamps(endpoint: EmulatedEndpoint) -> dict[Path, int]:
+    """Return when each file of an endpoint was changed."""
+    stamps: dict[Path, int] = {}
+    for path in _files(endpoint):
+        try:
+            stamps[path] = path.stat().st_mtime_ns
+        except OSError:  # an editor is just replacing it
+            stamps[path] = 0
+    return stamps
+
+
+def _files(endpoint: EmulatedEndpoint) -> Iterable[Path]:
+    if endpoint.file is not None:
+        return endpoint.file.files()
+    scripts = [Path(word).resolve() for word in endpoint.command or () if word.endswith(".py")]
+    beside = {path for script in scripts for path in script.parent.rglob("*.py")}
+    return sorted(path for path in beside if not _SKIPPED_FOLDERS & set(path.parts))
+
+
+def _interrupt(_: int, __: object) -> NoReturn:
+    """End it as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _killing(endpoints: list[EmulatedEndpoint]) -> Generator[list[int]]:
+    """Let one more signal kill the workers; the list that is given then has it."""
+    caught: list[int] = []
+
+    def kill(number: int, _: object) -> None:
+        caught.append(number)
+        for endpoint in endpoints:
+            if endpoint.supervisor is not None:
+                endpoint.supervisor.kill()
+
+    former = {number: signal.signal(number, kill) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
