@@ -29,7 +29,8 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 SPEC = "openapi/runpod-queue.yaml"
 REDOCLY = "@redocly/cli@2.77.0"
-OFFICIAL = "runpod==1.12.0"  # the client and worker library from PyPI; the one from npm is pinned by its lock file
+# The client and worker library from PyPI, and what decides how its requests end; npm's has a lock file.
+OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
@@ -196,11 +197,11 @@ def build(session: nox.Session) -> None:
 
 def _official_software(session: nox.Session, out: Path) -> dict[str, str]:
     """Install the official package once, and return what tells the tests where it is."""
-    python = str(out / OFFICIAL / ("Scripts" if os.name == "nt" else "bin") / "python")
+    folder = out / "-".join(OFFICIAL)
+    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
     if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last
-        _fresh_environment(session, out / OFFICIAL, OFFICIAL)
-    node = str(out / "node")
-    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": node}
+        _fresh_environment(session, folder, *OFFICIAL)
+    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": str(out / "node")}
 
 
 def _contents(wheel: Path) -> dict[str, int]:
@@ -209,11 +210,11 @@ def _contents(wheel: Path) -> dict[str, int]:
         return {entry.filename: entry.CRC for entry in archive.infolist() if not entry.filename.endswith("/RECORD")}
 
 
-def _fresh_environment(session: nox.Session, folder: Path, requirement: str) -> str:
-    """Install `requirement` into a new environment, say how many packages that takes, and return its Python."""
+def _fresh_environment(session: nox.Session, folder: Path, *requirements: str) -> str:
+    """Install `requirements` into a new environment, say how many packages that takes, and return its Python."""
     session.run("python", "-m", "venv", "--clear", str(folder), silent=True)
     python = str(folder.resolve() / ("Scripts" if os.name == "nt" else "bin") / "python")
-    session.run(python, "-m", "pip", "install", "--quiet", requirement, external=True)
+    session.run(python, "-m", "pip", "install", "--quiet", *requirements, external=True)
     listed = session.run(python, "-m", "pip", "list", "--format", "json", external=True, silent=True)
     names = sorted({entry["name"] for entry in json.loads(str(listed))} - {"pip", "setuptools"})
     session.log(f"{folder.name}: {len(names)} packages: {', '.join(names)}")
