@@ -34,10 +34,10 @@ class Shield:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # first: its signal is meant for our handler
         if self._applies:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _hold_back(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted or not hasattr(signal, "pthread_kill"):

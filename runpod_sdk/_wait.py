@@ -92,10 +92,10 @@ def wait(
     while True:
         last = seen_so_far.last
         left = deadline.left(settings.now())
-        hold = _hold(seen_so_far, min(settings.poll.hold, left), watched=watched)
+        wanted = _hold(seen_so_far, min(settings.poll.hold, left), watched=watched)
         asked_at = settings.now()
         try:
-            state, hold = yield from _poll(settings, job, deadline, hold)
+            state, hold = yield from _poll(settings, job, deadline, wanted)
         except (APIResponseValidationError, Refused) as problem:
             pause = _bear(settings, job, deadline, seen_so_far, problem)
             if pause:
@@ -111,7 +111,9 @@ def wait(
             raise timed_out(job, state)
         if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
             seen_so_far.polls += 1
-            pause = max(settings.poll.next_wait(seen_so_far.polls), settings.limiter.poll_delay(settings.now()))
+            pause = settings.poll.next_wait(seen_so_far.polls)
+            if not wanted:
+                pause = max(pause, settings.limiter.poll_delay(settings.now()))
             yield Sleep(min(pause, deadline.left(settings.now())))
 
 
@@ -198,6 +200,9 @@ def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> F
     """Look at the job, held if wanted and if the client has a held request to spare; return the hold that it had."""
     limiter = settings.limiter
     held = hold > 0 and limiter.take_hold(job.endpoint_id)
+    if hold and not held:
+        # One of a crowd: also the first look waits for its place, or a thousand of them came at once.
+        yield Sleep(min(limiter.poll_delay(settings.now()), deadline.left(settings.now())))
     try:
         if held:
             request = _api.status_sync(job.endpoint_id, job.job_id, hold=hold)

@@ -38,6 +38,7 @@ class _Address:
     def __init__(self, service: Service) -> None:
         self._base_url = service.base_url
         self._headers = service.headers
+        self.key = service.api_key
         self._trust_env = not service.is_loopback  # a proxy that cannot see this machine's loopback would get the key
         self._verify: ssl.SSLContext | None = None
 
@@ -96,7 +97,8 @@ def _check_kind(name: str, given: object, kind: str, *, is_right: bool) -> None:
 class _Reader:
     """Collects one answer: its body up to the cap, and in the time that the request has."""
 
-    def __init__(self, clock: Clock, timeout: float) -> None:
+    def __init__(self, clock: Clock, timeout: float, key: str) -> None:
+        self._key = key.encode()
         self._clock = clock
         self._until = clock.monotonic() + timeout
         self._response: httpx.Response | None = None
@@ -118,7 +120,10 @@ class _Reader:
         """Return what has come: whole, if nothing was raised."""
         if self._response is None:
             return None
-        return Answer(self._response.status_code, self._response.headers, b"".join(self._chunks))
+        status, body = self._response.status_code, b"".join(self._chunks)
+        if status >= 300:  # an error page may quote the request; an output is never touched
+            body = body.replace(self._key, b"***")
+        return Answer(status, self._response.headers, body)
 
 
 class Wire:
@@ -142,7 +147,7 @@ class Wire:
     def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
         client = self._client(held=request.hold > 0 and not request.is_submit)
-        reader = _Reader(self._clock, timeout)
+        reader = _Reader(self._clock, timeout, self._address.key)
         try:
             with within(timeout):
                 self._exchange(client, self._address.request(request, timeout), reader)
@@ -229,7 +234,7 @@ class AsyncWire:
     async def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
         client = self._client(held=request.hold > 0 and not request.is_submit)
-        reader = _Reader(self._clock, timeout)
+        reader = _Reader(self._clock, timeout, self._address.key)
         try:
             async with self._clock.timeout(timeout):
                 await self._exchange(client, self._address.request(request, timeout), reader)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from runpod_sdk import AsyncClient, Client, RetryPolicy, S3Config
-from runpod_sdk.errors import APIResponseValidationError, RunpodError
+from runpod_sdk.errors import APIResponseValidationError, AuthenticationError, RunpodError
 from tests.faults.acts import cut, nothing, status
 from tests.faults.flavours import FLAVOURS, Flavour, ImpatientClock, closed, listed, settled
 from tests.faults.server import KEY, Connection, FaultServer, answer, response
@@ -169,3 +169,18 @@ def test_the_log_that_the_environment_asks_for_shows_requests_and_no_secrets() -
     assert said[""] == ""
     for secret in SECRETS:
         assert secret not in said["debug"]
+
+
+@flavours
+def test_a_key_that_the_service_quotes_is_masked(flavour: Flavour) -> None:
+    def quote(connection: Connection) -> None:
+        if connection.read() is not None:
+            connection.send(response(401, f'{{"error": "bad key: Bearer {KEY}"}}'.encode()))
+
+    async def body(client: Any) -> None:
+        with pytest.raises(AuthenticationError, match=r"bad key: Bearer \*\*\*") as caught:
+            await settled(client.endpoint("e").health())
+        assert KEY not in f"{caught.value} {caught.value.body}"
+
+    with FaultServer(default=quote) as server:
+        flavour.play(server, body)
