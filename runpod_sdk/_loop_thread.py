@@ -63,13 +63,14 @@ class LoopThread(Generic[Item, Result]):
         self._stopping: asyncio.Event | None = None
         self._crew: Crew[Item, Result] | None = None
         self._pid = os.getpid()
+        self._context = copy_context()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, in a copy of the caller's context; does nothing the second time."""
+        """Begin; does nothing the second time. All work is done in the context that the caller has now."""
         if self._thread is None:
-            context = copy_context()
-            self._thread = threading.Thread(target=context.run, args=(self._run,), name="runpod-sdk-map", daemon=True)
+            self._context = copy_context()
+            self._thread = threading.Thread(target=self._run, name="runpod-sdk-map", daemon=True)
             self._thread.start()
             self._started.wait()
         if os.getpid() != self._pid:
@@ -80,7 +81,8 @@ class LoopThread(Generic[Item, Result]):
         self._line.append(item)
         if not self._announced and self._loop is not None:
             self._announced = True
-            self._loop.call_soon_threadsafe(self._take)
+            with suppress(RuntimeError):  # closed: `get` says why
+                self._loop.call_soon_threadsafe(self._take, context=self._context)
 
     def get(self) -> list[Result]:
         """Return the results that are there, as soon as there is one.
