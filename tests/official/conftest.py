@@ -56,6 +56,6 @@ def official_javascript() -> Path:
 def curl() -> str:
     """Return the path of curl."""
     path = shutil.which("curl")
-    if path is None:
-        missing("curl is not on PATH")
+    if path is None or not Path("/bin/sh").exists():  # the documentation's samples are for a shell
+        missing("curl is not on PATH, or there is no /bin/sh")
     return path
