@@ -51,16 +51,7 @@ TOPICS = (
 )
 
 # What the emulator does, as far as we know, and no test holds.
-UNTESTED = (
-    ("worker: a take is held, and answered 204 when no job came (Options.take_hold)", "official source"),
-    ("worker: job-take-batch hands out several jobs as a list", "official source"),
-    ("worker: job-stop is held, and names the jobs that have ended without their worker", "official source"),
-    ("worker: what is glued to the last segment of a path with & is read as its query", "official source"),
-    ("worker: a result, a chunk or progress is JSON, whatever its content type says", "official source"),
-    ("worker: a job goes back to the queue when its lease runs out (Options.lease)", "live"),
-    ("worker: a ping with the job's id prolongs its lease", "assumed"),
-    ("worker: a job goes back to the queue when the take's connection is closed before it got there", "assumed"),
-)
+UNTESTED: tuple[tuple[str, str], ...] = ()
 
 # What the service does, and the emulator does not.
 LEFT_OUT = (
@@ -133,10 +124,11 @@ def page(behaviours: dict[str, Behaviour]) -> str:
         if by_topic[topic]:
             parts.append(f"\n## {topic}\n\n| behaviour | how well known | test |\n|---|---|---|\n")
             parts += [_row(sentence, behaviours[sentence]) for sentence in by_topic[topic]]
-    parts.append(
-        "\n## Without a test\n\nThe emulator does this, as far as we know; nothing would notice if it stopped.\n\n"
-    )
-    parts.append(_plain_rows(UNTESTED))
+    if UNTESTED:
+        parts.append(
+            "\n## Without a test\n\nThe emulator does this, as far as we know; nothing would notice if it stopped.\n\n"
+        )
+        parts.append(_plain_rows(UNTESTED))
     parts.append("\n## Not emulated\n\n")
     parts.append(_plain_rows(LEFT_OUT))
     return "".join(parts)

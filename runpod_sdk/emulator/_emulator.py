@@ -90,6 +90,7 @@ class Emulator:
         self._transport: Transport | None = None
         self._closed = False
         self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
+        self._worker_ids: dict[str, Random] = {}
         self._supervised: set[str] = set()
         self._folder: TemporaryDirectory[str] | None = None
         self.faults = Faults(self._chance, threading.Lock())
@@ -148,6 +149,8 @@ class Emulator:
             self._endpoints[endpoint_id] = endpoint
             if self._desk is not None:
                 self._open_room(self._desk.hub, endpoint)
+        for server in [server for server in self._servers if server.is_open][:1]:
+            self._start_workers(server)
         return endpoint
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
@@ -167,8 +170,7 @@ class Emulator:
             )
         server = Server(App(desk), self.api_key, host, port, lambda: _worker_id(self._external_ids))
         self._servers.append(server)
-        for supervisor in self._idle_supervisors(desk.hub, server):
-            server.supervise(supervisor)
+        self._start_workers(server)
         return server
 
     @property
@@ -312,16 +314,24 @@ class Emulator:
         self._pools.append(pool)
         pool.start()
 
-    def _idle_supervisors(self, hub: Hub, server: Server) -> list[Supervisor]:
-        """Return a supervisor for each endpoint with a command that has none yet."""
+    def _start_workers(self, server: Server) -> None:
+        """Start the processes of each endpoint that has a command, and none yet; they live as long as the server."""
+        hub = self._open(SystemClock).hub
         with self._lock:
-            idle = [endpoint for endpoint in self._endpoints.values() if endpoint.command and not endpoint.supervisor]
-            for endpoint in idle:
-                endpoint.supervisor = self._supervisor(hub, endpoint, server)
-        return [endpoint.supervisor for endpoint in idle if endpoint.supervisor is not None]
+            idle = [
+                endpoint
+                for endpoint in self._endpoints.values()
+                if endpoint.command and (endpoint.supervisor is None or endpoint.supervisor.closing.is_set())
+            ]
+            supervisors = [self._supervisor(hub, endpoint, server) for endpoint in idle]
+            for endpoint, supervisor in zip(idle, supervisors, strict=True):
+                endpoint.supervisor = supervisor
+        for supervisor in supervisors:
+            server.supervise(supervisor)
 
     def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, server: Server) -> Supervisor:
-        worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  ids that repeat are what is wanted
+        seed = f"{self._seed}/{endpoint.id}/workers"
+        worker_ids = self._worker_ids.setdefault(endpoint.id, Random(seed))  # noqa: S311  ids that repeat are wanted
 
         def new_worker_id() -> str:
             worker_id = _worker_id(worker_ids)

@@ -104,6 +104,11 @@ class Server:
         url = f"http://{host}:{self.port}/v2" if host else self.url
         return worker_environment(url, self.api_key, endpoint_id, worker_id or self._new_worker_id())
 
+    @property
+    def is_open(self) -> bool:
+        """Claim that it listens."""
+        return self._socket.fileno() >= 0
+
     def supervise(self, supervisor: Supervisor) -> None:
         """Start workers that live as long as this server; `Emulator` calls it."""
         self._supervisors.append(supervisor)
