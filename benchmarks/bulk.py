@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    sys.modules.update(dict.fromkeys(asked.without))  # type: ignore[arg-type]  # None: not to be found
+    sys.modules.update(dict.fromkeys(asked.without))  # None: not to be found
     if asked.serve:
         serve()
     elif asked.run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,14 @@ from runpod_sdk._map_job import Item, items_of
 from runpod_sdk._map_progress import Lines
 from runpod_sdk._map_report import Durations, Tally
 from runpod_sdk._states import JobState, JobStatus
+from runpod_sdk.errors import (
+    APIError,
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobTimedOutError,
+    SubmissionUnknownError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -271,6 +280,35 @@ def test_each_execution_of_a_retried_job_counts_towards_the_cost() -> None:
     report = tally.report(seconds=10, abandoned=0, price_per_second=0.5)
     assert (report.execution_seconds, report.estimated_execution_cost) == (5, 2.5)
     assert (report.retries, report.requeues, report.workers) == (1, 1, 1)
+
+
+UNKNOWN = SubmissionUnknownError(
+    "", operation="run", endpoint_id="abc", input_sha256="", submitted_at=datetime(2025, 1, 1, tzinfo=UTC)
+)
+ABOUT = {"endpoint_id": "abc", "job_id": "j"}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_job", "end"),
+    [
+        (None, True, "succeeded"),
+        (JobFailedError("", **ABOUT), True, "failed"),
+        (JobTimedOutError("", **ABOUT), True, "timed_out"),
+        (JobCancelledError("", **ABOUT), True, "cancelled"),
+        (UNKNOWN, False, "unknown"),
+        (ValueError("input"), False, "unsubmitted"),
+        (APIError("", operation="run", endpoint_id="abc"), False, "unsubmitted"),
+        (APIError("", operation="status-sync", endpoint_id="abc"), True, "unfinished"),
+        (JobExpiredError("", **ABOUT), True, "unfinished"),
+    ],
+)
+def test_each_result_counts_once(error: Exception | None, is_job: bool, end: str) -> None:  # noqa: FBT001  a parameter
+    tally = Tally()
+    tally.add(None, error, is_job=is_job)
+    report = tally.report(seconds=0, abandoned=0, price_per_second=None)
+    names = ("succeeded", "failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished")
+    assert [name for name in names if getattr(report, name)] == [end]
+    assert report.results == getattr(report, end) == 1
 
 
 def test_a_report_reads_well() -> None:
