@@ -285,7 +285,7 @@ def test_each_execution_of_a_retried_job_counts_towards_the_cost() -> None:
 UNKNOWN = SubmissionUnknownError(
     "", operation="run", endpoint_id="abc", input_sha256="", submitted_at=datetime(2025, 1, 1, tzinfo=UTC)
 )
-ABOUT = {"endpoint_id": "abc", "job_id": "j"}
+ABOUT: dict[str, Any] = {"endpoint_id": "abc", "job_id": "j"}
 
 
 @pytest.mark.parametrize(
