@@ -17,6 +17,7 @@ from . import _api
 from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
 from ._policies import (
     GRACE,
+    HELD_PATIENCE,
     NO_RETRY,
     RETRY_AFTER_MAX,
     Deadline,
@@ -115,6 +116,11 @@ class Settings:
         """Return the time that deadlines are counted in."""
         return self.clock.monotonic()
 
+    def patience(self, request: Request) -> float:
+        """Return how long an answer may take beyond its hold."""
+        is_due = request.hold > 0 and not request.is_submit
+        return min(self.timeout, HELD_PATIENCE) if is_due else self.timeout
+
     def deadline(self, timeout: float | None, grace: float = GRACE) -> Deadline:
         """Return the end of a call that begins now."""
         return Deadline.after(timeout, self.now(), grace)
@@ -178,7 +184,7 @@ def exchange(
         pause = settings.limiter.delay(request.endpoint_id, request.operation, settings.now())
         if pause > 0:
             yield Sleep(min(pause, deadline.left(settings.now())))
-        timeout = deadline.request_timeout(settings.now(), settings.timeout, request.hold)
+        timeout = deadline.request_timeout(settings.now(), settings.patience(request), request.hold)
         began, sent_at = settings.now(), settings.clock.time()
         result: Result | Interruption = yield Send(request, timeout)
         if isinstance(result, Interruption):

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 RETRY_AFTER_MAX = 60.0
 # The least and most that the service accepts for `wait`, seconds. live: runsync answers 400 outside of this range.
 HOLD_MIN, HOLD_MAX = 1.0, 300.0
+# What a held request may take beyond its hold: the answer is due then, and a connection that has died unnoticed is not
+# waited on for long. Seconds; ours.
+HELD_PATIENCE = 10.0
 # What a call may take beyond its deadline to read an answer that is on its way, seconds; ours.
 GRACE = 5.0
 # What a request gets in any case, seconds; ours. A call that is late already may have one more question.

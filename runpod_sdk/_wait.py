@@ -20,6 +20,9 @@ OnAbandon = Literal["cancel", "detach"]
 
 # REPORTED: a status right after the submit may answer 404. Seconds during which one is not believed, and its pause.
 FRESH, FRESH_PAUSE = 5.0, 0.25
+# A result of /runsync is kept 1 minute (docs: operation-reference). A stalled look at one must be over by then, so it
+# is held no longer than this, seconds.
+SYNC_HOLD = 30.0
 # While somebody watches, the service is asked at least this often for what is new, seconds; grows while nothing is.
 WATCH_HOLD, WATCH_HOLD_MAX = 1.0, 5.0
 # A held request that comes back before this share of its hold was not held: then pause as between polls.
@@ -44,6 +47,11 @@ class JobRef:
         """Whether it was submitted here so lately that a 404 means nothing: no job is forgotten that fast."""
         age = self.age(now)
         return age is not None and age < FRESH
+
+    @property
+    def longest_hold(self) -> float:
+        """How long a look at it may be held, seconds."""
+        return SYNC_HOLD if self.job_id.startswith("sync-") else HOLD_MAX
 
     def __str__(self) -> str:
         return f'job {self.job_id} on endpoint "{self.endpoint_id}"'
@@ -92,7 +100,7 @@ def wait(
     while True:
         last = seen_so_far.last
         left = deadline.left(settings.now())
-        wanted = _hold(seen_so_far, min(settings.poll.hold, left), watched=watched)
+        wanted = _hold(seen_so_far, min(settings.poll.hold, job.longest_hold, left), watched=watched)
         asked_at = settings.now()
         try:
             state, hold = yield from _poll(settings, job, deadline, wanted)

@@ -28,7 +28,7 @@ from runpod_sdk import (
 )
 from runpod_sdk._exchange import Refused, Settings, ask, error_from, exchange
 from runpod_sdk._outcomes import Answer, Outcome, Result
-from runpod_sdk._policies import GRACE
+from runpod_sdk._policies import GRACE, HELD_PATIENCE
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
@@ -119,8 +119,14 @@ def test_no_sleep_reaches_beyond_the_deadline() -> None:
 def test_a_request_hardly_reaches_beyond_the_deadline() -> None:
     on = settings(timeout=60, poll=PollPolicy(hold=90))
     held = api.status_sync("abc", "j1", hold=90)
-    assert exchanged(held, [job("COMPLETED")], on=on).timeouts == [150]
+    assert exchanged(held, [job("COMPLETED")], on=on).timeouts == [90 + HELD_PATIENCE]
     assert exchanged(held, [job("COMPLETED")], on=on, timeout=10).timeouts == [10 + GRACE]
+    assert exchanged(STATUS, [job("COMPLETED")], on=on).timeouts == [60]
+
+
+def test_a_submit_that_is_held_has_the_time_of_any_submit() -> None:
+    submit = api.run_sync("abc", {}, {})
+    assert exchanged(submit, [job("COMPLETED")], on=settings(timeout=60)).timeouts == [61]
 
 
 def test_an_outage_is_counted_from_the_first_silence() -> None:
