@@ -264,7 +264,7 @@ def test_a_manual_clock_holds_requests_until_it_is_advanced() -> None:
 def is_parked(thread: threading.Thread) -> bool:
     """Whether a thread waits for the answer to its request, and is not still on its way there."""
     frame = sys._current_frames().get(thread.ident or 0)
-    names = []
+    names: list[tuple[str, str]] = []
     while frame is not None:
         names.append((Path(frame.f_code.co_filename).name, frame.f_code.co_name))
         frame = frame.f_back
