@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._api import SubmitOptions
     from ._async import AsyncClient, AsyncEndpoint
     from ._async_job import AsyncJob, AsyncStream
     from ._completed import as_completed
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ._map_job import MapResult
     from ._map_report import MapReport, Percentiles
     from ._policies import PollPolicy, Retry, RetryPolicy
+    from ._requests import SubmitOptions
     from ._states import (
         Health,
         JobCounts,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     )
 
 _ROOMS = {
-    "_api": ("SubmitOptions",),
+    "_requests": ("SubmitOptions",),
     "_async": ("AsyncClient", "AsyncEndpoint"),
     "_async_job": ("AsyncJob", "AsyncStream"),
     "_completed": ("as_completed",),

@@ -7,16 +7,14 @@ Nothing generated gets past this file. It is imported with the first request: it
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from ._arguments import (
-    BODY_MAX,
     EXECUTION_TIMEOUT_RANGE,
     ID,
     TTL_RANGE,
@@ -25,6 +23,7 @@ from ._arguments import (
     encoded,
     kind_of,
 )
+from ._requests import Request, StreamPart, SubmitOptions
 from ._states import Health, JobCounts, JobState, JobStatus, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from .errors import APIResponseValidationError
 
@@ -37,80 +36,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)
-OnUnknown = Literal["raise", "resubmit"]
 
 # How much of a bad answer an error keeps, characters; ours.
 BODY_SHOWN = 500
 # How long /runsync is asked to hold: its least value, so that the id of the job is known within a second.
 RUN_SYNC_HOLD = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, complete but for the service's address and key.
-
-    `hold` is how long the service was asked to wait before it answers, seconds. `path` includes the query.
-    """
-
-    operation: Operation
-    endpoint_id: str
-    job_id: str | None = None
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    content: bytes | None = field(default=None, repr=False)
-    hold: float = 0.0
-
-    @property
-    def about(self) -> str:
-        """Say what is being done to what, as errors and logs begin."""
-        of_job = f" of job {self.job_id}" if self.job_id else ""
-        return f'{self.operation}{of_job} on endpoint "{self.endpoint_id}"'
-
-    @property
-    def is_submit(self) -> bool:
-        """Whether it may start a job that nobody knows the id of yet."""
-        return self.operation in BODY_MAX
-
-    @property
-    def input_sha256(self) -> str:
-        """The SHA-256 of the input that this request submits, as compact JSON with sorted keys."""
-        sent = json.loads(self.content or b"{}").get("input")
-        return hashlib.sha256(json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-class SubmitOptions(TypedDict, total=False):
-    """What `run`, `run_sync` and `stream` take by name beside the input. Nothing that is left out is sent.
-
-    Attributes:
-        webhook: URL that the service POSTs the final state to.
-        execution_timeout: most seconds on a worker, 5 … 604 800; the service's default is 600.
-        ttl: seconds after which the service forgets the job, in whatever state, 10 … 604 800; its default is 86 400.
-        low_priority: True does not make the endpoint scale up for this job.
-        s3_config: a bucket for the worker to write to.
-        on_unknown: "resubmit" sends a submit again that may have arrived, so the job may run twice; "raise" does not.
-        extra_headers: headers to add.
-        extra_query: query parameters to add.
-        extra_body: top-level fields to add to the body.
-    """
-
-    webhook: str | None
-    execution_timeout: float | None
-    ttl: float | None
-    low_priority: bool | None
-    s3_config: S3Config | None
-    on_unknown: OnUnknown
-    extra_headers: Mapping[str, str] | None
-    extra_query: Mapping[str, str] | None
-    extra_body: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPart:
-    """One answer of /stream: its chunks, and the job's status unless the answer was a bare list."""
-
-    chunks: tuple[StreamChunk, ...]
-    status: JobStatus | None
 
 
 # Requests.

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._api import Request, SubmitOptions
     from ._map import AsyncMap, OnResult
     from ._map_job import Inputs
     from ._outcomes import Answer
     from ._policies import Deadline
+    from ._requests import Request, SubmitOptions
     from ._states import Health, JobState, PurgeResult
     from ._stream import OnGap
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
-    from ._api import Request, SubmitOptions
     from ._outcomes import Result
     from ._policies import Deadline
+    from ._requests import Request, SubmitOptions
     from ._states import JobState
 
 T = TypeVar("T")

@@ -44,8 +44,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._api import Request
     from ._limiter import Limiter
+    from ._requests import Request
     from ._telemetry import Meter
     from .clock import Clock
 

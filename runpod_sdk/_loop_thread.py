@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from ._api import Request
     from ._outcomes import Result as Answered
+    from ._requests import Request
     from ._sync_shell import Shell
     from ._wire import Wire
 

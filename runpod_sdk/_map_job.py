@@ -32,9 +32,9 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._api import SubmitOptions
     from ._async_shell import AsyncShell
     from ._map_report import Tally
+    from ._requests import SubmitOptions
 
 J = TypeVar("J")
 Input = Mapping[str, Any] | tuple[Any, Mapping[str, Any]]

@@ -12,10 +12,10 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _api
-from ._api import StreamPart
 from ._exchange import Emit, Flow, Refused, Settings, Sleep, cause_of, exchange
 from ._outcomes import Outcome
 from ._policies import HOLD_MIN
+from ._requests import StreamPart
 from ._states import JobState, StreamChunk, error_of
 from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
 from .errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError

@@ -17,8 +17,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._api import OnUnknown, Request
     from ._policies import Deadline
+    from ._requests import OnUnknown, Request
     from ._states import JobState
 
 

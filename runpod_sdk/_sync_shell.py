@@ -15,8 +15,8 @@ from .errors import RunpodError, SubmissionUnknownError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._api import Request, SubmitOptions
     from ._policies import Deadline
+    from ._requests import Request, SubmitOptions
     from ._states import JobState
     from ._wire import Wire
 

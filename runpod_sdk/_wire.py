@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._api import Request
+    from ._requests import Request
     from ._service import Service
     from .clock import Clock
 

@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from runpod_sdk._api import Request
 from runpod_sdk._exchange import Emit, Flow, Interrupted, Interruption, Refused, Send, Settings, Sleep
 from runpod_sdk._limiter import Limiter
 from runpod_sdk._outcomes import Answer, Failure, Result
 from runpod_sdk._policies import PollPolicy, RetryPolicy
+from runpod_sdk._requests import Request
 from runpod_sdk._submit import Stopped
 from runpod_sdk._telemetry import Meter
 from runpod_sdk.clock import VirtualClock

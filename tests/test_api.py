@@ -23,12 +23,13 @@ from runpod_sdk import (
     WorkerCounts,
 )
 from runpod_sdk._outcomes import Answer
+from runpod_sdk._requests import Request, StreamPart
 from tests.flows import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._api import Request, SubmitOptions
+    from runpod_sdk._requests import SubmitOptions
 
 BUCKET = S3Config(access_id="i", access_secret="s", bucket_name="b", endpoint_url="https://e")  # noqa: S106  a test's
 
@@ -49,7 +50,7 @@ BUCKET = S3Config(access_id="i", access_secret="s", bucket_name="b", endpoint_ur
         (api.purge_queue("abc"), ("POST", "/abc/purge-queue", None, 0.0)),
         (api.health("abc"), ("GET", "/abc/health", None, 0.0)),
     ],
-    ids=lambda value: value.path if isinstance(value, api.Request) else "",
+    ids=lambda value: value.path if isinstance(value, Request) else "",
 )
 def test_a_request_is_exactly_this(request_: Request, expected: tuple[str, str, bytes | None, float]) -> None:
     assert (request_.method, request_.path, request_.content, request_.hold) == expected
@@ -251,7 +252,7 @@ def test_a_part_of_a_stream() -> None:
 
 def test_the_bare_list_of_the_documentation() -> None:
     part = api.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]))
-    assert part == api.StreamPart(
+    assert part == StreamPart(
         (StreamChunk(output="a", raw={"output": "a"}), StreamChunk(output="b", raw={"output": "b"})), None
     )
 

@@ -33,7 +33,7 @@ from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._api import Request
+    from runpod_sdk._requests import Request
 
 RUN = api.run("abc", {"x": "hunter2"}, {})
 STATUS = api.status("abc", "j1")

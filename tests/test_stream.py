@@ -32,9 +32,9 @@ from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._api import Request
     from runpod_sdk._exchange import Settings
     from runpod_sdk._outcomes import Result
+    from runpod_sdk._requests import Request
 
 FROM_ELSEWHERE = JobRef("abc", "j1")
 OURS = JobRef("abc", "j1", VIRTUAL_EPOCH)

@@ -31,7 +31,7 @@ from runpod_sdk._submit import Stopped, cancel, retry, submit
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._api import OnUnknown
+    from runpod_sdk._requests import OnUnknown
 
 SECRET = {"prompt": "hunter2"}
 RUN = api.run("abc", SECRET, {})

@@ -1,0 +1,86 @@
+"""What goes to the service, and what comes of a read of a stream, as values; how they are written stands elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from ._arguments import BODY_MAX
+from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
+
+if TYPE_CHECKING:
+    from ._outcomes import Operation
+    from ._states import JobStatus, StreamChunk
+
+OnUnknown = Literal["raise", "resubmit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, complete but for the service's address and key.
+
+    `hold` is how long the service was asked to wait before it answers, seconds. `path` includes the query.
+    """
+
+    operation: Operation
+    endpoint_id: str
+    job_id: str | None = None
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    hold: float = 0.0
+
+    @property
+    def about(self) -> str:
+        """Say what is being done to what, as errors and logs begin."""
+        of_job = f" of job {self.job_id}" if self.job_id else ""
+        return f'{self.operation}{of_job} on endpoint "{self.endpoint_id}"'
+
+    @property
+    def is_submit(self) -> bool:
+        """Whether it may start a job that nobody knows the id of yet."""
+        return self.operation in BODY_MAX
+
+    @property
+    def input_sha256(self) -> str:
+        """The SHA-256 of the input that this request submits, as compact JSON with sorted keys."""
+        sent = json.loads(self.content or b"{}").get("input")
+        return hashlib.sha256(json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class SubmitOptions(TypedDict, total=False):
+    """What `run`, `run_sync` and `stream` take by name beside the input. Nothing that is left out is sent.
+
+    Attributes:
+        webhook: URL that the service POSTs the final state to.
+        execution_timeout: most seconds on a worker, 5 … 604 800; the service's default is 600.
+        ttl: seconds after which the service forgets the job, in whatever state, 10 … 604 800; its default is 86 400.
+        low_priority: True does not make the endpoint scale up for this job.
+        s3_config: a bucket for the worker to write to.
+        on_unknown: "resubmit" sends a submit again that may have arrived, so the job may run twice; "raise" does not.
+        extra_headers: headers to add.
+        extra_query: query parameters to add.
+        extra_body: top-level fields to add to the body.
+    """
+
+    webhook: str | None
+    execution_timeout: float | None
+    ttl: float | None
+    low_priority: bool | None
+    s3_config: S3Config | None
+    on_unknown: OnUnknown
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, str] | None
+    extra_body: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPart:
+    """One answer of /stream: its chunks, and the job's status unless the answer was a bare list."""
+
+    chunks: tuple[StreamChunk, ...]
+    status: JobStatus | None
