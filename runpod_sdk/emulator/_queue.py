@@ -298,6 +298,7 @@ class Queue:
         worker = self._book.roster.find(request.worker_id)
         if worker is not None and request.job_id in worker.jobs:
             self._book.lost(worker.jobs[request.job_id], now)
+            self._book.roster.missed(worker)
             self._book.dispatch(now)
         return _NOTED
 

@@ -119,6 +119,11 @@ class Roster:
             job.lease_until = min(job.lease_until, now + HANG_UP_GRACE)
         return list(worker.jobs.values())
 
+    def missed(self, worker: Worker) -> None:
+        """Note that work did not reach a worker: one outside that lives asks again, and is then counted again."""
+        if worker.is_remote:
+            self._forget_if_gone(worker)
+
     def leave(self, worker_id: str) -> Worker | None:
         """Forget a worker, and return it, with what it had taken."""
         for hold in [hold for hold, worker in self.takers.items() if worker.id == worker_id]:
