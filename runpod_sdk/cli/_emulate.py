@@ -10,14 +10,13 @@ import shlex
 import signal
 import sys
 import traceback
-from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Iterable
 
     from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Server
 
@@ -80,27 +79,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     _check(arguments)
-    # SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+    ending = _Ending()
+    ending.listen(ending.first)
     out = sys.stdout
     if arguments.json:
         sys.stdout = sys.stderr  # what a handler prints is not the line that is read
     try:
-        return _serve(arguments, out)
+        return _serve(arguments, ending, out)
     finally:
         sys.stdout = out
 
 
-def _serve(arguments: argparse.Namespace, out: Any) -> int:
+def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.emulator import Emulator, HandlerFileError  # noqa: PLC0415
 
     clock = SystemClock()
     with Emulator(clock=clock, api_key=arguments.api_key) as emulator:
         try:
-            endpoints = [_declare(emulator, arguments, named) for named in arguments.endpoint or [_DEFAULT_ENDPOINT]]
+            for named in arguments.endpoint or [_DEFAULT_ENDPOINT]:
+                ending.endpoints.append(_declare(emulator, arguments, named))
+            files = _Files(ending.endpoints)  # before the processes read theirs
             server = emulator.serve(arguments.host, arguments.port)
         except HandlerFileError as error:
             _complain(error)
@@ -110,22 +109,21 @@ def _serve(arguments: argparse.Namespace, out: Any) -> int:
             return 2
         except OSError as error:
             where = f"{arguments.host}:{arguments.port}"
-            print(f"cannot listen on {where}: {error.strerror}; --port 0 takes a free one", file=sys.stderr)
+            reason = (error.strerror or str(error)).partition(" (")[0]
+            print(f"cannot listen on {where}: {reason}; --port 0 takes a free one", file=sys.stderr)
             return 1
         except (ValueError, NotImplementedError) as error:
             arguments.refuse(str(error))
             raise
         try:
-            _announce(arguments, server, endpoints, out)
-            files = _Files(endpoints)
+            _announce(arguments, server, ending.endpoints, out)
             while True:
                 clock.sleep(_LOOK_EVERY if arguments.reload else 1.0)
                 if arguments.reload:
                     files.reload_changed()
         except KeyboardInterrupt:
-            with _killing(endpoints) as killed:
-                emulator.close()
-            return _INTERRUPTED if killed else 0
+            emulator.close()
+            return _INTERRUPTED if ending.is_forced else 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -236,65 +234,71 @@ def _complain(error: Exception) -> None:
 
 
 class _Files:
-    """The files that endpoints are made of, and when they last changed."""
+    """The files that endpoints are made of, and when those were changed that are in use."""
 
     def __init__(self, endpoints: list[EmulatedEndpoint]) -> None:
-        self._seen = {endpoint: _stamps(endpoint) for endpoint in endpoints}
+        self._used = {endpoint: _used(endpoint) for endpoint in endpoints}
 
     def reload_changed(self) -> None:
         """Load again what has changed; what cannot be loaded stays as it was."""
         from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  see _serve
+        from runpod_sdk.emulator._handlers import stamps_of  # noqa: PLC0415  see _serve
 
-        for endpoint, seen in self._seen.items():
-            stamps = _stamps(endpoint)
-            if stamps == seen:
+        for endpoint, used in self._used.items():
+            stamps = stamps_of(used if endpoint.file is not None else _scripts(endpoint))
+            if stamps == used:
                 continue
+            self._used[endpoint] = stamps
             try:
                 endpoint.reload()
-                print(f"reloaded {endpoint.id}", file=sys.stderr)
             except HandlerFileError as error:
                 _complain(error)
-            self._seen[endpoint] = _stamps(endpoint)
+            else:
+                print(f"reloaded {endpoint.id}", file=sys.stderr)
+                if endpoint.file is not None:
+                    self._used[endpoint] = endpoint.file.stamps
 
 
-def _stamps(endpoint: EmulatedEndpoint) -> dict[Path, int]:
-    """Return when each file of an endpoint was changed."""
-    stamps: dict[Path, int] = {}
-    for path in _files(endpoint):
-        try:
-            stamps[path] = path.stat().st_mtime_ns
-        except OSError:  # an editor is just replacing it
-            stamps[path] = 0
-    return stamps
+def _used(endpoint: EmulatedEndpoint) -> dict[Path, int]:
+    """Return the files of an endpoint, and when each was changed."""
+    from runpod_sdk.emulator._handlers import stamps_of  # noqa: PLC0415  see _serve
+
+    return stamps_of(_scripts(endpoint)) if endpoint.file is None else endpoint.file.stamps
 
 
-def _files(endpoint: EmulatedEndpoint) -> Iterable[Path]:
-    if endpoint.file is not None:
-        return endpoint.file.files()
+def _scripts(endpoint: EmulatedEndpoint) -> Iterable[Path]:
+    """Return the Python files that a command names, and those beside them."""
     scripts = [Path(word).resolve() for word in endpoint.command or () if word.endswith(".py")]
     beside = {path for script in scripts for path in script.parent.rglob("*.py")}
     return sorted(path for path in beside if not _SKIPPED_FOLDERS & set(path.parts))
 
 
-def _interrupt(_: int, __: object) -> NoReturn:
-    """End it as Ctrl-C does."""
-    raise KeyboardInterrupt
+class _Ending:
+    """What signals do: the first one ends it all in order, any other kills the workers.
 
+    Attributes:
+        endpoints: those that may have workers.
+        is_forced: there was more than one signal.
+    """
 
-@contextmanager
-def _killing(endpoints: list[EmulatedEndpoint]) -> Generator[list[int]]:
-    """Let one more signal kill the workers; the list that is given then has it."""
-    caught: list[int] = []
+    def __init__(self) -> None:
+        self.endpoints: list[EmulatedEndpoint] = []
+        self.is_forced = False
 
-    def kill(number: int, _: object) -> None:
-        caught.append(number)
-        for endpoint in endpoints:
+    def listen(self, handler: Callable[[int, object], None]) -> None:
+        """Let signals call `handler`. SIGINT too: a shell starts what goes to the background with SIGINT ignored."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), handler)
+
+    def first(self, _: int, __: object) -> NoReturn:
+        """End it as Ctrl-C does."""
+        self.listen(self.further)
+        raise KeyboardInterrupt
+
+    def further(self, _: int, __: object) -> None:
+        """Kill the workers; what waits for them goes on."""
+        self.is_forced = True
+        for endpoint in self.endpoints:
             if endpoint.supervisor is not None:
                 endpoint.supervisor.kill()
-
-    former = {number: signal.signal(number, kill) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator import _workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from importlib.machinery import ModuleSpec
 
     Handler = Callable[[dict[str, Any]], Any]
@@ -53,6 +53,7 @@ class HandlerFile:
         concurrency: how many jobs one worker runs at once: what its `concurrency_modifier` first answers, for an async
             handler; a sync handler of the official worker runs one at a time.
         modules: the modules beside it that it has imported, by name, and where they are.
+        stamps: when it and they had last been changed, in nanoseconds.
     """
 
     target: str
@@ -61,10 +62,7 @@ class HandlerFile:
     return_aggregate_stream: bool = False
     concurrency: int = 1
     modules: dict[str, Path] = field(default_factory=dict[str, Path])
-
-    def files(self) -> list[Path]:
-        """Return what it was made of: itself, and the modules beside it."""
-        return [self.path, *self.modules.values()]
+    stamps: dict[Path, int] = field(default_factory=dict[Path, int])
 
 
 def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
@@ -82,6 +80,7 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
     path, function = _parted(target)
     if not path.is_file():
         raise HandlerFileError(f"{path}: no such file")
+    stamps = stamps_of([path])  # before it is read: what is changed meanwhile is seen as a change
     folder = str(path.parent)
     for name in former.modules if former is not None else ():
         sys.modules.pop(name, None)
@@ -93,7 +92,7 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
     module.__file__ = str(path)
     configs: list[dict[str, Any]] = []
     with _as_main(module, path), _taking(configs):
-        _run(path, module)
+        _run(path, module, configs)
     modules = {name: Path(file) for name, file in _beside(path, set(sys.modules) - known)}
     config = configs[-1] if configs else {}
     if function is not None:
@@ -114,7 +113,19 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
         return_aggregate_stream=bool(config.get("return_aggregate_stream", False)),
         concurrency=_concurrency(handler, config.get("concurrency_modifier")),
         modules=modules,
+        stamps=stamps_of(modules.values()) | stamps,
     )
+
+
+def stamps_of(paths: Iterable[Path]) -> dict[Path, int]:
+    """Return when each file was last changed, in nanoseconds; 0 of one that is just being replaced."""
+    stamps: dict[Path, int] = {}
+    for path in paths:
+        try:
+            stamps[path] = path.stat().st_mtime_ns
+        except OSError:
+            stamps[path] = 0
+    return stamps
 
 
 def start(config: dict[str, Any]) -> None:
@@ -142,25 +153,30 @@ def _parted(target: str) -> tuple[Path, str | None]:
     return Path(file if named else target).resolve(), function if named else None
 
 
-def _run(path: Path, module: ModuleType) -> None:
-    configs = _CONFIG.get() or []
+def _run(path: Path, module: ModuleType, configs: list[dict[str, Any]]) -> None:
+    """Run a file; what it does once it has called `start`, the official package would not have let it do."""
     try:
         code = compile(path.read_bytes(), str(path), "exec")
         exec(code, vars(module))  # noqa: S102  the user's own file
     except _Started:
         pass
-    except SystemExit as error:
+    except (Exception, SystemExit) as error:
         if not configs:
-            raise HandlerFileError(f"{path}: it exited before it called runpod.serverless.start()") from error
-    except ImportError as error:
+            raise HandlerFileError(f"{path}: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    """Say why a file cannot be loaded."""
+    if isinstance(error, SystemExit):
+        return "it exited before it called runpod.serverless.start()"
+    if isinstance(error, ImportError):
         if (error.name or "").partition(".")[0] == "runpod" and _STAND_IN in sys.path:
-            raise HandlerFileError(
-                f"{path}: {error.msg.partition(' (')[0]}: it is not in the emulator's stand-in for the runpod package; "
+            return (
+                f"{error.msg.partition(' (')[0]}: it is not in the emulator's stand-in for the runpod package; "
                 "to use it, install the official package beside the emulator: pip install runpod"
-            ) from error
-        raise HandlerFileError(f"{path}: {error}") from error
-    except Exception as error:
-        raise HandlerFileError(f"{path}: {type(error).__name__}: {error}") from error
+            )
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -23,9 +23,10 @@ def upload_image(
     handle, name = tempfile.mkstemp(suffix=Path(image_location).suffix, dir=folder)
     os.close(handle)
     shutil.copyfile(image_location, name)
+    kept = str(folder / Path(name).name)
     if results_list is not None:
-        results_list[result_index] = name
-    return name
+        results_list[result_index] = kept
+    return kept
 
 
 def files(job_id: str, file_list: list[str]) -> list[str]:

@@ -1,0 +1,290 @@
+"""`runpod-sdk emulate`: what it prints, what runs behind it, and how it ends; each in a process of its own."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from runpod_sdk.cli import _emulate, main
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="it is ended by signals")
+
+JOIN = 30
+WORKER = [sys.executable, str(Path(__file__).parent.parent / "emulator" / "scripted_worker.py")]
+HANDLER = """
+import runpod
+print("loading")
+def handler(job):
+    return ANSWER
+runpod.serverless.start({"handler": handler})
+"""
+
+
+class Running:
+    """An emulator in a process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.out: IO[str] = process.stdout or sys.stdin
+        self.err: IO[str] = process.stderr or sys.stdin
+
+    def ready(self) -> dict[str, Any]:
+        """Return the line of --json."""
+        line: dict[str, Any] = json.loads(self.out.readline())
+        return line
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """Return the exit code, and what is left of the errors."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=JOIN)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def emulate(*arguments: str, port: str = "0") -> Generator[Running]:
+    command = [sys.executable, "-m", "runpod_sdk", "emulate", "--port", port, *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603  ours
+    try:
+        yield Running(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Path:
+    path = tmp_path / "handler.py"
+    path.write_text(HANDLER.replace("ANSWER", "job['input']"))
+    return path
+
+
+def call(url: str, endpoint: str = "local", **job_input: Any) -> dict[str, Any]:
+    headers = {"authorization": "test"}
+    answer = httpx.post(f"{url}/{endpoint}/runsync", json={"input": job_input}, headers=headers, timeout=JOIN)
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_a_file_is_served_and_json_is_one_line(handler: Path) -> None:
+    with emulate(str(handler), "--json") as running:
+        ready = running.ready()
+        assert ready == {
+            "ready": True,
+            "url": ready["url"],
+            "api_key": "test",
+            "endpoints": [{"id": "local", "runs": f"{handler}, in this process", "file": str(handler)}],
+        }
+        assert call(ready["url"], n=1)["output"] == {"n": 1}
+        assert running.end() == (0, "loading\n"), "what the file prints is not on stdout"
+        assert running.out.closed
+
+
+def test_lines_for_a_shell(handler: Path) -> None:
+    with emulate(str(handler), "--api-key", "a key") as running:
+        lines = [running.out.readline().rstrip("\n") for _ in range(9)]
+        url = lines[1].removeprefix("ready at ")
+        assert lines == [
+            "loading",
+            f"ready at {url}",
+            "",
+            f"  local: {handler}, in this process",
+            "",
+            f"export RUNPOD_ENDPOINT_BASE_URL={url}",
+            "export RUNPOD_API_KEY='a key'",
+            "",
+            "Ctrl-C ends it.",
+        ]
+        assert running.end() == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_ends_it_and_its_workers(number: int) -> None:
+    with emulate("--worker", shlex.join(WORKER), "--workers", "2", "--json") as running:
+        ready = running.ready()
+        logs = Path(ready["endpoints"][0]["logs"])
+        assert call(ready["url"], do="answer")["status"] == "COMPLETED"
+        assert len(list(logs.iterdir())) == 2
+        groups = _groups_of(running.process.pid)
+        assert len(groups) == 2
+        assert running.end(number) == (0, "")
+        assert [group for group in groups if _exists(group)] == []
+        assert not logs.exists()
+
+
+def test_a_second_ctrl_c_kills_the_workers() -> None:
+    with emulate("--worker", shlex.join(WORKER), "--json") as running:
+        url = running.ready()["url"]
+        headers = {"authorization": "test"}
+        job_id = httpx.post(f"{url}/local/run", json={"input": {"do": "ignore SIGTERM"}}, headers=headers).json()["id"]
+        while "output" not in httpx.get(f"{url}/local/status/{job_id}", headers=headers).json():
+            pass
+        groups = _groups_of(running.process.pid)
+        while running.process.poll() is None:
+            running.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                running.process.wait(0.1)
+        assert running.process.returncode == 130
+        assert [group for group in groups if _exists(group)] == []
+
+
+def test_an_environment_for_workers_elsewhere(tmp_path: Path) -> None:
+    env_file = tmp_path / "worker.env"
+    with emulate("--external", "--env-file", str(env_file), "--advertise", "box.local", "--json") as running:
+        ready = running.ready()
+        environment = ready["endpoints"][0]["worker_environment"]
+        port = ready["url"].rsplit(":", 1)[1].removesuffix("/v2")
+        assert environment["RUNPOD_WEBHOOK_GET_JOB"] == f"http://box.local:{port}/v2/local/job-take/$ID?gpu=cpu"
+        assert env_file.read_text() == "".join(f"{name}={value}\n" for name, value in environment.items())
+        assert running.end()[0] == 0
+
+
+def test_the_printed_environment_is_what_a_worker_needs(tmp_path: Path) -> None:
+    """A shell takes the lines as they are, and a worker that is started in it gets a job."""
+    with emulate("--external") as running:
+        lines = [running.out.readline()]
+        while not lines[-1].startswith("Ctrl-C"):
+            lines.append(running.out.readline())
+        exports = "".join(line for line in lines if line.startswith("export "))
+        script = f"{exports}\nexec {shlex.join(WORKER)}"
+        worker = subprocess.Popen(["sh", "-c", script], stdout=subprocess.DEVNULL)  # noqa: S603, S607  ours
+        try:
+            url = lines[0].split()[-1]
+            assert call(url, do="answer")["status"] == "COMPLETED"
+        finally:
+            worker.kill()
+            worker.wait()
+        assert any("--network host" in line for line in lines)
+        assert running.end()[0] == 0
+
+
+def test_several_endpoints_at_once(handler: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.py"
+    other.write_text("def run(job):\n    return 'other'\n")
+    with emulate(
+        "--endpoint", f"one={handler}", "--endpoint", f"two={other}:run", "--endpoint", "mock", "--json"
+    ) as running:
+        url = running.ready()["url"]
+        outputs = [call(url, name, mock_return=7)["output"] for name in ("one", "two", "mock")]
+        assert outputs == [{"mock_return": 7}, "other", 7]
+        assert running.end()[0] == 0
+
+
+def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -> None:
+    with emulate(str(handler), "--reload", "--json") as running:
+        url = running.ready()["url"]
+        assert running.err.readline() == "loading\n"
+        handler.write_text(HANDLER.replace("ANSWER", "'changed'"))
+        assert [running.err.readline(), running.err.readline()] == ["loading\n", "reloaded local\n"]
+        assert call(url, n=1)["output"] == "changed"
+        handler.write_text("raise ValueError('boom')")
+        while not (line := running.err.readline()).startswith(str(handler)):
+            assert "_emulate.py" not in line
+        assert line == f"{handler}: ValueError: boom\n"
+        assert call(url, n=1)["output"] == "changed"
+        assert running.end()[0] == 0
+
+
+def test_changed_workers_are_replaced(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(Path(WORKER[1]).read_text())
+    with emulate("--worker", shlex.join([sys.executable, str(script)]), "--reload", "--json") as running:
+        url = running.ready()["url"]
+        first = call(url, do="answer")["output"]
+        script.write_text(script.read_text() + "\n")
+        assert running.err.readline() == "reloaded local\n"
+        assert call(url, do="answer")["output"] != first
+        assert running.end()[0] == 0
+
+
+def test_a_file_that_cannot_be_loaded_is_shown_with_its_own_traceback(handler: Path) -> None:
+    handler.write_text("def fail():\n    raise ValueError('boom')\nfail()")
+    with emulate(str(handler)) as running:
+        _, errors = running.process.communicate(timeout=JOIN)
+        assert running.process.returncode == 1
+    assert errors.count("File ") == 2
+    assert errors.endswith(f"ValueError: boom\n{handler}: ValueError: boom\n")
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with emulate(port=port) as running:
+            _, errors = running.process.communicate(timeout=JOIN)
+            assert running.process.returncode == 1
+    assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free one\n"
+
+
+def test_who_listens_beyond_this_machine_is_warned() -> None:
+    with emulate("--host", "0.0.0.0", "--external", "--json") as running:  # noqa: S104  that is what warns
+        environment = running.ready()["endpoints"][0]["worker_environment"]
+        assert "//127.0.0.1:" in environment["RUNPOD_WEBHOOK_PING"], "nobody can call 0.0.0.0"
+        code, errors = running.end()
+    assert code == 0
+    assert errors.startswith("warning: listening on 0.0.0.0: whoever reaches this machine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.py", "--worker", "python x.py"], "one of FILE, --worker and --external"),
+        (["x.py", "--env-file", "x"], "one of FILE, --worker and --external"),
+        (["--workers", "0"], "--workers: at least 1"),
+        (["--external", "--env-file", "x", "--endpoint", "a", "--endpoint", "b"], "--env-file: it is for one"),
+        (["--worker", "no-such-program", "--port", "0"], "no such program"),
+        (["--endpoint", "a", "--endpoint", "a", "--port", "0"], "declared already"),
+    ],
+)
+def test_bad_arguments_exit_with_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(SystemExit) as raised:
+            main(["emulate", *arguments])
+    finally:
+        for number, kept in former.items():
+            signal.signal(number, kept)
+    assert raised.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["emulate", "--help"])
+    out = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert "  130  Ctrl-C before it was ready" in out
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("box", False)]
+)
+def test_what_counts_as_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001  a table
+    assert _emulate._is_loopback(host) is expected
+
+
+def _groups_of(parent: int) -> list[int]:
+    """Return the processes that a process has started: each leads a group."""
+    text = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)  # noqa: S603, S607  ours
+    return [int(pid) for pid in text.stdout.split() if _exists(int(pid))]
+
+
+def _exists(group: int) -> bool:
+    """Claim that a process of the group still runs; one that is dead and was not waited for does not."""
+    text = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], capture_output=True, text=True, check=False)  # noqa: S603, S607  ours
+    return any(not state.startswith("Z") for state in text.stdout.split())
