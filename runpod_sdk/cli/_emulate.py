@@ -6,6 +6,7 @@ This file decides what is declared, what is printed, when a changed file is load
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import signal
 import sys
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
 
-    from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Server
+    from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Server
 
 _DESCRIPTION = """\
 Serves the queue API on a socket of this machine, for any client of it.
@@ -73,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
     parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
     parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
+    parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
     parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON, once ready")
 
 
@@ -95,8 +99,12 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
     from runpod_sdk.emulator import Emulator, HandlerFileError  # noqa: PLC0415
 
     clock = SystemClock()
-    with Emulator(clock=clock, api_key=arguments.api_key) as emulator:
+    with Emulator(
+        clock=SystemClock(rate=arguments.time_scale), api_key=arguments.api_key, seed=arguments.seed
+    ) as emulator:
         try:
+            for fault in _faults(arguments):
+                emulator.inject(fault)
             for named in arguments.endpoint or [_DEFAULT_ENDPOINT]:
                 ending.endpoints.append(_declare(emulator, arguments, named))
             files = _Files(ending.endpoints)  # before the processes read theirs
@@ -126,12 +134,27 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
             return _INTERRUPTED if ending.is_forced else 0
 
 
+def _faults(arguments: argparse.Namespace) -> list[Fault]:
+    """Read the file of faults."""
+    from runpod_sdk.emulator import faults_from_json  # noqa: PLC0415  as above
+
+    if arguments.faults is None:
+        return []
+    try:
+        return faults_from_json(json.loads(arguments.faults.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        arguments.refuse(f"--faults {arguments.faults}: {error}")
+        raise
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
     arguments.external = arguments.external or arguments.env_file is not None
     given = [bool(arguments.target), bool(arguments.worker), arguments.external]
     if sum(given) > 1:
         arguments.refuse("one of FILE, --worker and --external runs the jobs")
+    if not 0 < arguments.time_scale < math.inf:
+        arguments.refuse("--time-scale: a positive number expected")
     if arguments.workers < 1:
         arguments.refuse("--workers: at least 1 expected")
     if len([name for name in arguments.endpoint or [_DEFAULT_ENDPOINT] if "=" not in name]) > 1 and arguments.env_file:

@@ -239,9 +239,28 @@ def test_who_listens_beyond_this_machine_is_warned() -> None:
     assert errors.startswith("warning: listening on 0.0.0.0: whoever reaches this machine")
 
 
+def test_faults_of_a_file_strike(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"kind": "status", "code": 503, "on": "health", "times": 1}]')
+    with emulate("--faults", str(faults), "--json") as running:
+        health = f"{running.ready()['url']}/local/health"
+        seen = [httpx.get(health, headers={"authorization": "test"}, timeout=JOIN).status_code for _ in range(2)]
+        assert seen == [503, 200]
+        assert running.end()[0] == 0
+
+
+def test_scaled_time_lets_an_hour_pass_in_seconds() -> None:
+    with emulate("--time-scale", "3600", "--json") as running:
+        answer = call(running.ready()["url"], mock_return="done", mock_delay=60)
+        assert (answer["output"], answer["executionTime"] >= 60_000) == ("done", True)
+        assert running.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--time-scale", "0"], "--time-scale: a positive number"),
+        (["--faults", "no-such-file", "--port", "0"], "--faults no-such-file"),
         (["x.py", "--worker", "python x.py"], "one of FILE, --worker and --external"),
         (["x.py", "--env-file", "x"], "one of FILE, --worker and --external"),
         (["--workers", "0"], "--workers: at least 1"),
