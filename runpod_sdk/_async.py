@@ -39,7 +39,8 @@ T = TypeVar("T")
 class AsyncClient(AsyncShell):
     """Calls endpoints, for the tasks of one event loop: the first that it is used in.
 
-    `async with` closes its connections, and is optional. The names are those of `Client`.
+    `async with` closes its connections, and is optional. The names are those of `Client`. It may be made before there
+    is a loop; in a second loop it raises RuntimeError, as connections cannot be shared: make one per loop.
 
     Args:
         api_key: the key; None takes it from RUNPOD_API_KEY.

@@ -39,6 +39,9 @@ T = TypeVar("T")
 class Client(Shell):
     """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
 
+    After a fork (gunicorn, Celery) each process opens connections of its own. Works where an event loop runs already,
+    as in notebooks. It cannot be pickled; a `Job` can.
+
     Args:
         api_key: the key; None takes it from RUNPOD_API_KEY.
         base_url: what stands before `/{endpoint_id}`; None takes it from RUNPOD_ENDPOINT_BASE_URL, or else
