@@ -125,7 +125,8 @@ def contract(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Run 10,000 jobs through a storm in each flavour and through each door; then hold the queue against its model."""
     _install(session)
-    session.run("python", "-m", "pytest", "-s", "tests/chaos", *session.posargs, env={"CHAOS_JOBS": "10000"})
+    jobs = os.environ.get("CHAOS_JOBS", "10000")
+    session.run("python", "-m", "pytest", "-s", "tests/chaos", *session.posargs, env={"CHAOS_JOBS": jobs})
     session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env={"MODEL_STEPS": "100000"})
 
 
