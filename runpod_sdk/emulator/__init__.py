@@ -10,7 +10,8 @@
 """
 
 from runpod_sdk.emulator._desk import RequestRecord
-from runpod_sdk.emulator._emulator import EmulatedEndpoint, Emulator
+from runpod_sdk.emulator._emulator import Emulator
+from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._faults import Fault, InjectedFault, faults_from_json
 from runpod_sdk.emulator._handlers import HandlerFileError
 from runpod_sdk.emulator._jobs import JobRecord

@@ -14,6 +14,7 @@ from runpod_sdk.emulator._asgi import App
 from runpod_sdk.emulator._client_api import ClientApi
 from runpod_sdk.emulator._control_api import ControlApi
 from runpod_sdk.emulator._desk import Desk
+from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._handlers import HandlerFile, load
 from runpod_sdk.emulator._hub import Hub
@@ -141,7 +142,14 @@ class Emulator:
             handler = file.handler
             workers *= file.concurrency
         endpoint = EmulatedEndpoint(
-            self, endpoint_id, handler, workers=workers, aggregate=return_aggregate_stream, command=words, file=file
+            endpoint_id,
+            handler,
+            workers=workers,
+            aggregate=return_aggregate_stream,
+            command=words,
+            file=file,
+            jobs=lambda: self.jobs,
+            logs=self._logs_of,
         )
         with self._lock:
             if endpoint_id in self._endpoints:
@@ -349,77 +357,13 @@ class Emulator:
             grace=self._options.worker_grace,
         )
 
-    def logs_of(self, endpoint_id: str) -> Path:
+    def _logs_of(self, endpoint_id: str) -> Path:
         """Return the folder for the logs of an endpoint's processes; it goes when the emulator is closed."""
         from tempfile import TemporaryDirectory  # noqa: PLC0415  it costs 10 ms, and few need it
 
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
         return Path(self._folder.name) / endpoint_id
-
-
-class EmulatedEndpoint:
-    """An endpoint of an emulator.
-
-    Attributes:
-        id: its id.
-        handler: what runs its jobs; None: the built-in handler.
-        workers: how many jobs run at the same time.
-        command: what starts its workers, as words; None: they are in this process.
-        file: the handler file that it was loaded from.
-        supervisor: what watches them, from the first `serve()` on.
-    """
-
-    def __init__(
-        self,
-        emulator: Emulator,
-        endpoint_id: str,
-        handler: Handler | None,
-        *,
-        workers: int,
-        aggregate: bool | None,
-        command: Sequence[str] | None,
-        file: HandlerFile | None,
-    ) -> None:
-        self._emulator = emulator
-        self.id = endpoint_id
-        self.handler = handler
-        self.workers = workers
-        self._aggregate = aggregate
-        self.command = command
-        self.file = file
-        self.supervisor: Supervisor | None = None
-
-    @property
-    def aggregate(self) -> bool:
-        """Claim that the chunks of a generator are also its output."""
-        if self._aggregate is not None:
-            return self._aggregate
-        return self.handler is None if self.file is None else self.file.return_aggregate_stream
-
-    def reload(self) -> None:
-        """Load its handler file again for the jobs to come, or replace its worker processes.
-
-        How many jobs run at the same time stays as it was.
-
-        Raises:
-            HandlerFileError: the file cannot be loaded; the handler stays as it was.
-        """
-        if self.supervisor is not None:
-            self.supervisor.restart()
-        if self.file is not None:
-            self.file = load(self.file.target, self.file)
-            self.handler = self.file.handler
-
-    @property
-    def logs(self) -> Path:
-        """The folder with a log of each worker process."""
-        return self._emulator.logs_of(self.id)
-
-    @property
-    def jobs(self) -> dict[str, JobRecord]:
-        """Its jobs that are still known, by id."""
-        return {job_id: job for job_id, job in self._emulator.jobs.items() if job.endpoint_id == self.id}
 
 
 def _worker_id(chance: Random) -> str:

@@ -1,0 +1,82 @@
+"""One endpoint of an emulator, as it was declared: what runs its jobs, and what there is to see of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runpod_sdk.emulator._handlers import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from runpod_sdk.emulator._handlers import HandlerFile
+    from runpod_sdk.emulator._jobs import JobRecord
+    from runpod_sdk.emulator._supervisor import Supervisor
+    from runpod_sdk.emulator._workers import Handler
+
+
+class EmulatedEndpoint:
+    """An endpoint of an emulator.
+
+    Attributes:
+        id: its id.
+        handler: what runs its jobs; None: the built-in handler.
+        workers: how many jobs run at the same time.
+        command: what starts its workers, as words; None: they are in this process.
+        file: the handler file that it was loaded from.
+        supervisor: what watches them, from the first `serve()` on.
+    """
+
+    def __init__(
+        self,
+        endpoint_id: str,
+        handler: Handler | None,
+        *,
+        workers: int,
+        aggregate: bool | None,
+        command: Sequence[str] | None,
+        file: HandlerFile | None,
+        jobs: Callable[[], Mapping[str, JobRecord]],
+        logs: Callable[[str], Path],
+    ) -> None:
+        self.id = endpoint_id
+        self.handler = handler
+        self.workers = workers
+        self.command = command
+        self.file = file
+        self.supervisor: Supervisor | None = None
+        self._aggregate = aggregate
+        self._jobs = jobs
+        self._logs = logs
+
+    @property
+    def aggregate(self) -> bool:
+        """Claim that the chunks of a generator are also its output."""
+        if self._aggregate is not None:
+            return self._aggregate
+        return self.handler is None if self.file is None else self.file.return_aggregate_stream
+
+    def reload(self) -> None:
+        """Load its handler file again for the jobs to come, or replace its worker processes.
+
+        How many jobs run at the same time stays as it was.
+
+        Raises:
+            HandlerFileError: the file cannot be loaded; the handler stays as it was.
+        """
+        if self.supervisor is not None:
+            self.supervisor.restart()
+        if self.file is not None:
+            self.file = load(self.file.target, self.file)
+            self.handler = self.file.handler
+
+    @property
+    def logs(self) -> Path:
+        """The folder with a log of each worker process."""
+        return self._logs(self.id)
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """Its jobs that are still known, by id."""
+        return {job_id: job for job_id, job in self._jobs().items() if job.endpoint_id == self.id}
