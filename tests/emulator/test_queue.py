@@ -292,9 +292,10 @@ def test_the_final_status_comes_with_the_last_chunks() -> None:
     job_id = desk.run()
     desk.take()
     desk.done(chunk(job_id, 1))
+    desk.done(chunk(job_id, 2))
     desk.finish(job_id, output=[])
     read = ask.ReadStream(job_id=job_id, wait=5.0)
-    assert desk.done(read) == {"status": "COMPLETED", "stream": [{"output": 1}]}
+    assert desk.done(read) == {"status": "COMPLETED", "stream": [{"output": 1}, {"output": 2}]}
     assert desk.done(read) == {"status": "COMPLETED", "stream": []}
 
 
