@@ -11,7 +11,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from . import _api, _submit, _wait
 from ._arguments import kind_of, unwrapped
@@ -37,8 +38,31 @@ if TYPE_CHECKING:
     from ._requests import SubmitOptions
 
 J = TypeVar("J")
-Input = Mapping[str, Any] | tuple[Any, Mapping[str, Any]]
-Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Mapping[str, Any]]
+
+
+class Handle(Protocol):
+    """What a bulk run knows of a job that was submitted before: Job and AsyncJob are such."""
+
+    @property
+    def endpoint_id(self) -> str:
+        """Where the job is."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def submitted_at(self) -> datetime | None:
+        """When this process submitted it."""
+        ...
+
+
+Given = Mapping[str, Any] | Handle
+Input = Given | tuple[Any, Given]
+Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Given]
+OnSubmit = Callable[[Any, Any], object]
 
 # How many unknown submits, and jobs left behind, a bulk run keeps; ours.
 KEPT = 10_000
@@ -85,7 +109,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Generic[J]):
-    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit."""
+    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit.
+
+    A `handle` among the inputs is a job that was submitted before.
+    """
 
     endpoint_id: str
     inputs: Inputs
@@ -95,6 +122,8 @@ class Plan(Generic[J]):
     on_abandon: OnAbandon
     options: SubmitOptions
     job_of: Callable[[str, datetime], J]
+    handle: type[J]
+    on_submit: OnSubmit | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -159,12 +188,15 @@ class Runner(Generic[J]):
     async def result(self, item: Item) -> MapResult[J]:
         """Submit one input, and wait for its job."""
         plan, settings = self._plan, self._shell._settings
+        if isinstance(item.input, plan.handle):
+            return await self._collected(item, item.input)
         try:
             request = _api.run(plan.endpoint_id, unwrapped(item.input), plan.options)
         except (TypeError, ValueError) as error:
             return self._of(item, error=error)
         if self._refusal is not None:
             return self._of(item, error=_unsubmitted(self._refusal))
+        await self._tell(item.key, None)
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
         flow = _submit.submit(settings, request, settings.deadline(None), plan.options.get("on_unknown", "raise"))
         try:
@@ -178,19 +210,47 @@ class Runner(Generic[J]):
             return self._of(item, error=error)
         except _submit.Stopped as stop:
             if stop.state is not None:
-                await self._abandon(item, JobRef(plan.endpoint_id, stop.state.id), submitted_at, stop.error)
+                job = plan.job_of(stop.state.id, submitted_at)
+                ref = JobRef(plan.endpoint_id, stop.state.id)
+                await self._tell_or_abandon(item, ref, job)
+                await self._abandon(item, ref, job, stop.error)
             elif stop.record is not None:
                 self._unknown(item, stop.record, stop.error)
             raise stop.error from None
-        return await self._waited(item, JobRef(plan.endpoint_id, state.id, submitted_at.timestamp()), submitted_at)
+        job = plan.job_of(state.id, submitted_at)
+        ref = JobRef(plan.endpoint_id, state.id, submitted_at.timestamp())
+        await self._tell_or_abandon(item, ref, job)
+        return await self._waited(item, ref, job)
 
-    async def _waited(self, item: Item, ref: JobRef, submitted_at: datetime) -> MapResult[J]:
-        shell, job = self._shell, self._plan.job_of(ref.job_id, submitted_at)
+    async def _collected(self, item: Item, job: J) -> MapResult[J]:
+        """Wait for a job that was submitted before."""
+        known = cast("Handle", job)
+        if known.endpoint_id != self._plan.endpoint_id:
+            return self._of(item, error=ValueError(f"{job!r} is not on endpoint {self._plan.endpoint_id!r}"))
+        at = None if known.submitted_at is None else known.submitted_at.timestamp()
+        return await self._waited(item, JobRef(known.endpoint_id, known.id, at), job)
+
+    async def _tell(self, key: Any, job: J | None) -> None:
+        if self._plan.on_submit is not None:
+            told = self._plan.on_submit(key, job)
+            if isawaitable(told):
+                await told
+
+    async def _tell_or_abandon(self, item: Item, ref: JobRef, job: J) -> None:
+        """Say that the job is there; if nobody could take note of it, it is not left running."""
+        try:
+            await self._tell(item.key, job)
+        except BaseException as stop:
+            await self._abandon(item, ref, job, stop)
+            raise
+
+    async def _waited(self, item: Item, ref: JobRef, job: J) -> MapResult[J]:
+        shell = self._shell
         try:
             with span("wait", ref.endpoint_id, ref.job_id):
                 state, refusal = await self._ended(ref)
         except asyncio.CancelledError as stop:
-            await self._abandon(item, ref, submitted_at, stop)
+            await self._abandon(item, ref, job, stop)
             raise
         except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
             return self._of(item, job=job, error=_about(error, job))
@@ -223,9 +283,8 @@ class Runner(Generic[J]):
             else:
                 self._tally.add_retry(state)
 
-    async def _abandon(self, item: Item, ref: JobRef, submitted_at: datetime, stop: BaseException) -> None:
+    async def _abandon(self, item: Item, ref: JobRef, job: J, stop: BaseException) -> None:
         state = await self._shell._abandon(ref, self._plan.on_abandon, stop)
-        job = self._plan.job_of(ref.job_id, submitted_at)
         self._kept.abandoned.append(
             self._of(item, job=job, state=state, error=None if state is None else error_of(state))
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._map import Map, OnResult
-    from ._map_job import Inputs
+    from ._map_job import Inputs, OnSubmit
     from ._outcomes import Answer
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
@@ -261,6 +261,7 @@ class Endpoint:
         ordered: bool = False,
         retries: int = 0,
         on_abandon: OnAbandon = "cancel",
+        on_submit: OnSubmit | None = None,
         on_result: OnResult | None = None,
         progress: bool = False,
         **options: Unpack[SubmitOptions],
@@ -273,13 +274,17 @@ class Endpoint:
 
         Args:
             inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
-                keys to inputs. An exception of its own is raised after the results of what was taken before.
+                keys to inputs. An exception of its own is raised after the results of what was taken before. In the
+                place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted.
             concurrency: how many jobs are in flight at once. With an `http_client` or a transport of your own that
                 knows no asyncio, the sync client uses a thread for each, and at most 64.
             ordered: hand results out in the order of their inputs.
             retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
                 unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
             on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten.
+            on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
+                job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
+                client calls it in the run's own thread.
             on_result: called with each result right before it is handed out; what it raises ends the run.
             progress: show on standard error how far the run is.
             options: as for `run`, for every job.
@@ -303,6 +308,8 @@ class Endpoint:
             on_abandon=on_abandon,
             options=options,
             job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at),
+            handle=Job,
+            on_submit=on_submit,
         )
         return Map(self._client, plan, on_result, progress=progress)
 
