@@ -157,6 +157,20 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site, in which every warning is an error, into site/."""
+    _install(session, "docs")
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run each example with what it needs; one that is missing is a failure."""
+    _install(session, "examples")
+    session.run("python", "-m", "pytest", "tests/examples", *session.posargs, env={"REQUIRE_EXAMPLES": "1"})
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Install as a user would and run the demo."""
     session.install(".[all]")
