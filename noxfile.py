@@ -34,6 +34,18 @@ OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
+# What the README says of the base install: packages, itself included, and bytes on disk, byte code included.
+BASE_PACKAGES, BASE_BYTES = 12, 25_000_000
+FOOTPRINT = """
+import json
+from importlib.metadata import distributions
+
+packages = [found for found in distributions() if found.name not in {"pip", "setuptools"}]
+files = [file.locate() for found in packages for file in found.files or ()]
+size = sum(file.stat().st_size for file in files if file.exists())
+print(json.dumps([sorted(found.name for found in packages), size]))
+"""
+
 SMOKE = """
 from runpod_sdk import Client
 from runpod_sdk.emulator import Emulator
@@ -204,6 +216,9 @@ def build(session: nox.Session) -> None:
         session.error("the wheel built from the sdist differs from the one built from the tree")
 
     base = _fresh_environment(session, out / "base", str(wheel))
+    packages, size = _footprint(session, base)
+    if len(packages) > BASE_PACKAGES or size > BASE_BYTES:
+        session.error(f"the base install has grown beyond {BASE_PACKAGES} packages or {BASE_BYTES / 1e6:.0f} MB")
     session.run(base, "-I", "-c", "import runpod_sdk", external=True)  # -I: not the tree we stand in
     session.run(str(Path(base).with_name("runpod-sdk")), "--help", external=True, silent=True)
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
@@ -226,11 +241,16 @@ def _contents(wheel: Path) -> dict[str, int]:
 
 
 def _fresh_environment(session: nox.Session, folder: Path, *requirements: str) -> str:
-    """Install `requirements` into a new environment, say how many packages that takes, and return its Python."""
+    """Install `requirements` into a new environment, say how much that brings, and return its Python."""
     session.run("python", "-m", "venv", "--clear", str(folder), silent=True)
     python = str(folder.resolve() / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run(python, "-m", "pip", "install", "--quiet", *requirements, external=True)
-    listed = session.run(python, "-m", "pip", "list", "--format", "json", external=True, silent=True)
-    names = sorted({entry["name"] for entry in json.loads(str(listed))} - {"pip", "setuptools"})
-    session.log(f"{folder.name}: {len(names)} packages: {', '.join(names)}")
+    packages, size = _footprint(session, python)
+    session.log(f"{folder.name}: {len(packages)} packages, {size / 1e6:.1f} MB: {', '.join(packages)}")
     return python
+
+
+def _footprint(session: nox.Session, python: str) -> tuple[list[str], int]:
+    """Return what is installed beside pip itself: the packages' names, and their bytes on disk."""
+    packages, size = json.loads(str(session.run(python, "-I", "-c", FOOTPRINT, external=True, silent=True)))
+    return packages, size
