@@ -130,15 +130,17 @@ def tests(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""
     _install(session)
-    session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
+    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs)
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Run 10,000 jobs through a storm in each flavour and through each door; then hold the queue against its model."""
+    """Run 10,000 jobs through a storm, 1,000 on official workers that are killed; hold the queue against its model."""
     _install(session)
-    jobs = os.environ.get("CHAOS_JOBS", "10000")
-    session.run("python", "-m", "pytest", "-s", "tests/chaos", *session.posargs, env={"CHAOS_JOBS": jobs})
+    env = _official_software(session) | {"CHAOS_JOBS": os.environ.get("CHAOS_JOBS", "10000")}
+    session.run(
+        "python", "-m", "pytest", "-s", "tests/chaos", "tests/official/test_chaos.py", *session.posargs, env=env
+    )
     session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env={"MODEL_STEPS": "100000"})
 
 
@@ -146,8 +148,9 @@ def chaos(session: nox.Session) -> None:
 def official(session: nox.Session) -> None:
     """Run the official clients and workers, unmodified, against the emulator; one that is missing is a failure."""
     _install(session)
-    out = Path(session.create_tmp()).resolve()
-    session.run("python", "-m", "pytest", "tests/official", *session.posargs, env=_official_software(session, out))
+    # A file at a time: each makes its clients play, or its workers start, once.
+    options = ("-n2", "--dist=loadfile", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/official", *options, env=_official_software(session))
 
 
 @nox.session
@@ -225,8 +228,9 @@ def build(session: nox.Session) -> None:
     session.run(full, "-I", "-c", SMOKE, external=True)
 
 
-def _official_software(session: nox.Session, out: Path) -> dict[str, str]:
-    """Install the official package once, and return what tells the tests where it is."""
+def _official_software(session: nox.Session) -> dict[str, str]:
+    """Install the official package once for all sessions, and return what tells the tests where it is."""
+    out = Path(session.cache_dir).resolve() / "official"
     folder = out / "-".join(OFFICIAL)
     python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
     if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last

@@ -56,6 +56,7 @@ class Seen:
     outputs: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
     unknown: Counter[str] = field(default_factory=Counter[str])
     errors: list[str] = field(default_factory=list[str])
+    failed: int = 0
     lock: Lock = field(default_factory=Lock)
 
     def got(self, number: int, output: Any) -> None:
@@ -81,14 +82,17 @@ def storm(seed: int, jobs: int, *, socket: bool, refuse: bool = True) -> Generat
 
         emulator.endpoint(ENDPOINT, handler, workers=WORKERS)
         connection = emulator.serve().connection if socket else emulator.connection
-        # One after the other, each gets its share of what the others have left.
-        left = 1.0
-        rates = RATES if socket or not refuse else [*RATES, (0.01, Fault.refuse())]
-        for share, fault in rates:
-            values: dict[str, Any] = fault.to_json() | {"rate": share / left}
-            emulator.inject(Fault.from_json(values))
-            left -= share
+        rage(emulator, RATES if socket or not refuse else [*RATES, (0.01, Fault.refuse())])
         yield emulator, connection
+
+
+def rage(emulator: Emulator, rates: list[tuple[float, Fault]]) -> None:
+    """Inject faults, each with its share of all requests: of what those before it have left."""
+    left = 1.0
+    for share, fault in rates:
+        values: dict[str, Any] = fault.to_json() | {"rate": share / left}
+        emulator.inject(Fault.from_json(values))
+        left -= share
 
 
 def client_options(jobs: int, *, socket: bool) -> dict[str, Any]:
