@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 # What is read and thrown away of a body over the limit, as a multiple of it: a client that is still writing when the
 # connection closes never sees the answer.
@@ -50,9 +51,7 @@ class App:
             return
         authorization = _header(scope, b"authorization")
         if scope["path"].startswith(PREFIX):
-            controlled = await self._control(scope, authorization, receive)
-            await _start(controlled, send)
-            await send({"type": "http.response.body", "body": controlled.body})
+            await respond(await self._control(scope, authorization, receive), send)
             return
         visit = self._desk.visit(
             scope["method"],
@@ -68,8 +67,7 @@ class App:
             if visit.gives_work and await _has_gone(receive):
                 visit.undelivered()
                 return
-            await _start(answer, send)
-            await send({"type": "http.response.body", "body": answer.body})
+            await respond(answer, send)
 
     async def _control(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> Answer:
         body = await _read(receive, BODY_LIMIT)
@@ -175,6 +173,12 @@ async def _has_gone(receive: Receive) -> bool:
     gone = reading.done()
     reading.cancel()
     return gone
+
+
+async def respond(answer: Answer, send: Send) -> None:
+    """Send a whole answer."""
+    await _start(answer, send)
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _start(answer: Answer, send: Send) -> None:

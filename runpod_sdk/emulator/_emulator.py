@@ -18,6 +18,7 @@ from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._handlers import HandlerFile, load
 from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._listener import Listener
 from runpod_sdk.emulator._mock_handler import mock_handler_for
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import Queue
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._desk import RequestRecord
     from runpod_sdk.emulator._jobs import JobRecord
     from runpod_sdk.emulator._ledger import Ledger
+    from runpod_sdk.emulator._server import Entrance
+    from runpod_sdk.emulator._site import Site
     from runpod_sdk.emulator._transport import Transport
     from runpod_sdk.emulator._workers import Handler
 
@@ -169,17 +172,11 @@ class Emulator:
             OSError: the port is taken.
             ValueError: the clock is a virtual one that jumps by itself.
         """
-        desk = self._open(SystemClock)
-        clock = desk.hub.clock
-        if isinstance(clock, VirtualClock) and clock.auto_jump:
-            raise ValueError(
-                "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
-                "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
-            )
-        server = Server(App(desk), self.api_key, host, port, lambda: _worker_id(self._external_ids))
-        self._servers.append(server)
-        self._start_workers(server)
-        return server
+        return self._serve(lambda app: Listener(app, host, port))
+
+    def mount(self, site: Site) -> Server:
+        """Serve below a path of a socket that others use, too; the rest is as in `serve`."""
+        return self._serve(site.mount)
 
     @property
     def app(self) -> App:
@@ -296,6 +293,20 @@ class Emulator:
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)
             return self._desk
+
+    def _serve(self, entrance_to: Callable[[App], Entrance]) -> Server:
+        desk = self._open(SystemClock)
+        clock = desk.hub.clock
+        if isinstance(clock, VirtualClock) and clock.auto_jump:
+            raise ValueError(
+                "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
+                "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
+            )
+        app = App(desk)
+        server = Server(app, self.api_key, entrance_to(app), lambda: _worker_id(self._external_ids))
+        self._servers.append(server)
+        self._start_workers(server)
+        return server
 
     def _chance(self, number: int) -> Callable[[], float]:
         return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted

@@ -1,12 +1,9 @@
-"""The emulator on a real socket: uvicorn in a thread."""
+"""Where an emulator is reached by URL, whoever listens there, and the worker processes that are fed from there."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from runpod_sdk.emulator._supervisor import worker_environment
 
@@ -17,13 +14,36 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._asgi import App
     from runpod_sdk.emulator._supervisor import Supervisor
 
-_BACKLOG = 4096  # connections that may wait to be accepted
-_KEEP_ALIVE = 75  # seconds; longer than any client keeps an idle connection, so that none races with the close
-_GRACE = 2  # seconds that answers may take on their way out at close
+
+class Entrance(Protocol):
+    """What lets requests in to an application, on a socket of its own or on a shared one."""
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """What stands before the /v2 of a URL."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Claim that it lets requests in."""
+        ...
+
+    def begin_close(self) -> None:
+        """Let no more requests in."""
+        ...
+
+    def close(self) -> None:
+        """Return when it is closed; does nothing the second time."""
+        ...
 
 
 class Server:
-    """A running server; `Emulator.serve` makes it.
+    """An emulator at a URL; `Emulator.serve` makes it.
 
     Attributes:
         url: the base URL, ending in /v2; what stands before the endpoint id.
@@ -41,49 +61,14 @@ class Server:
         200
     """
 
-    def __init__(self, app: App, api_key: str, host: str, port: int, new_worker_id: Callable[[], str]) -> None:
-        try:
-            import uvicorn  # noqa: PLC0415  only who serves needs it
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"serving needs {error.name}: pip install 'runpod-sdk[emulator]'", name=error.name
-            ) from error
+    def __init__(self, app: App, api_key: str, entrance: Entrance, new_worker_id: Callable[[], str]) -> None:
         self._app = app
+        self._entrance = entrance
         self._new_worker_id = new_worker_id
         self._supervisors: list[Supervisor] = []
         self.api_key = api_key
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
-        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port: int = self._socket.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self.port}/v2"
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_GRACE,
-        )
-        self._server = uvicorn.Server(config)
-        # uvicorn looks every 100 ms whether it should stop; a signal costs no idle CPU and comes at once.
-        self._stopping = asyncio.Event()
-        self._server.main_loop = self._until_stopped  # type: ignore[method-assign]
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._started = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="emulator-server", daemon=True)
-        self._thread.start()
-        self._started.wait()
-        if self._failure is not None:
-            raise self._failure
+        self.port = entrance.port
+        self.url = f"{entrance.origin}/v2"
 
     @property
     def connection(self) -> dict[str, Any]:
@@ -101,13 +86,14 @@ class Server:
             worker_id: what it is called; no two may share one. None: a fresh one.
             host: the name of this machine as the worker reaches it; "": as in `url`.
         """
-        url = f"http://{host}:{self.port}/v2" if host else self.url
+        called = urlsplit(self.url)
+        url = urlunsplit(called._replace(netloc=f"{host}:{self.port}")) if host else self.url
         return worker_environment(url, self.api_key, endpoint_id, worker_id or self._new_worker_id())
 
     @property
     def is_open(self) -> bool:
         """Claim that it listens."""
-        return self._socket.fileno() >= 0
+        return self._entrance.is_open
 
     def supervise(self, supervisor: Supervisor) -> None:
         """Start workers that live as long as this server; `Emulator` calls it."""
@@ -121,13 +107,9 @@ class Server:
             supervisor.begin_close()
         for supervisor in supervisors:
             supervisor.close()
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # closed before
-                loop.call_soon_threadsafe(self._stopping.set)
+        self._entrance.begin_close()
         self._app.release()
-        self._thread.join()
-        self._socket.close()
+        self._entrance.close()
 
     def __enter__(self) -> Self:
         """Return the server itself; it runs already."""
@@ -138,37 +120,3 @@ class Server:
     ) -> None:
         """Close the server."""
         self.close()
-
-    def _run(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                self._loop = runner.get_loop()
-                self._loop.call_soon(self._announce)
-                runner.run(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # noqa: BLE001  raised in the thread that asked for the server
-            self._failure = error
-        finally:
-            self._started.set()
-
-    async def _until_stopped(self) -> None:
-        await self._stopping.wait()
-        # A connection that is being accepted while its server closes is never closed (CPython 3.11): an accept and what
-        # follows take three turns of the loop.
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    def _announce(self) -> None:
-        """Say that the server listens, as soon as it does."""
-        if self._server.started:
-            self._started.set()
-        elif self._loop is not None:
-            self._loop.call_later(0.001, self._announce)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where it is installed, as uvicorn itself chooses."""
-    try:
-        import uvloop  # noqa: PLC0415  optional
-    except ModuleNotFoundError:
-        return None
-    return uvloop.new_event_loop

@@ -1,0 +1,124 @@
+"""A socket of this machine, and uvicorn in a thread that answers on it; what it answers is an ASGI application's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runpod_sdk.emulator._asgi import Application
+
+_BACKLOG = 4096  # connections that may wait to be accepted
+_KEEP_ALIVE = 75  # seconds; longer than any client keeps an idle connection, so that none races with the close
+_GRACE = 2  # seconds that answers may take on their way out at close
+
+
+class Listener:
+    """A socket that is listened on, from the moment this is made.
+
+    Attributes:
+        port: the port.
+        origin: what stands before the path of a URL.
+
+    Raises:
+        ModuleNotFoundError: uvicorn is not installed.
+        OSError: the port is taken.
+    """
+
+    def __init__(self, app: Application, host: str, port: int) -> None:
+        try:
+            import uvicorn  # noqa: PLC0415  only who serves needs it
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"serving needs {error.name}: pip install 'runpod-sdk[emulator]'", name=error.name
+            ) from error
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",  # else it looks, and takes a method for the second version
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
+        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = self._socket.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        self.origin = f"http://{shown}:{self.port}"
+        self._server = uvicorn.Server(config)
+        # uvicorn looks every 100 ms whether it should stop; a signal costs no idle CPU and comes at once.
+        self._stopping = asyncio.Event()
+        self._server.main_loop = self._until_stopped  # type: ignore[method-assign]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="emulator-server", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def is_open(self) -> bool:
+        """Claim that it listens."""
+        return self._socket.fileno() >= 0
+
+    def begin_close(self) -> None:
+        """Take no more requests; those that are held have to be answered before `close` returns."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed before
+                loop.call_soon_threadsafe(self._stopping.set)
+
+    def close(self) -> None:
+        """Stop; does nothing the second time."""
+        self.begin_close()
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                self._loop = runner.get_loop()
+                self._loop.call_soon(self._announce)
+                runner.run(self._server.serve(sockets=[self._socket]))
+        except BaseException as error:  # noqa: BLE001  raised in the thread that asked for the server
+            self._failure = error
+        finally:
+            self._started.set()
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+        # A connection that is being accepted while its server closes is never closed (CPython 3.11): an accept and what
+        # follows take three turns of the loop.
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def _announce(self) -> None:
+        """Say that the server listens, as soon as it does."""
+        if self._server.started:
+            self._started.set()
+        elif self._loop is not None:
+            self._loop.call_later(0.001, self._announce)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where it is installed, as uvicorn itself chooses."""
+    try:
+        import uvloop  # noqa: PLC0415  optional
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
