@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://emulator.invalid/v2"
 HEADERS = {"authorization": "Bearer test"}
+pytest.register_assert_rewrite("tests.emulator.lockstep")  # so that a difference is shown
 
 
 @pytest.fixture
