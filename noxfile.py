@@ -141,7 +141,9 @@ def chaos(session: nox.Session) -> None:
     session.run(
         "python", "-m", "pytest", "-s", "tests/chaos", "tests/official/test_chaos.py", *session.posargs, env=env
     )
-    session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env={"MODEL_STEPS": "100000"})
+    models = ["tests/emulator/test_queue_model.py", "tests/emulator/test_asgi_model.py"]
+    steps = {"MODEL_STEPS": "100000", "ASGI_STEPS": "5000"}
+    session.run("python", "-m", "pytest", "-s", *models, env=steps)
 
 
 @nox.session
