@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._async_job import AsyncJob, AsyncStream
     from ._completed import as_completed
     from ._map import AsyncMap, Map
-    from ._map_job import MapResult
+    from ._map_job import AsyncMapResult, MapResult
     from ._map_report import MapReport, Percentiles
     from ._policies import PollPolicy, Retry, RetryPolicy
     from ._requests import SubmitOptions
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         JobsError,
         JobTimedOutError,
         NotFoundError,
+        OutputTypeError,
         PayloadTooLargeError,
         PaymentRequiredError,
         PermissionDeniedError,
@@ -65,7 +66,7 @@ _ROOMS = {
     "_async_job": ("AsyncJob", "AsyncStream"),
     "_completed": ("as_completed",),
     "_map": ("AsyncMap", "Map"),
-    "_map_job": ("MapResult",),
+    "_map_job": ("AsyncMapResult", "MapResult"),
     "_map_report": ("MapReport", "Percentiles"),
     "_policies": ("PollPolicy", "Retry", "RetryPolicy"),
     "_states": (
@@ -98,6 +99,7 @@ _ROOMS = {
         "JobTimedOutError",
         "JobsError",
         "NotFoundError",
+        "OutputTypeError",
         "PayloadTooLargeError",
         "PaymentRequiredError",
         "PermissionDeniedError",
@@ -120,6 +122,7 @@ __all__ = [
     "AsyncEndpoint",
     "AsyncJob",
     "AsyncMap",
+    "AsyncMapResult",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
@@ -143,6 +146,7 @@ __all__ = [
     "MapResult",
     "NotFoundError",
     "OperationStats",
+    "OutputTypeError",
     "PayloadTooLargeError",
     "PaymentRequiredError",
     "Percentiles",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from . import _api, _stream
 from ._arguments import checked_id, unwrapped
@@ -15,6 +15,7 @@ from ._exchange import Settings, ask
 from ._limiter import Limiter, Limits
 from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
+from ._states import T_co
 from ._telemetry import Meter, OperationStats, Unknowns, UnknownSubmission, span
 from ._wait import OnAbandon, checked_abandon
 from ._wire import AsyncWire
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import httpx
+    from typing_extensions import TypeForm
 
-    from ._map import AsyncMap, OnResult
+    from ._map import AsyncMap, AsyncOnResult
     from ._map_job import Inputs, OnSubmit
     from ._outcomes import Answer
     from ._policies import Deadline
@@ -106,9 +108,31 @@ class AsyncClient(AsyncShell):
         )
         super().__init__(settings, AsyncWire(service, clock, http_client, transport), Unknowns())
 
-    def endpoint(self, endpoint_id: str) -> AsyncEndpoint:
-        """Return the endpoint of this id. Makes no request."""
-        return AsyncEndpoint(self, endpoint_id)
+    @overload
+    def endpoint(self, endpoint_id: str) -> AsyncEndpoint[Any]: ...
+
+    @overload
+    def endpoint(self, endpoint_id: str, *, output_type: TypeForm[T]) -> AsyncEndpoint[T]: ...
+
+    def endpoint(self, endpoint_id: str, *, output_type: Any = Any) -> AsyncEndpoint[Any]:
+        """Return the endpoint of this id. Makes no request.
+
+        Args:
+            endpoint_id: its id.
+            output_type: what its jobs' outputs are made into, and checked to be: a pydantic model; or, with the extra
+                `typed`, an attrs class, a dataclass, a TypedDict, or what is built of these and JSON's own types, such
+                as `list[float]` or `Page | None`. An output that is not of it raises OutputTypeError. The default,
+                Any, hands outputs out as they come.
+
+        Raises:
+            TypeError, ValueError: an id that is none, or a type that no JSON can be read as.
+            ImportError: the extra `typed` is not installed.
+        """
+        if output_type is Any:
+            return AsyncEndpoint(self, endpoint_id)
+        from ._typed import reader_of  # noqa: PLC0415  not needed by those who need no types
+
+        return AsyncEndpoint(self, endpoint_id, reader_of(output_type))
 
     def with_options(
         self,
@@ -150,7 +174,7 @@ class AsyncClient(AsyncShell):
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
 
 
-class AsyncEndpoint:
+class AsyncEndpoint(Generic[T_co]):
     """One endpoint. Makes no request by itself.
 
     Attributes:
@@ -166,10 +190,11 @@ class AsyncEndpoint:
         'https://api.runpod.ai/v2/abc'
     """
 
-    __slots__ = ("_client", "id", "url")
+    __slots__ = ("_client", "_read", "id", "url")
 
-    def __init__(self, client: AsyncClient, endpoint_id: str) -> None:
+    def __init__(self, client: AsyncClient, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
         self._client = client
+        self._read = read
         self.id = checked_id("endpoint_id", endpoint_id)
         self.url = f"{client.base_url}/{self.id}"
 
@@ -179,7 +204,7 @@ class AsyncEndpoint:
         *,
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> AsyncJob:
+    ) -> AsyncJob[T_co]:
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
@@ -208,7 +233,7 @@ class AsyncEndpoint:
         on_abandon: OnAbandon = "cancel",
         on_update: OnUpdate | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> Any:
+    ) -> T_co:
         """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
 
         Args:
@@ -223,6 +248,7 @@ class AsyncEndpoint:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
+            OutputTypeError: it completed, with an output that is not of the endpoint's `output_type`.
             WaitTimeoutError: the timeout passed first; a note says what became of the job.
             APIError: the job was not queued, or the service could not be reached.
         """
@@ -243,7 +269,7 @@ class AsyncEndpoint:
         on_abandon: OnAbandon = "cancel",
         on_gap: OnGap = "repair",
         **options: Unpack[SubmitOptions],
-    ) -> AsyncStream:
+    ) -> AsyncStream[T_co]:
         """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
 
         Arguments and errors are those of `run`, and of `AsyncJob.stream`.
@@ -251,7 +277,7 @@ class AsyncEndpoint:
         request = _api.run(self.id, unwrapped(input), options)
         _stream.checked_gap(on_gap)
 
-        async def submit() -> AsyncJob:
+        async def submit() -> AsyncJob[T_co]:
             return (await self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon))[0]
 
         return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
@@ -265,10 +291,10 @@ class AsyncEndpoint:
         retries: int = 0,
         on_abandon: OnAbandon = "cancel",
         on_submit: OnSubmit | None = None,
-        on_result: OnResult | None = None,
+        on_result: AsyncOnResult[T_co] | None = None,
         progress: bool = False,
         **options: Unpack[SubmitOptions],
-    ) -> AsyncMap:
+    ) -> AsyncMap[T_co]:
         """Return the results of many jobs, as they end: one job for each input, so many at once.
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
@@ -300,9 +326,9 @@ class AsyncEndpoint:
             RuntimeError: the client was closed meanwhile (while iterating).
         """
         from ._map import AsyncMap  # noqa: PLC0415  brings asyncio, which few calls need
-        from ._map_job import Plan  # noqa: PLC0415  as above
+        from ._map_job import AsyncMapResult, Plan  # noqa: PLC0415  as above
 
-        plan = Plan(
+        plan: Plan[AsyncMapResult[T_co]] = Plan(
             endpoint_id=self.id,
             inputs=inputs,
             concurrency=concurrency,
@@ -310,15 +336,17 @@ class AsyncEndpoint:
             retries=retries,
             on_abandon=on_abandon,
             options=options,
-            job_of=lambda job_id, submitted_at: AsyncJob(self._client, self.id, job_id, submitted_at),
+            job_of=lambda job_id, submitted_at: AsyncJob(self._client, self.id, job_id, submitted_at, self._read),
+            read=self._read,
+            result=AsyncMapResult,
             handle=AsyncJob,
             on_submit=on_submit,
         )
         return AsyncMap(self._client, plan, on_result, progress=progress)
 
-    def job(self, job_id: str) -> AsyncJob:
+    def job(self, job_id: str) -> AsyncJob[T_co]:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
-        return AsyncJob(self._client, self.id, checked_id("job_id", job_id), None)
+        return AsyncJob(self._client, self.id, checked_id("job_id", job_id), None, self._read)
 
     async def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.
@@ -343,11 +371,11 @@ class AsyncEndpoint:
 
     async def _submitted(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[AsyncJob, JobState]:
+    ) -> tuple[AsyncJob[T_co], JobState]:
         client = self._client
         state = await client._submit(request, deadline, options, on_abandon)
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        return AsyncJob(client, self.id, state.id, submitted_at), state
+        return AsyncJob(client, self.id, state.id, submitted_at, self._read), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

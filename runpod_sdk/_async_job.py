@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import _api, _stream, _submit, _wait
 from ._async_shell import called
 from ._exchange import Done, Flow, Settings
-from ._states import JobState, StreamChunk
+from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
 from ._wait import OnAbandon, checked_abandon
 from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
@@ -29,12 +29,13 @@ OnUpdate = Callable[[JobState], object]
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncJob:
-    """A handle on one job: ids, and no state. Hashable; pickles without its client.
+class AsyncJob(Generic[T_co]):
+    """A handle on one job: ids, and no state. Hashable; pickles without its client and its type.
 
     Attributes:
         endpoint_id: where the job is.
-        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process.
+        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process; with the endpoint's
+            `output_type`, if you give it again.
         submitted_at: when this process submitted it, UTC; None for a job that it did not.
     """
 
@@ -42,6 +43,7 @@ class AsyncJob:
     endpoint_id: str
     id: str
     submitted_at: datetime | None = field(default=None, repr=False, compare=False)
+    _read: Callable[[JobState], T_co] | None = field(default=None, repr=False, compare=False)
 
     async def status(self) -> JobStatus:
         """Return the job's status now, as `state` does."""
@@ -81,18 +83,31 @@ class AsyncJob:
 
     async def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
-    ) -> Any:
-        """Wait like `wait`, and return the job's output.
+    ) -> T_co:
+        """Wait like `wait`, and return the job's output, as the endpoint's `output_type`.
 
         Raises:
             JobFailedError, JobTimedOutError, JobCancelledError: the job ended so.
+            OutputTypeError: it completed, with an output that is not of the type.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
-        return self._output(await self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
+        return self.output_of(await self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
+
+    def output_of(self, state: JobState) -> T_co:
+        """Return the output of a final state of this job, as `output` does. Makes no request.
+
+        Raises:
+            ValueError: the job has not ended, or it is the state of another one.
+            JobFailedError, JobTimedOutError, JobCancelledError, OutputTypeError: as `output` does.
+        """
+        self._owner  # noqa: B018  an unpickled job has lost its type too
+        if state.id != self.id or not state.is_final:
+            raise ValueError(f"a final state of job {self.id} expected, got {state.status} of {state.id}")
+        return self._output(state)
 
     def stream(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_gap: OnGap = "repair"
-    ) -> AsyncStream:
+    ) -> AsyncStream[T_co]:
         """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
 
         Args:
@@ -118,7 +133,7 @@ class AsyncJob:
         with span("cancel", self.endpoint_id, self.id):
             return await self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
 
-    async def retry(self) -> AsyncJob:
+    async def retry(self) -> AsyncJob[T_co]:
         """Queue the job again, under the same id and with the same input; only for FAILED and TIMED_OUT jobs.
 
         Raises:
@@ -129,7 +144,7 @@ class AsyncJob:
             await self._drive(_submit.retry(self._settings, request, self._settings.deadline(None)))
         return self
 
-    async def _itself(self) -> AsyncJob:
+    async def _itself(self) -> AsyncJob[T_co]:
         return self
 
     @property
@@ -180,10 +195,11 @@ class AsyncJob:
             await self._owner._abandon(self._ref, on_abandon, error)
             raise
 
-    def _output(self, state: JobState) -> Any:
+    def _output(self, state: JobState) -> T_co:
         try:
-            return _wait.output(state).output
-        except JobError as error:
+            output: Any = _wait.output(state).output
+            return output if self._read is None else self._read(state)
+        except JobBoundError as error:
             error.about(self)
             raise
 
@@ -191,10 +207,11 @@ class AsyncJob:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
 
 
-class AsyncStream:
+class AsyncStream(Generic[T_co]):
     """The chunks of one job, each once, in order, as soon as the service hands them out.
 
-    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early.
+    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. A chunk is a piece
+    of what the job's output will be at best, so it is Any whatever the `output_type`; `stream.job.output()` is not.
 
     Attributes:
         received: how many chunks have been handed out.
@@ -204,7 +221,7 @@ class AsyncStream:
     def __init__(
         self,
         client: AsyncClient,
-        start: Callable[[], Awaitable[AsyncJob]],
+        start: Callable[[], Awaitable[AsyncJob[T_co]]],
         timeout: float | None,
         on_abandon: OnAbandon,
         on_gap: OnGap,
@@ -215,7 +232,7 @@ class AsyncStream:
         self._deadline = client._settings.deadline(timeout)
         self._on_abandon: OnAbandon = on_abandon
         self._delivery = _stream.Delivery(on_gap)
-        self._job: AsyncJob | None = None
+        self._job: AsyncJob[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
         self._closed = False
@@ -228,7 +245,7 @@ class AsyncStream:
         return self._delivery.gap_after
 
     @property
-    def job(self) -> AsyncJob:
+    def job(self) -> AsyncJob[T_co]:
         """The job; known from the first chunk, or from `with`, on."""
         if self._job is None:
             raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")

@@ -28,29 +28,31 @@ if TYPE_CHECKING:
     from ._async_shell import AsyncShell
     from ._states import JobState
 
-J = TypeVar("J", Job, AsyncJob)
+J = TypeVar("J", Job[Any], AsyncJob[Any])
+T = TypeVar("T")
 
 # Jobs that are waited for at once; the others follow as those end. Ours: a wait takes a few KiB.
 AT_ONCE = 1000
 
 
 @overload
-def as_completed(jobs: Iterable[Job], timeout: float | None = None) -> Iterator[tuple[Job, JobState]]: ...
+def as_completed(jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterator[tuple[Job[T], JobState]]: ...
 
 
 @overload
 def as_completed(
-    jobs: Iterable[AsyncJob], timeout: float | None = None
-) -> AsyncIterator[tuple[AsyncJob, JobState]]: ...
+    jobs: Iterable[AsyncJob[T]], timeout: float | None = None
+) -> AsyncIterator[tuple[AsyncJob[T], JobState]]: ...
 
 
 def as_completed(
-    jobs: Iterable[Job] | Iterable[AsyncJob], timeout: float | None = None
-) -> Iterator[tuple[Job, JobState]] | AsyncIterator[tuple[AsyncJob, JobState]]:
+    jobs: Iterable[Job[Any]] | Iterable[AsyncJob[Any]], timeout: float | None = None
+) -> Iterator[tuple[Job[Any], JobState]] | AsyncIterator[tuple[AsyncJob[Any], JobState]]:
     """Wait for many jobs at once, and return each with its final state, whatever that is, in the order of their ends.
 
     The jobs may be of several endpoints and clients, but of one flavour. One request for a job that has ended; each job
     counts once. More than 1,000: the others are looked at as those end. Nothing is cancelled, whatever happens.
+    `job.output_of(state)` is the output, as the `output_type` of the job's endpoint.
 
     Args:
         jobs: handles, such as `client.endpoint(endpoint_id).job(job_id)` makes of ids that were kept.
@@ -73,7 +75,7 @@ def as_completed(
         ...     sorted(state.output for job, state in as_completed([endpoint.job(id) for id in kept]))
         [0, 1, 4, 9]
     """
-    known: list[Job | AsyncJob] = list(dict.fromkeys(jobs))
+    known: list[Job[Any] | AsyncJob[Any]] = list(dict.fromkeys(jobs))
     if not known:
         return _Nothing()
     kinds = {type(job).__name__ for job in known}
@@ -81,8 +83,8 @@ def as_completed(
         raise TypeError(f"jobs holds {', '.join(sorted(kinds))}: Job or AsyncJob expected, all of one flavour")
     known[0]._settings.deadline(timeout)  # raises for a bad timeout, before anything is iterated
     if isinstance(known[0], Job):
-        return _in_thread(cast("list[Job]", known), timeout)
-    return _in_loop(cast("list[AsyncJob]", known), timeout)
+        return _in_thread(cast("list[Job[Any]]", known), timeout)
+    return _in_loop(cast("list[AsyncJob[Any]]", known), timeout)
 
 
 class _Nothing:
@@ -128,17 +130,17 @@ class _Waits(Generic[J]):
             return _End(job, None, error.about(job) if isinstance(error, JobBoundError) else error)
 
 
-def _in_thread(jobs: Sequence[Job], timeout: float | None) -> Iterator[tuple[Job, JobState]]:
+def _in_thread(jobs: Sequence[Job[Any]], timeout: float | None) -> Iterator[tuple[Job[Any], JobState]]:
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Callable[[Job], Coroutine[Any, Any, _End[Job]]]]:
+    async def opened() -> AsyncGenerator[Callable[[Job[Any]], Coroutine[Any, Any, _End[Job[Any]]]]]:
         twins = {client: twin_of(client) for client in {job._owner for job in jobs}}
         try:
-            yield _Waits[Job](twins, timeout).end
+            yield _Waits[Job[Any]](twins, timeout).end
         finally:
             for twin in twins.values():
                 await twin._wire.close()
 
-    thread: LoopThread[Job, _End[Job]] = LoopThread(opened, AT_ONCE)
+    thread: LoopThread[Job[Any], _End[Job[Any]]] = LoopThread(opened, AT_ONCE)
     errors: list[RunpodError] = []
     left = len(jobs)
     try:
@@ -159,11 +161,11 @@ def _in_thread(jobs: Sequence[Job], timeout: float | None) -> Iterator[tuple[Job
 
 
 async def _in_loop(
-    jobs: Sequence[AsyncJob],
+    jobs: Sequence[AsyncJob[Any]],
     timeout: float | None,  # noqa: ASYNC109  a deadline over all requests, kept by the flows
-) -> AsyncIterator[tuple[AsyncJob, JobState]]:
-    waits = _Waits[AsyncJob]({job._owner: job._owner for job in jobs}, timeout)
-    line: Line[AsyncJob, _End[AsyncJob]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)
+) -> AsyncIterator[tuple[AsyncJob[Any], JobState]]:
+    waits = _Waits[AsyncJob[Any]]({job._owner: job._owner for job in jobs}, timeout)
+    line: Line[AsyncJob[Any], _End[AsyncJob[Any]]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)
     errors: list[RunpodError] = []
     try:
         while (end := await line.get()) is not None:

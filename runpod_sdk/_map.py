@@ -14,36 +14,36 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ._crew import Line, Outbox
 from ._loop_thread import LoopThread, places, twin_of
-from ._map_job import Item, Kept, MapResult, Plan, Runner, items_of
+from ._map_job import AsyncMapResult, Item, Kept, MapResult, Plan, Result, Runner, items_of
 from ._map_progress import progress_of
 from ._map_report import MapReport, Tally
+from ._states import T_co
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
 
-    from ._async_job import AsyncJob
     from ._async_shell import AsyncShell
     from ._map_progress import Progress
-    from ._sync_job import Job
     from ._sync_shell import Shell
     from .clock import Clock
 
-J = TypeVar("J")
-OnResult = Callable[[MapResult[Any]], object]
+R = TypeVar("R", bound=Result[Any])
+OnResult = Callable[[MapResult[T_co]], object]
+AsyncOnResult = Callable[[AsyncMapResult[T_co]], object]
 
 # Inputs that are taken before their results are handed out, as a multiple of `concurrency`: as many may be in line, or
 # done and waiting for the caller, as are in flight. Ours.
 _WINDOW = 2
 
 
-class _Book(Generic[J]):
+class _Book(Generic[R]):
     """What both flavours keep of a run: the results so far, in numbers, and what is listed apart."""
 
-    def __init__(self, plan: Plan[J], clock: Clock, on_result: OnResult | None, *, progress: bool) -> None:
+    def __init__(self, plan: Plan[R], clock: Clock, on_result: Callable[[R], object] | None, *, progress: bool) -> None:
         self.plan = plan
         self.on_result = on_result
-        self.outbox: Outbox[MapResult[J]] = Outbox(ordered=plan.ordered)
-        self.kept: Kept[J] = Kept()
+        self.outbox: Outbox[R] = Outbox(ordered=plan.ordered)
+        self.kept: Kept[R] = Kept()
         self.tally = Tally()
         self.window = _WINDOW * plan.concurrency
         self._clock = clock
@@ -60,7 +60,7 @@ class _Book(Generic[J]):
             title = f'map on endpoint "{self.plan.endpoint_id}"'
             self._progress = progress_of(title, self.plan.total, self._clock.monotonic)
 
-    def note(self, result: MapResult[J]) -> MapResult[J]:
+    def note(self, result: R) -> R:
         """Count a result that is about to be handed out."""
         self.tally.add(result.state, result.error, is_job=result.job is not None)
         self._succeeded += result.is_success
@@ -84,7 +84,7 @@ class _Book(Generic[J]):
         )
 
 
-class Map:
+class Map(Generic[T_co]):
     """The results of a bulk run, as they come; `with` closes it early. Made by `Endpoint.map`.
 
     Inputs are taken in the caller's own thread, while it asks for the next result; one other thread drives all jobs,
@@ -105,7 +105,12 @@ class Map:
     """
 
     def __init__(
-        self, shell: Shell, plan: Plan[Job], on_result: OnResult | None = None, *, progress: bool = False
+        self,
+        shell: Shell,
+        plan: Plan[MapResult[T_co]],
+        on_result: OnResult[T_co] | None = None,
+        *,
+        progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
         self._clock = shell._settings.clock
@@ -118,12 +123,12 @@ class Map:
         weakref.finalize(self, _leave, thread, book)
 
     @property
-    def unknowns(self) -> tuple[MapResult[Job], ...]:
+    def unknowns(self) -> tuple[MapResult[T_co], ...]:
         """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
-    def abandoned(self) -> tuple[MapResult[Job], ...]:
+    def abandoned(self) -> tuple[MapResult[T_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
 
@@ -143,7 +148,7 @@ class Map:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> MapResult[Job]:
+    def __next__(self) -> MapResult[T_co]:
         if self._closed:
             raise StopIteration
         try:
@@ -166,7 +171,7 @@ class Map:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _next(self) -> MapResult[Job] | None:
+    def _next(self) -> MapResult[T_co] | None:
         book = self._book
         self._thread.start()
         if self._items is None:
@@ -215,11 +220,11 @@ class Map:
         return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"
 
 
-def _thread_of(shell: Shell, book: _Book[Job]) -> LoopThread[Item, MapResult[Job]]:
+def _thread_of(shell: Shell, book: _Book[MapResult[Any]]) -> LoopThread[Item, MapResult[Any]]:
     """Return the thread that drives the jobs; it knows nothing of the Map, which may be forgotten meanwhile."""
 
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Job]]]]:
+    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Any]]]]:
         twin = twin_of(shell)
         try:
             yield Runner(twin, book.plan, book.kept, book.tally).result
@@ -229,12 +234,12 @@ def _thread_of(shell: Shell, book: _Book[Job]) -> LoopThread[Item, MapResult[Job
     return LoopThread(opened, places(shell, book.plan.concurrency))
 
 
-def _leave(thread: LoopThread[Item, MapResult[Job]], book: _Book[Job]) -> None:
+def _leave(thread: LoopThread[Item, MapResult[Any]], book: _Book[MapResult[Any]]) -> None:
     thread.close()
     book.end()
 
 
-def _pulled(thread: LoopThread[Item, MapResult[Job]], items: AsyncIterator[Item]) -> Iterator[Item]:
+def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item]) -> Iterator[Item]:
     """Take items from an async iterator in the thread's loop."""
 
     async def pull() -> Item | None:
@@ -244,12 +249,12 @@ def _pulled(thread: LoopThread[Item, MapResult[Job]], items: AsyncIterator[Item]
         yield item
 
 
-def _drop(line: Line[Item, MapResult[AsyncJob]], book: _Book[AsyncJob]) -> None:
+def _drop(line: Line[Item, AsyncMapResult[Any]], book: _Book[AsyncMapResult[Any]]) -> None:
     line.drop()
     book.end()
 
 
-class AsyncMap:
+class AsyncMap(Generic[T_co]):
     """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
 
     Inputs are taken in a task of their own, while the caller works on results. A run is for one task.
@@ -272,21 +277,26 @@ class AsyncMap:
     """
 
     def __init__(
-        self, shell: AsyncShell, plan: Plan[AsyncJob], on_result: OnResult | None = None, *, progress: bool = False
+        self,
+        shell: AsyncShell,
+        plan: Plan[AsyncMapResult[T_co]],
+        on_result: AsyncOnResult[T_co] | None = None,
+        *,
+        progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
         self._book = book = _Book(plan, shell._settings.clock, on_result, progress=progress)
         self._runner = Runner(shell, plan, book.kept, book.tally)
-        self._line: Line[Item, MapResult[AsyncJob]] | None = None
+        self._line: Line[Item, AsyncMapResult[T_co]] | None = None
         self._closed = False
 
     @property
-    def unknowns(self) -> tuple[MapResult[AsyncJob], ...]:
+    def unknowns(self) -> tuple[AsyncMapResult[T_co], ...]:
         """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
-    def abandoned(self) -> tuple[MapResult[AsyncJob], ...]:
+    def abandoned(self) -> tuple[AsyncMapResult[T_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
 
@@ -308,7 +318,7 @@ class AsyncMap:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> MapResult[AsyncJob]:
+    async def __anext__(self) -> AsyncMapResult[T_co]:
         if self._closed:
             raise StopAsyncIteration
         try:
@@ -333,7 +343,7 @@ class AsyncMap:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    async def _next(self) -> MapResult[AsyncJob] | None:
+    async def _next(self) -> AsyncMapResult[T_co] | None:
         book = self._book
         if self._line is None:
             book.begin()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from . import _api, _submit, _wait
 from ._arguments import kind_of, unwrapped
-from ._states import JobState, JobStatus, error_of, shorten
+from ._states import JobState, JobStatus, T_co, error_of, shorten
 from ._telemetry import span
 from ._wait import JobRef, OnAbandon, checked_abandon
 from .errors import (
@@ -27,17 +27,20 @@ from .errors import (
     JobBoundError,
     JobError,
     NotFoundError,
+    OutputTypeError,
     PaymentRequiredError,
     PermissionDeniedError,
     SubmissionUnknownError,
 )
 
 if TYPE_CHECKING:
+    from ._async_job import AsyncJob
     from ._async_shell import AsyncShell
     from ._map_report import Tally
     from ._requests import SubmitOptions
+    from ._sync_job import Job
 
-J = TypeVar("J")
+R = TypeVar("R", bound="Result[Any]")
 
 
 class Handle(Protocol):
@@ -71,7 +74,25 @@ HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, No
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapResult(Generic[J]):
+class Result(Generic[T_co]):
+    """What the results of both flavours have; they differ in the type of the handle."""
+
+    key: Any
+    index: int
+    input: Any = field(repr=False)
+    job: Any = None
+    state: JobState | None = None
+    output: T_co = field(default=cast("Any", None), repr=False)
+    error: Exception | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether there is an output: the job completed, with an output of the endpoint's type."""
+        return self.error is None and self.state is not None and self.state.is_success
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapResult(Result[T_co]):
     """What became of one input of a bulk run.
 
     Attributes:
@@ -80,22 +101,18 @@ class MapResult(Generic[J]):
         input: the input, as it was given.
         job: a handle on the job; None where there is none, or none that is known.
         state: the job's final state; None where it was not learned.
-        output: what the worker returned; None unless the job completed.
-        error: why there is no output; None for a job that completed.
+        output: what the worker returned, as the endpoint's `output_type`; None, whatever that is, if there is an error.
+        error: why there is no output; None for a job that completed, with an output of the type.
     """
 
-    key: Any
-    index: int
-    input: Any = field(repr=False)
-    job: J | None = None
-    state: JobState | None = None
-    output: Any = field(default=None, repr=False)
-    error: Exception | None = None
+    job: Job[T_co] | None = None
 
-    @property
-    def is_success(self) -> bool:
-        """Whether the job completed."""
-        return self.state is not None and self.state.is_success
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncMapResult(Result[T_co]):
+    """What became of one input of a bulk run: a `MapResult` whose `job` is an AsyncJob."""
+
+    job: AsyncJob[T_co] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +125,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(Generic[J]):
-    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit.
+class Plan(Generic[R]):
+    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit, `read` an output.
 
     A `handle` among the inputs is a job that was submitted before.
     """
@@ -121,8 +138,10 @@ class Plan(Generic[J]):
     retries: int
     on_abandon: OnAbandon
     options: SubmitOptions
-    job_of: Callable[[str, datetime], J]
-    handle: type[J]
+    job_of: Callable[[str, datetime], Any]
+    handle: type[Any]
+    result: Callable[..., R]
+    read: Callable[[JobState], Any] | None = None
     on_submit: OnSubmit | None = None
 
     def __post_init__(self) -> None:
@@ -170,7 +189,7 @@ def _item(index: int, one: Any) -> Item:
     return Item(index, index, one)
 
 
-class Runner(Generic[J]):
+class Runner(Generic[R]):
     """Makes results of inputs, each with its job.
 
     Attributes:
@@ -178,14 +197,14 @@ class Runner(Generic[J]):
         abandoned: results without an end: what was in flight when the run was closed.
     """
 
-    def __init__(self, shell: AsyncShell, plan: Plan[J], kept: Kept[J], tally: Tally) -> None:
+    def __init__(self, shell: AsyncShell, plan: Plan[R], kept: Kept[R], tally: Tally) -> None:
         self._shell = shell
         self._plan = plan
         self._kept = kept
         self._tally = tally
         self._refusal: APIStatusError | None = None
 
-    async def result(self, item: Item) -> MapResult[J]:
+    async def result(self, item: Item) -> R:
         """Submit one input, and wait for its job."""
         plan, settings = self._plan, self._shell._settings
         if isinstance(item.input, plan.handle):
@@ -222,7 +241,7 @@ class Runner(Generic[J]):
         await self._tell_or_abandon(item, ref, job)
         return await self._waited(item, ref, job)
 
-    async def _collected(self, item: Item, job: J) -> MapResult[J]:
+    async def _collected(self, item: Item, job: Any) -> R:
         """Wait for a job that was submitted before."""
         known = cast("Handle", job)
         if known.endpoint_id != self._plan.endpoint_id:
@@ -230,13 +249,13 @@ class Runner(Generic[J]):
         at = None if known.submitted_at is None else known.submitted_at.timestamp()
         return await self._waited(item, JobRef(known.endpoint_id, known.id, at), job)
 
-    async def _tell(self, key: Any, job: J | None) -> None:
+    async def _tell(self, key: Any, job: Any) -> None:
         if self._plan.on_submit is not None:
             told = self._plan.on_submit(key, job)
             if isawaitable(told):
                 await told
 
-    async def _tell_or_abandon(self, item: Item, ref: JobRef, job: J) -> None:
+    async def _tell_or_abandon(self, item: Item, ref: JobRef, job: Any) -> None:
         """Say that the job is there; if nobody could take note of it, it is not left running."""
         try:
             await self._tell(item.key, job)
@@ -244,7 +263,7 @@ class Runner(Generic[J]):
             await self._abandon(item, ref, job, stop)
             raise
 
-    async def _waited(self, item: Item, ref: JobRef, job: J) -> MapResult[J]:
+    async def _waited(self, item: Item, ref: JobRef, job: Any) -> R:
         shell = self._shell
         try:
             with span("wait", ref.endpoint_id, ref.job_id):
@@ -283,33 +302,41 @@ class Runner(Generic[J]):
             else:
                 self._tally.add_retry(state)
 
-    async def _abandon(self, item: Item, ref: JobRef, job: J, stop: BaseException) -> None:
+    async def _abandon(self, item: Item, ref: JobRef, job: Any, stop: BaseException) -> None:
         state = await self._shell._abandon(ref, self._plan.on_abandon, stop)
         self._kept.abandoned.append(
             self._of(item, job=job, state=state, error=None if state is None else error_of(state))
         )
 
-    def _unknown(self, item: Item, error: SubmissionUnknownError, cause: BaseException | None) -> MapResult[J]:
+    def _unknown(self, item: Item, error: SubmissionUnknownError, cause: BaseException | None) -> R:
         self._shell._unknowns.add(error, cause)
         result = self._of(item, error=error)
         self._kept.unknowns.append(result)
         return result
 
-    def _of(
-        self, item: Item, *, job: J | None = None, state: JobState | None = None, error: Exception | None = None
-    ) -> MapResult[J]:
-        output = state.output if state is not None and state.is_success else None
-        return MapResult(
+    def _of(self, item: Item, *, job: Any = None, state: JobState | None = None, error: Exception | None = None) -> R:
+        output: Any = None
+        if error is None and state is not None and state.is_success:
+            output, error = self._output(state, job)
+        return self._plan.result(
             key=item.key, index=item.index, input=item.input, job=job, state=state, output=output, error=error
         )
 
+    def _output(self, state: JobState, job: Any) -> tuple[Any, OutputTypeError | None]:
+        """Return the output of a job that completed, as its type; or why it is not of it."""
+        read = self._plan.read
+        try:
+            return (state.output if read is None else read(state)), None
+        except OutputTypeError as error:
+            return None, error.about(job)
 
-class Kept(Generic[J]):
+
+class Kept(Generic[R]):
     """What a bulk run lists apart, the last `KEPT` of each."""
 
     def __init__(self) -> None:
-        self.unknowns: deque[MapResult[J]] = deque(maxlen=KEPT)
-        self.abandoned: deque[MapResult[J]] = deque(maxlen=KEPT)
+        self.unknowns: deque[R] = deque(maxlen=KEPT)
+        self.abandoned: deque[R] = deque(maxlen=KEPT)
 
 
 def _about(error: APIError | JobError, job: Any) -> Exception:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import JobCancelledError, JobFailedError, JobTimedOutError, SubmissionUnknownError
+from .errors import JobCancelledError, JobFailedError, JobTimedOutError, OutputTypeError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from ._states import JobState
@@ -61,8 +61,9 @@ class MapReport:
     """A bulk run so far, in the results that have been handed out.
 
     Attributes:
-        results: how many there are; the sum of the seven that follow.
-        succeeded: jobs that COMPLETED.
+        results: how many there are; the sum of the eight that follow.
+        succeeded: jobs that COMPLETED, with an output of the `output_type`.
+        mistyped: jobs that COMPLETED, with an output that is not of it.
         failed: jobs that FAILED.
         timed_out: jobs that ran longer than their `execution_timeout`.
         cancelled: jobs that were CANCELLED.
@@ -83,6 +84,7 @@ class MapReport:
 
     results: int
     succeeded: int
+    mistyped: int
     failed: int
     timed_out: int
     cancelled: int
@@ -100,7 +102,7 @@ class MapReport:
     estimated_execution_cost: float | None
 
     def __str__(self) -> str:
-        names = ("failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished", "abandoned")
+        names = ("mistyped", "failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished", "abandoned")
         others = "".join(f", {getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name))
         lines = [f"{self.results} results in {self.seconds:.1f} s: {self.succeeded} succeeded{others}"]
         for name, times in (("delay", self.delay), ("execution", self.execution)):
@@ -154,6 +156,7 @@ class Tally:
         return MapReport(
             results=self.results,
             succeeded=ends["succeeded"],
+            mistyped=ends["mistyped"],
             failed=ends["failed"],
             timed_out=ends["timed_out"],
             cancelled=ends["cancelled"],
@@ -188,4 +191,5 @@ _ENDS: tuple[tuple[type[Exception], str], ...] = (
     (JobTimedOutError, "timed_out"),
     (JobFailedError, "failed"),
     (JobCancelledError, "cancelled"),
+    (OutputTypeError, "mistyped"),
 )

@@ -7,9 +7,20 @@ import re
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
+
+# The type of an endpoint's outputs: any, unless `output_type` says which. Python knows defaults from 3.13 on, type
+# checkers always do.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 # Longest piece of an output, or of a worker's text, that a repr or a message shows; characters.
 SHOWN = 200
@@ -63,7 +74,8 @@ class JobState:
         id: the job's id.
         endpoint_id: the endpoint that it was submitted to.
         status: where it stands.
-        output: what the worker returned, untouched; None until the status is final. See `progress`.
+        output: what the worker returned, untouched, whatever the `output_type`: `job.output_of(state)` is of that
+            type. None until the status is final. See `progress`.
         progress: what the worker last reported while the job runs (`progress_update`); never a result.
         error: the worker's error as the service sent it.
         worker_id: where it runs or ran.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from . import _api, _stream
 from ._arguments import checked_id, unwrapped
@@ -13,6 +13,7 @@ from ._exchange import Settings, ask
 from ._limiter import Limiter, Limits
 from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._service import Service
+from ._states import T_co
 from ._sync_job import Job, OnUpdate, Stream
 from ._sync_shell import Shell
 from ._telemetry import Meter, OperationStats, Unknowns, UnknownSubmission, span
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import httpx
+    from typing_extensions import TypeForm
 
     from ._map import Map, OnResult
     from ._map_job import Inputs, OnSubmit
@@ -103,9 +105,31 @@ class Client(Shell):
         )
         super().__init__(settings, Wire(service, clock, http_client, transport), Unknowns())
 
-    def endpoint(self, endpoint_id: str) -> Endpoint:
-        """Return the endpoint of this id. Makes no request."""
-        return Endpoint(self, endpoint_id)
+    @overload
+    def endpoint(self, endpoint_id: str) -> Endpoint[Any]: ...
+
+    @overload
+    def endpoint(self, endpoint_id: str, *, output_type: TypeForm[T]) -> Endpoint[T]: ...
+
+    def endpoint(self, endpoint_id: str, *, output_type: Any = Any) -> Endpoint[Any]:
+        """Return the endpoint of this id. Makes no request.
+
+        Args:
+            endpoint_id: its id.
+            output_type: what its jobs' outputs are made into, and checked to be: a pydantic model; or, with the extra
+                `typed`, an attrs class, a dataclass, a TypedDict, or what is built of these and JSON's own types, such
+                as `list[float]` or `Page | None`. An output that is not of it raises OutputTypeError. The default,
+                Any, hands outputs out as they come.
+
+        Raises:
+            TypeError, ValueError: an id that is none, or a type that no JSON can be read as.
+            ImportError: the extra `typed` is not installed.
+        """
+        if output_type is Any:
+            return Endpoint(self, endpoint_id)
+        from ._typed import reader_of  # noqa: PLC0415  not needed by those who need no types
+
+        return Endpoint(self, endpoint_id, reader_of(output_type))
 
     def with_options(
         self,
@@ -147,7 +171,7 @@ class Client(Shell):
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
 
 
-class Endpoint:
+class Endpoint(Generic[T_co]):
     """One endpoint. Makes no request by itself.
 
     Attributes:
@@ -163,10 +187,11 @@ class Endpoint:
         'https://api.runpod.ai/v2/abc'
     """
 
-    __slots__ = ("_client", "id", "url")
+    __slots__ = ("_client", "_read", "id", "url")
 
-    def __init__(self, client: Client, endpoint_id: str) -> None:
+    def __init__(self, client: Client, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
         self._client = client
+        self._read = read
         self.id = checked_id("endpoint_id", endpoint_id)
         self.url = f"{client.base_url}/{self.id}"
 
@@ -176,7 +201,7 @@ class Endpoint:
         *,
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> Job:
+    ) -> Job[T_co]:
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
@@ -205,7 +230,7 @@ class Endpoint:
         on_abandon: OnAbandon = "cancel",
         on_update: OnUpdate | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> Any:
+    ) -> T_co:
         """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
 
         Args:
@@ -220,6 +245,7 @@ class Endpoint:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
+            OutputTypeError: it completed, with an output that is not of the endpoint's `output_type`.
             WaitTimeoutError: the timeout passed first; a note says what became of the job.
             APIError: the job was not queued, or the service could not be reached.
         """
@@ -240,7 +266,7 @@ class Endpoint:
         on_abandon: OnAbandon = "cancel",
         on_gap: OnGap = "repair",
         **options: Unpack[SubmitOptions],
-    ) -> Stream:
+    ) -> Stream[T_co]:
         """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
 
         Arguments and errors are those of `run`, and of `Job.stream`.
@@ -248,7 +274,7 @@ class Endpoint:
         request = _api.run(self.id, unwrapped(input), options)
         _stream.checked_gap(on_gap)
 
-        def submit() -> Job:
+        def submit() -> Job[T_co]:
             return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
 
         return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
@@ -262,10 +288,10 @@ class Endpoint:
         retries: int = 0,
         on_abandon: OnAbandon = "cancel",
         on_submit: OnSubmit | None = None,
-        on_result: OnResult | None = None,
+        on_result: OnResult[T_co] | None = None,
         progress: bool = False,
         **options: Unpack[SubmitOptions],
-    ) -> Map:
+    ) -> Map[T_co]:
         """Return the results of many jobs, as they end: one job for each input, so many at once.
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
@@ -297,9 +323,9 @@ class Endpoint:
             RuntimeError: the client was closed meanwhile (while iterating).
         """
         from ._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
-        from ._map_job import Plan  # noqa: PLC0415  as above
+        from ._map_job import MapResult, Plan  # noqa: PLC0415  as above
 
-        plan = Plan(
+        plan: Plan[MapResult[T_co]] = Plan(
             endpoint_id=self.id,
             inputs=inputs,
             concurrency=concurrency,
@@ -307,15 +333,17 @@ class Endpoint:
             retries=retries,
             on_abandon=on_abandon,
             options=options,
-            job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at),
+            job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at, self._read),
+            read=self._read,
+            result=MapResult,
             handle=Job,
             on_submit=on_submit,
         )
         return Map(self._client, plan, on_result, progress=progress)
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> Job[T_co]:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
-        return Job(self._client, self.id, checked_id("job_id", job_id), None)
+        return Job(self._client, self.id, checked_id("job_id", job_id), None, self._read)
 
     def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.
@@ -340,11 +368,11 @@ class Endpoint:
 
     def _submitted(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[Job, JobState]:
+    ) -> tuple[Job[T_co], JobState]:
         client = self._client
         state = client._submit(request, deadline, options, on_abandon)
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        return Job(client, self.id, state.id, submitted_at), state
+        return Job(client, self.id, state.id, submitted_at, self._read), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import _api, _stream, _submit, _wait
 from ._exchange import Done, Flow, Settings
-from ._states import JobState, StreamChunk
+from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
 from ._wait import OnAbandon, checked_abandon
 from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
@@ -28,12 +28,13 @@ OnUpdate = Callable[[JobState], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A handle on one job: ids, and no state. Hashable; pickles without its client.
+class Job(Generic[T_co]):
+    """A handle on one job: ids, and no state. Hashable; pickles without its client and its type.
 
     Attributes:
         endpoint_id: where the job is.
-        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process.
+        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process; with the endpoint's
+            `output_type`, if you give it again.
         submitted_at: when this process submitted it, UTC; None for a job that it did not.
     """
 
@@ -41,6 +42,7 @@ class Job:
     endpoint_id: str
     id: str
     submitted_at: datetime | None = field(default=None, repr=False, compare=False)
+    _read: Callable[[JobState], T_co] | None = field(default=None, repr=False, compare=False)
 
     def status(self) -> JobStatus:
         """Return the job's status now, as `state` does."""
@@ -80,18 +82,31 @@ class Job:
 
     def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
-    ) -> Any:
-        """Wait like `wait`, and return the job's output.
+    ) -> T_co:
+        """Wait like `wait`, and return the job's output, as the endpoint's `output_type`.
 
         Raises:
             JobFailedError, JobTimedOutError, JobCancelledError: the job ended so.
+            OutputTypeError: it completed, with an output that is not of the type.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
-        return self._output(self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
+        return self.output_of(self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
+
+    def output_of(self, state: JobState) -> T_co:
+        """Return the output of a final state of this job, as `output` does. Makes no request.
+
+        Raises:
+            ValueError: the job has not ended, or it is the state of another one.
+            JobFailedError, JobTimedOutError, JobCancelledError, OutputTypeError: as `output` does.
+        """
+        self._owner  # noqa: B018  an unpickled job has lost its type too
+        if state.id != self.id or not state.is_final:
+            raise ValueError(f"a final state of job {self.id} expected, got {state.status} of {state.id}")
+        return self._output(state)
 
     def stream(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_gap: OnGap = "repair"
-    ) -> Stream:
+    ) -> Stream[T_co]:
         """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
 
         Args:
@@ -117,7 +132,7 @@ class Job:
         with span("cancel", self.endpoint_id, self.id):
             return self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
 
-    def retry(self) -> Job:
+    def retry(self) -> Job[T_co]:
         """Queue the job again, under the same id and with the same input; only for FAILED and TIMED_OUT jobs.
 
         Raises:
@@ -175,10 +190,11 @@ class Job:
             self._owner._abandon(self._ref, on_abandon, error)
             raise
 
-    def _output(self, state: JobState) -> Any:
+    def _output(self, state: JobState) -> T_co:
         try:
-            return _wait.output(state).output
-        except JobError as error:
+            output: Any = _wait.output(state).output
+            return output if self._read is None else self._read(state)
+        except JobBoundError as error:
             error.about(self)
             raise
 
@@ -186,10 +202,11 @@ class Job:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
 
 
-class Stream:
+class Stream(Generic[T_co]):
     """The chunks of one job, each once, in order, as soon as the service hands them out.
 
-    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early.
+    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. A chunk is a piece
+    of what the job's output will be at best, so it is Any whatever the `output_type`; `stream.job.output()` is not.
 
     Attributes:
         received: how many chunks have been handed out.
@@ -197,7 +214,12 @@ class Stream:
     """
 
     def __init__(
-        self, client: Client, start: Callable[[], Job], timeout: float | None, on_abandon: OnAbandon, on_gap: OnGap
+        self,
+        client: Client,
+        start: Callable[[], Job[T_co]],
+        timeout: float | None,
+        on_abandon: OnAbandon,
+        on_gap: OnGap,
     ) -> None:
         self._client = client
         self._start = start
@@ -205,7 +227,7 @@ class Stream:
         self._deadline = client._settings.deadline(timeout)
         self._on_abandon: OnAbandon = on_abandon
         self._delivery = _stream.Delivery(on_gap)
-        self._job: Job | None = None
+        self._job: Job[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
         self._closed = False
@@ -218,7 +240,7 @@ class Stream:
         return self._delivery.gap_after
 
     @property
-    def job(self) -> Job:
+    def job(self) -> Job[T_co]:
         """The job; known from the first chunk, or from `with`, on."""
         if self._job is None:
             raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")

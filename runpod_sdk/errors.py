@@ -22,10 +22,12 @@ RunpodError
 │   └── JobExpiredError             the service no longer knows the job
 ├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
-└── StreamInterruptedError          chunks of a stream were lost on the way
+├── StreamInterruptedError          chunks of a stream were lost on the way
+└── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
 
-What else can leave the SDK: ValueError and TypeError for bad arguments, before any request; RuntimeError for a closed
-client or a foreign event loop; KeyboardInterrupt and cancellation; and what the caller's own callbacks raise.
+What else can leave the SDK: ValueError and TypeError for bad arguments, and ImportError for an extra that is not
+installed, before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and
+cancellation; and what the caller's own callbacks raise.
 
 No message holds a key, a secret or an input. All of these errors can be pickled.
 """
@@ -281,3 +283,21 @@ class StreamInterruptedError(JobBoundError):
         super().__init__(message, endpoint_id=endpoint_id, job_id=job_id, state=state)
         self.received = received
         self.gap_after = gap_after
+
+
+class OutputTypeError(JobBoundError):
+    """The job completed, and its output is not of the endpoint's `output_type`.
+
+    The message says where and how, and never shows the output.
+
+    Attributes:
+        path: the first place that does not fit, as in Python: "output.images[2].url".
+        raw: the whole output, as it came; `state` has the rest.
+    """
+
+    def __init__(
+        self, message: str, *, endpoint_id: str, job_id: str, state: JobState | None = None, path: str, raw: Any
+    ) -> None:
+        super().__init__(message, endpoint_id=endpoint_id, job_id=job_id, state=state)
+        self.path = path
+        self.raw = raw

@@ -86,6 +86,8 @@ FACTS: dict[str, Any] = {
     "worker_id": "w1",
     "received": 2,
     "gap_after": 1,
+    "path": "output.url",
+    "raw": {"url": 1},
 }
 
 

@@ -39,6 +39,7 @@ PLAIN = {
     "endpoint",
     "job",
     "map",
+    "output_of",
     "report",
     "stats",
     "stream",
@@ -52,11 +53,13 @@ WORDS = {
     "AsyncClient": "Client",
     "AsyncEndpoint": "Endpoint",
     "AsyncJob": "Job",
+    "AsyncMapResult": "MapResult",
+    "AsyncOnResult": "OnResult",
     "AsyncMap": "Map",
     "AsyncShell": "Shell",
     "AsyncStream": "Stream",
     "AsyncIterator": "Iterator",
-    "Awaitable[Job]": "Job",
+    "Awaitable[Job[T_co]]": "Job[T_co]",
     "an Client": "a Client",
 }
 

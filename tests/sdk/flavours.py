@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 # What AsyncClient and its kin answer without await.
-PLAIN = {"endpoint", "job", "map", "report", "stream", "with_options", "chunks"}
+PLAIN = {"endpoint", "job", "map", "output_of", "report", "stream", "with_options", "chunks"}
 
 
 class Ready(Generic[T]):

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from runpod_sdk import AsyncClient, Client, JobExpiredError, JobsError, NotFoundError, WaitTimeoutError, as_completed
+from runpod_sdk import (
+    AsyncClient,
+    Client,
+    Job,
+    JobExpiredError,
+    JobsError,
+    NotFoundError,
+    WaitTimeoutError,
+    as_completed,
+)
 from runpod_sdk.emulator import Fault
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
@@ -140,7 +149,8 @@ def test_no_jobs_of_no_flavour(timeout: float | None) -> None:
     async def main() -> list[Any]:
         return [pair async for pair in cast("Any", as_completed([], timeout))]
 
-    assert list(as_completed([], timeout)) == asyncio.run(main()) == []
+    nothing: list[Job] = []
+    assert list(as_completed(nothing, timeout)) == asyncio.run(main()) == []
 
 
 def test_bad_arguments_are_refused_at_once() -> None:

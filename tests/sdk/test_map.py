@@ -11,10 +11,10 @@ import pytest
 
 from runpod_sdk import (
     AsyncClient,
+    AsyncMapResult,
     AuthenticationError,
     JobFailedError,
     JobTimedOutError,
-    MapResult,
     NotFoundError,
     PollPolicy,
     RetryPolicy,
@@ -42,12 +42,12 @@ def sleeping(world: World) -> Callable[[Job], Any]:
     return handler
 
 
-async def listed(results: Any) -> list[MapResult[Any]]:
+async def listed(results: Any) -> list[AsyncMapResult[Any]]:
     return [result async for result in results]
 
 
-async def first(results: Any) -> MapResult[Any]:
-    return cast("MapResult[Any]", await anext(results))
+async def first(results: Any) -> AsyncMapResult[Any]:
+    return cast("AsyncMapResult[Any]", await anext(results))
 
 
 def numbered(count: int, **more: Any) -> list[dict[str, Any]]:
@@ -278,7 +278,7 @@ async def test_an_unknown_submit_is_not_repeated_and_listed_apart(world: World) 
     results = await listed(map_)
     assert [type(result.error) for result in results[:2]] == [SubmissionUnknownError] * 2
     assert [result.output for result in results[2:]] == [2, 3, 4, 5]
-    assert map_.unknowns == tuple(results[:2])
+    assert list(map_.unknowns) == results[:2]
     assert [one.input_sha256 for one in client.unknowns] == [
         cast("SubmissionUnknownError", result.error).input_sha256 for result in results[:2]
     ]
@@ -375,11 +375,11 @@ async def test_a_client_that_is_closed_ends_the_run_with_an_exception(world: Wor
 @both_flavours
 async def test_a_callback_sees_each_result_and_its_exception_ends_the_run(world: World) -> None:
     world.emulator.endpoint("abc", sleeping(world), workers=5)
-    seen: list[MapResult[Any]] = []
+    seen: list[AsyncMapResult[Any]] = []
     endpoint = world.client().endpoint("abc")
     assert await listed(endpoint.map(numbered(9), on_result=seen.append)) == seen
 
-    def tired(result: MapResult[Any]) -> None:
+    def tired(result: AsyncMapResult[Any]) -> None:
         raise LookupError("enough")
 
     results = endpoint.map(numbered(9, seconds=900), on_result=tired)
