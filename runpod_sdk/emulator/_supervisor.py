@@ -193,7 +193,7 @@ class _Place:
         self._ask(ask.Drain(worker_id=worker_id))
         with self._lock:
             if self.running is running and self._killer is None:
-                process.send_signal(signal.SIGTERM)
+                _terminate(process)
                 self._killer = threading.Timer(self._supervisor.grace, self.kill, [process])
                 self._killer.daemon = True
                 self._killer.start()
@@ -261,6 +261,14 @@ class _Place:
     def _ask(self, request: ask.Request) -> dict[str, Any]:
         reply = self._supervisor.hub.ask(self._supervisor.room, request)
         return reply.body if isinstance(reply, Reply) else {}
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    """Tell a process to end; a dead one is not reaped, else its watcher would wait for what is gone."""
+    if hasattr(os, "waitid"):
+        os.kill(process.pid, signal.SIGTERM)
+    else:  # there the watcher reaps, and `send_signal` knows of it
+        process.send_signal(signal.SIGTERM)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Options
-from runpod_sdk.emulator._supervisor import command_of
+from runpod_sdk.emulator._supervisor import _Place, command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +167,23 @@ def test_a_worker_that_will_not_end_is_killed_with_what_it_started() -> None:
         emulator.close()
         assert (is_alive(pid), is_alive(orphan)) == (False, False)
         assert emulator.jobs[job_id].status == "IN_QUEUE"
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="where processes can be waited for without being reaped")
+def test_stopping_a_worker_that_has_just_died_leaves_its_death_to_be_seen(emulator: Emulator) -> None:
+    """Who reaps it takes its death from the thread that watches, and with that its jobs and the rest of its group."""
+    emulator.endpoint("e", command=COMMAND)
+    emulator.serve()
+    supervisor = endpoint_of(emulator).supervisor
+    assert supervisor is not None
+    place = _Place(supervisor)
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        place.running = "w", process
+        place.stop()
+        if place._killer is not None:
+            place._killer.cancel()
+        assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None
 
 
 def test_an_idle_worker_ends_at_once_because_its_poll_is_answered(emulator: Emulator, user: httpx.Client) -> None:
