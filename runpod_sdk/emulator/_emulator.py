@@ -16,7 +16,7 @@ from runpod_sdk.emulator._control_api import ControlApi
 from runpod_sdk.emulator._desk import Desk
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
-from runpod_sdk.emulator._handlers import HandlerFile, load
+from runpod_sdk.emulator._handlers import HandlerFile, forget, load
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._listener import Listener
 from runpod_sdk.emulator._mock_handler import mock_handler_for
@@ -266,6 +266,9 @@ class Emulator:
         for pool in self._pools:
             pool.close()
         self._loop_thread.close()
+        for endpoint in self._endpoints.values():
+            if endpoint.file is not None:
+                forget(endpoint.file)
 
     def __enter__(self) -> Self:
         """Return the emulator itself."""

@@ -77,15 +77,16 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
     Raises:
         HandlerFileError: there is no such file, it raised, it never called `start`, or it has no such function.
     """
-    path, function = _parted(target)
+    path, function = parted(target)
     if not path.is_file():
         raise HandlerFileError(f"{path}: no such file")
     stamps = stamps_of([path])  # before it is read: what is changed meanwhile is seen as a change
     folder = str(path.parent)
-    for name in former.modules if former is not None else ():
-        sys.modules.pop(name, None)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    if former is not None:
+        forget(former)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)  # first, as Python does: the next folder may hold modules of the same names
     _offer_runpod()
     known = set(sys.modules)
     module = ModuleType("__main__" if function is None else path.stem)
@@ -117,6 +118,19 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
     )
 
 
+def parted(target: str) -> tuple[Path, str | None]:
+    """Return the file and the function; what follows a colon is one where it can be."""
+    file, _, function = target.rpartition(":")
+    named = bool(file) and function.isidentifier()
+    return Path(file if named else target).resolve(), function if named else None
+
+
+def forget(file: HandlerFile) -> None:
+    """Forget the modules beside a file that it had imported, so that whoever imports those names next runs his own."""
+    for name in file.modules:
+        sys.modules.pop(name, None)
+
+
 def stamps_of(paths: Iterable[Path]) -> dict[Path, int]:
     """Return when each file was last changed, in nanoseconds; 0 of one that is just being replaced."""
     stamps: dict[Path, int] = {}
@@ -144,13 +158,6 @@ def start(config: dict[str, Any]) -> None:
 def progress_update(job: dict[str, Any], progress: Any) -> None:
     """Stand in for `runpod.serverless.progress_update`."""
     _workers.progress_update(job, progress)
-
-
-def _parted(target: str) -> tuple[Path, str | None]:
-    """Return the file and the function; what follows a colon is one where it can be."""
-    file, _, function = target.rpartition(":")
-    named = bool(file) and function.isidentifier()
-    return Path(file if named else target).resolve(), function if named else None
 
 
 def _run(path: Path, module: ModuleType, configs: list[dict[str, Any]]) -> None:

@@ -132,7 +132,7 @@ class Pool:
             worker.take()
 
     def close(self) -> None:
-        """Take no more jobs; a sync handler that is running goes on, and its result is ignored."""
+        """Take no more jobs; a generator ends at its next yield, any other sync handler runs on, and is ignored."""
         for worker in self._workers:
             worker.close()
 
@@ -173,6 +173,9 @@ class Worker:
         self.pool.hub.ask_for_worker(self.pool.room, request, lambda _: None)
 
     def close(self) -> None:
+        run = self.run
+        if run is not None and not run.is_async:
+            run.stop()  # a generator may have no end of its own
         self._inbox.put(None)
 
     def _assign(self, reply: ask.Reply) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +17,8 @@ from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -149,6 +152,40 @@ def test_a_closed_emulator_says_so() -> None:
     emulator.close()
     with pytest.raises(RuntimeError, match="closed"):
         emulator.transport  # noqa: B018  reading it is what is tested
+
+
+def test_closing_ends_a_generator_that_has_no_end_of_its_own(call_once: Call) -> None:
+    ended = threading.Event()
+
+    def handler(_: Any) -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            ended.set()
+
+    with Emulator() as emulator:
+        emulator.endpoint("e", handler)
+        call_once(emulator, "POST", "/e/run", json={"input": {"n": 1}})
+    assert ended.wait(10)
+
+
+def test_the_next_worker_finds_its_own_modules_where_the_names_are_the_same(
+    call_once: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    outputs: list[Any] = []
+    for name in ("first", "second", "first"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "model_beside.py").write_text(f"NAME = {name!r}")
+        (folder / "handler.py").write_text("from model_beside import NAME\ndef run(job): return NAME")
+        importlib.invalidate_caches()
+        with Emulator() as emulator:
+            emulator.endpoint("e", f"{folder / 'handler.py'}:run")
+            answer = call_once(emulator, "POST", "/e/runsync", json={"input": {"n": 1}}).json()
+            outputs.append(answer["output"])
+    assert outputs == ["first", "second", "first"]
 
 
 def test_what_is_exported_is_sorted_and_there() -> None:
