@@ -42,7 +42,6 @@ from cattrs import (
     IterableValidationNote,
 )
 from cattrs.disambiguators import create_default_dis_func
-from cattrs.errors import CattrsError
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn  # pyright: ignore[reportUnknownVariableType]
 
 from ._misfit import Misfit, first_line, is_class_with_fields, json_name, name_of, step
@@ -275,5 +274,6 @@ def _faults(error: BaseException, path: str, kind: Any) -> Iterable[tuple[str, s
         yield path, "it is missing"
     else:
         # The text may show the value.
-        why = "" if isinstance(error, CattrsError) else f" ({type(error).__name__})"
+        is_theirs = type(error).__module__.startswith("cattrs") or type(error) is Exception
+        why = "" if is_theirs else f" ({type(error).__name__})"
         yield path, f"it does not fit {name_of(kind)}{why}"
