@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.diff:
             return _diff(arguments.diff, as_json=arguments.json)
         if arguments.serve:
-            return _serve(arguments.port)
+            return _serve_page(arguments.port)
         print(_printed(arguments), end="")
     except MissingYamlError as error:
         print(error, file=sys.stderr)
@@ -79,19 +79,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _printed(arguments: argparse.Namespace) -> str:
     if arguments.yaml:
         return yaml_from(installed())
-    return _page() if arguments.html else installed_text()
+    return _html() if arguments.html else installed_text()
 
 
-def _page() -> str:
+def _html() -> str:
     from ._page import page_from  # noqa: PLC0415  only where a page is asked for
 
     return page_from(installed())
 
 
-def _serve(port: int) -> int:
+def _serve_page(port: int) -> int:
     from ._serve import serve  # noqa: PLC0415  http.server is slow to import
 
-    files = {"/": ("text/html", _page()), "/openapi.json": ("application/json", installed_text())}
+    files = {"/": ("text/html", _html()), "/openapi.json": ("application/json", installed_text())}
     try:
         serve(files, port, lambda url: print(f"{url}\n{url}openapi.json\nCtrl-C ends it.", flush=True))
     except (OSError, OverflowError) as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ._references import Pair, Place, object_in
@@ -109,12 +110,11 @@ def schema_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
 def _own_shifts(old: Schema, new: Schema) -> Iterator[tuple[str, _Shift, str]]:
     """Yield the keywords that speak of the value itself and differ, and how."""
     yield from _set_shift("type", _types(old), _types(new))
-    values = _values(old), _values(new)
-    if None not in values:
-        yield from _set_shift("enum", *(frozenset(value or ()) for value in values))
-    elif values != (None, None):
-        is_new = values[0] is None
-        yield "enum", _Shift.NARROWER if is_new else _Shift.WIDER, "added" if is_new else "removed"
+    was, now = _values(old), _values(new)
+    if was is not None and now is not None:
+        yield from _set_shift("enum", was, now)
+    elif was is not now:
+        yield "enum", _Shift.NARROWER if was is None else _Shift.WIDER, "added" if was is None else "removed"
     for keyword, (sign, absent) in _BOUNDS.items():
         was, now = old.get(keyword, absent), new.get(keyword, absent)
         if was != now:
@@ -182,7 +182,9 @@ def _branch_changes(pair: Pair, place: Place, side: Side, keyword: str) -> Itera
     """
     where, old, new = place
     was, now = list(old.get(keyword, [])), list(new.get(keyword, []))
-    for branch in [branch for branch in was if branch in now]:
+    for branch in list(was):
+        if branch not in now:
+            continue
         was.remove(branch)
         now.remove(branch)
         yield from schema_changes(pair, Place(where, branch, branch), side)  # what it refers to may have changed
@@ -218,10 +220,13 @@ def _types(schema: Schema) -> frozenset[str]:
     return frozenset(types | {"integer"} if "number" in types else types)
 
 
-def _values(schema: Schema) -> list[str] | None:
+def _values(schema: Schema) -> frozenset[str] | None:
     """Return the only values that are allowed, as JSON; None for no such list."""
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    return None if values is None else [json.dumps(value, sort_keys=True) for value in values]
+    lists: list[list[Any]] = [schema["enum"]] if "enum" in schema else []
+    if "const" in schema:
+        lists.append([schema["const"]])
+    named = [frozenset(json.dumps(value, sort_keys=True) for value in values) for values in lists]
+    return reduce(frozenset[str].intersection, named) if named else None
 
 
 def _short(value: Any) -> str:
