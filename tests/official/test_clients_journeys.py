@@ -99,7 +99,7 @@ def test_python_wraps_an_empty_input_twice(python: dict[str, Any]) -> None:
 
 
 def test_python_wraps_a_request_without_input_whole(python: dict[str, Any]) -> None:
-    assert python["input_without_its_name"]["input"] == {"prompt": "Hi", "webhook": "https://example.com"}
+    assert python["input_without_its_name"]["input"] == {"prompt": "Hi", "webhook": "http://127.0.0.1:9/done"}
 
 
 @pytest.mark.fidelity("/run: keys beside input that are not known are ignored", source="official source")

@@ -59,7 +59,7 @@ def empty_input() -> Any:
 
 def input_without_its_name() -> Any:
     """Send the fields of the input beside those of the request."""
-    return runpod.Endpoint("echo").run_sync({"prompt": "Hi", "webhook": "https://example.com"}, timeout=30)
+    return runpod.Endpoint("echo").run_sync({"prompt": "Hi", "webhook": "http://127.0.0.1:9/done"}, timeout=30)
 
 
 async def asyncio_journeys() -> dict[str, Any]:
