@@ -16,27 +16,50 @@ from typing import TYPE_CHECKING
 from runpod_sdk._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
 # By name: the module, and what `runpod-sdk --help` says of it.
 _COMMANDS = {
+    "run": ("runpod_sdk.cli._run", "submit a job; wait for its output, or stream it"),
+    "wait": ("runpod_sdk.cli._wait", "wait for a job, and print its output"),
+    "stream": ("runpod_sdk.cli._stream", "print what a job yields, as it comes"),
+    "status": ("runpod_sdk.cli._status", "look at jobs"),
+    "cancel": ("runpod_sdk.cli._cancel", "cancel jobs"),
+    "retry": ("runpod_sdk.cli._retry", "queue failed jobs again"),
+    "map": ("runpod_sdk.cli._map", "run a file of inputs, many at once; goes on where it ended"),
+    "health": ("runpod_sdk.cli._health", "count the jobs and workers of an endpoint"),
+    "purge": ("runpod_sdk.cli._purge", "remove all jobs that wait in the queue"),
     "emulate": ("runpod_sdk.cli._emulate", "serve the queue API on this machine, with your worker behind it"),
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
     "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
     "spec": ("runpod_sdk.cli._spec", "print or serve the OpenAPI document, or compare it with another"),
+    "completion": ("runpod_sdk.cli._completion", "print the completion script for a shell"),
 }
 
 _DESCRIPTION = """\
 Client and emulator for the queue API of Runpod serverless endpoints.
 Independent, not affiliated with Runpod."""
 
-_EXIT_CODES = """\
+_EPILOG = """\
+environment:
+  RUNPOD_API_KEY            the key; no option takes it, as everybody on a
+                            machine can read a command line
+  RUNPOD_ENDPOINT_BASE_URL  another service, such as an emulator
+  RUNPOD_SDK_LOG            debug or info: log on standard error
+
 exit codes:
   0    all ended as it must
   1    something did not
-  2    bad arguments, or an extra that is not installed
-  130  Ctrl-C
-  141  nobody reads the output any more (| head)"""
+  2    bad arguments, no key, or an extra that is not installed
+  3    a submit whose outcome nobody knows: its job may run
+  124  the --timeout passed first
+  130  Ctrl-C (143: SIGTERM)
+  141  nobody reads the output any more (| head)
+
+examples:
+  eval "$(runpod-sdk completion bash)"
+  runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 600
+  runpod-sdk map abc123 inputs.jsonl --output results.jsonl"""
 
 _INTERRUPTED, _PIPE_BROKEN = 130, 141  # what a shell makes of SIGINT and SIGPIPE: 128 and the signal's number
 
@@ -52,32 +75,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return _run(sys.argv[1:] if argv is None else argv)
+            return _called(sys.argv[1:] if argv is None else argv)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
         return _PIPE_BROKEN
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print("interrupted", *getattr(interruption, "__notes__", []), sep="\n", file=sys.stderr)
         return _INTERRUPTED
 
 
-def _run(argv: Sequence[str]) -> int:
+def parser_of(called: Container[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser, and that of each command by its name; those of the commands `called` know their arguments."""
     parser = argparse.ArgumentParser(
         prog="runpod-sdk",
-        description=_DESCRIPTION,
-        epilog=_EXIT_CODES,
+        usage="runpod-sdk [-h] [--version] COMMAND ...",
+        description=f"{_DESCRIPTION}\n\ncommands:\n{_listed(summaries())}",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"runpod-sdk {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    called = next((word for word in argv if not word.startswith("-")), None)
-    for name, (module, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if name == called:
-            import_module(module).add_arguments(command)
-    arguments = parser.parse_args(argv)
+    commands = parser.add_subparsers(
+        prog="runpod-sdk", metavar="COMMAND", dest="command", required=True, help=argparse.SUPPRESS
+    )
+    parsers: dict[str, argparse.ArgumentParser] = {}
+    for name, (module, _) in _COMMANDS.items():
+        # No abbreviations: a later version's new option would make those of a script ambiguous.
+        parsers[name] = commands.add_parser(
+            name, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+        if name in called:
+            import_module(module).add_arguments(parsers[name])
+    return parser, parsers
+
+
+def _listed(texts: dict[str, str]) -> str:
+    """Return names and texts in two columns. argparse breaks the line after a name as long as "completion"."""
+    width = max(map(len, texts))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in texts.items())
+
+
+def summaries() -> dict[str, str]:
+    """Return what each command does, by its name."""
+    return {name: summary for name, (_, summary) in _COMMANDS.items()}
+
+
+def _called(argv: Sequence[str]) -> int:
+    called = next((word for word in argv if not word.startswith("-")), "")
+    parser, parsers = parser_of({called})
+    arguments, left = parser.parse_known_args(argv)
+    # argparse takes no second batch of words after an option, so `run abc --wait n=1` arrives here.
+    more: list[str] | None = getattr(arguments, getattr(arguments, "more", ""), None)
+    if left and (more is None or any(word.startswith("-") for word in left)):
+        parsers[arguments.command].error(f"unrecognized arguments: {' '.join(left)}")
+    if more is not None:
+        more.extend(left)
     code: int = import_module(_COMMANDS[arguments.command][0]).run(arguments)
     return code
 

@@ -1,0 +1,94 @@
+"""Where a job's input comes from on a command line: JSON, a file, standard input, and fields."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ._session import BadCallError
+
+if TYPE_CHECKING:
+    import argparse
+
+# What a whole request body may hold beside the input; docs: operation-reference.
+_BODY = {"webhook": "--webhook", "policy": "--execution-timeout, --ttl and --low-priority", "s3Config": "--s3-config"}
+
+INPUT_HELP = """\
+The input is a JSON object, made of
+  KEY=VALUE    a field that is a text:  prompt="a cat"  n=3 is the text "3"
+  KEY:=JSON    a field of any type:     steps:=20  tags:='["a", "b"]'
+over what stands in --input, in --file, or else, where there are no fields, on
+standard input. {"input": {...}}, as worker tests have it, is taken for what
+stands under "input"."""
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Add all ways to give an input."""
+    parser.add_argument("fields", nargs="*", metavar="FIELD", help="KEY=VALUE or KEY:=JSON")
+    parser.set_defaults(more="fields")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--input", metavar="JSON", help="the input")
+    given.add_argument("--file", type=Path, metavar="FILE", help="a file with the input; - is standard input")
+
+
+def read_input(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the input that the arguments describe.
+
+    Raises:
+        BadCallError: they describe none.
+    """
+    fields = dict(_field(word) for word in arguments.fields)
+    if arguments.input is not None:
+        given = _object("--input", arguments.input)
+    elif arguments.file is not None and str(arguments.file) != "-":
+        try:
+            given = _object(str(arguments.file), arguments.file.read_bytes())
+        except OSError as error:
+            raise BadCallError(f"--file {arguments.file}: {error.strerror}") from None
+    elif arguments.file is not None or not (fields or sys.stdin.isatty()):
+        given = _object("standard input", sys.stdin.buffer.read())
+    elif fields:
+        given = {}
+    else:
+        raise BadCallError("no input: give fields such as prompt=hello, --input, --file, or standard input")
+    return {**given, **fields}
+
+
+def job_input(value: Any) -> dict[str, Any]:
+    """Return the input of a job, out of a request body or bare.
+
+    Raises:
+        ValueError: it is no JSON object, or a body with more in it than can be taken from there.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("a JSON object expected")  # noqa: TRY004  not our caller's mistake
+    facts = cast("dict[str, Any]", value)
+    inner = facts.get("input")
+    if not isinstance(inner, dict) or facts.keys() - {"input", "id", "key", *_BODY}:
+        return facts
+    for name in facts.keys() & _BODY:
+        raise ValueError(f'"{name}" is not read from there: use {_BODY[name]}')
+    return cast("dict[str, Any]", inner)
+
+
+def _object(source: str, text: str | bytes) -> dict[str, Any]:
+    if not text.strip():
+        raise BadCallError(f"no input: {source} is empty")
+    try:
+        return job_input(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise BadCallError(f"{source}: {error or type(error).__name__}") from None
+
+
+def _field(word: str) -> tuple[str, Any]:
+    name, is_field, value = word.partition("=")
+    if not is_field or not name.rstrip(":"):
+        raise BadCallError(f"{word}: KEY=VALUE or KEY:=JSON expected")
+    if not name.endswith(":"):
+        return name, value
+    try:
+        return name[:-1], json.loads(value)
+    except (ValueError, RecursionError):
+        raise BadCallError(f"{word}: no JSON behind := ; a text is {name[:-1]}={value}") from None

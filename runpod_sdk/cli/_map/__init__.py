@@ -1,0 +1,177 @@
+"""The command `map`: a file of inputs, many jobs at once, a file of results; and the same again after any end.
+
+This file decides what is written of a result, what is said at the end, and what becomes of an interrupted run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog
+from runpod_sdk.cli._shown import complain, one_line, put_json
+from runpod_sdk.cli._submit import add_submit_options, submit_options
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Generator
+
+    from runpod_sdk import Endpoint, Map
+
+    from ._inputs import Inputs
+    from ._journal import Journal
+
+_DESCRIPTION = """\
+Runs a job for each line of a file, so many at once, and appends a line to the
+output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
+own if it likes, or an input as it is, known by its line's number.
+
+A line of the output: line, key, id, status, output or error, times, worker and
+the SHA-256 of the input. The status is the service's, or one of
+  UNKNOWN      the submit was not answered: the job may run; not repeated
+  UNSUBMITTED  refused, or an input that cannot be sent; the error says why
+  EXPIRED      the service had forgotten the result before it was collected
+
+Run the same command again after any end, a kill too: what has a result is left
+out, and jobs that are under way are collected, not submitted again. What was on
+its way when the process was killed is UNKNOWN. OUTPUT.journal holds what is
+needed for that; it is removed once no job is under way."""
+
+_CODES = {
+    0: "every input has a COMPLETED result",
+    1: "some have not, or are left out",
+    3: "of a submit nobody knows whether it arrived",
+    130: "Ctrl-C; jobs go on, unless --on-abandon says otherwise",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = epilog(_CODES)
+    add_endpoint(parser)
+    parser.add_argument("inputs", metavar="FILE", help="a line of JSON for each job; - is standard input")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where results are appended")
+    parser.add_argument("--concurrency", type=int, default=64, metavar="N", help="jobs in flight at once (64)")
+    parser.add_argument("--retries", type=int, default=0, metavar="N", help="of a job that failed, by /retry (0)")
+    parser.add_argument("--retry-failed", action="store_true", help="submit what failed in an earlier run again")
+    parser.add_argument(
+        "--resubmit-unknown", action="store_true", help="submit what is UNKNOWN again: it may run twice"
+    )
+    parser.add_argument(
+        "--on-abandon",
+        choices=("detach", "cancel"),
+        default="detach",
+        help="what becomes of jobs in flight at Ctrl-C: they go on and are collected by the next run (detach, the "
+        "default), or are cancelled and submitted again by the next run",
+    )
+    parser.add_argument("--price-per-second", type=float, metavar="PRICE", help="of a worker, for an estimated cost")
+    parser.add_argument("--json", action="store_true", help="the numbers of the run as one JSON object")
+    add_submit_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what has no result yet."""
+
+    def act(endpoint: Endpoint) -> int:
+        from ._journal import Journal  # noqa: PLC0415  --help needs none of these
+
+        with _opened(arguments.inputs, arguments.output) as file:
+            journal = Journal(arguments.output, endpoint.id)
+            try:
+                return _run(arguments, endpoint, file, journal)
+            finally:
+                journal.close()
+
+    try:
+        return calling(arguments, act)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        complain(arguments.command, f"{error.filename or arguments.output}: {error.strerror}; run it again to go on")
+        return FAILED
+
+
+def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], journal: Journal) -> int:
+    from ._inputs import Inputs  # noqa: PLC0415  as above
+    from ._journal import Again  # noqa: PLC0415
+    from ._records import REFUSED, record, record_left  # noqa: PLC0415
+
+    inputs = Inputs(file, endpoint, journal, Again(failed=arguments.retry_failed, unknown=arguments.resubmit_unknown))
+    with checked():
+        results = endpoint.map(
+            inputs,
+            concurrency=arguments.concurrency,
+            retries=arguments.retries,
+            on_abandon=arguments.on_abandon,
+            on_submit=journal.on_submit,
+            progress=sys.stderr.isatty(),
+            **submit_options(arguments),
+        )
+    ends: Counter[str] = Counter()
+    with results:
+        try:
+            for result in results:
+                status = record(result, journal)
+                ends[status] += 1
+                if status == REFUSED:
+                    inputs.stopped_by = inputs.stopped_by or result.error
+        except KeyboardInterrupt as interruption:
+            results.close()  # again, should a second one have come meanwhile: now nothing is under way in here any more
+            record_left(results, journal)
+            journal.finish()
+            _tell(arguments, results, inputs, ends)
+            goes_on = len(journal.in_flight)
+            interruption.add_note(f"{goes_on} jobs go on. Run the same command again to collect them and go on")
+            raise
+    journal.finish()
+    _tell(arguments, results, inputs, ends)
+    return _code(inputs, ends)
+
+
+def _tell(arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Counter[str]) -> None:
+    """Say what came of it: numbers, and what can be done about the rest."""
+    report = results.report(price_per_second=arguments.price_per_second)
+    if arguments.json:
+        facts = {"skipped": dict(inputs.skipped), "collected": inputs.collected, "left_out": inputs.bad}
+        put_json({**asdict(report), **facts})
+    lines = [str(report)] if report.results else []
+    if inputs.skipped:
+        lines.append("done before: " + ", ".join(f"{count} {status}" for status, count in inputs.skipped.items()))
+    all_ends = ends + inputs.skipped
+    again = sum(all_ends[status] for status in ("FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED"))
+    for count, what in (
+        (again, "did not complete; --retry-failed submits them again"),
+        (all_ends["UNKNOWN"], "are UNKNOWN and may have run; --resubmit-unknown submits them again"),
+        (all_ends["UNSUBMITTED"], "were not submitted; the same command tries it again"),
+        (all_ends["UNFINISHED"], "have jobs of which no end was learned; the same command collects them"),
+        (inputs.bad, "lines were left out"),
+    ):
+        if count:
+            lines.append(f"{count} {what}")
+    if inputs.stopped_by is not None:
+        lines.append(f"stopped: {one_line(str(inputs.stopped_by))}")
+    print(*lines or ["no inputs"], sep="\n", file=sys.stderr)
+
+
+def _code(inputs: Inputs, ends: Counter[str]) -> int:
+    all_ends = ends + inputs.skipped
+    if all_ends["UNKNOWN"]:
+        return UNKNOWN
+    return 0 if all_ends.total() == all_ends["COMPLETED"] and not inputs.bad else FAILED
+
+
+@contextmanager
+def _opened(name: str, output: Path) -> Generator[IO[bytes]]:
+    """Open the inputs, and see that the output is another file."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    if output.exists() and (not output.is_file() or output.samefile(name)):
+        raise BadCallError(f"--output {output}: a file expected, and not the one with the inputs")
+    with Path(name).open("rb") as file:
+        yield file

@@ -1,0 +1,197 @@
+"""What became of each input, over all runs with the same output: what is done, in flight, or unknown.
+
+Two files. The output has a line for each input that has an end; where there are several, the last one counts. The
+journal beside it has what happened to submits: a line before each is sent, one with the job's id, and one when its
+result stands in the output. So whenever a process ends, the next one knows of each input whether it is done, which
+job it has, or that a submit was on its way; and only an input of which nothing is known is submitted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk.cli._session import BadCallError
+
+from ._log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# Words of ours beside the service's: no answer to a submit; a refusal, or an input that cannot be sent; a job whose
+# result the service has forgotten.
+UNKNOWN, UNSUBMITTED, EXPIRED = "UNKNOWN", "UNSUBMITTED", "EXPIRED"
+COMPLETED = "COMPLETED"
+_DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which input is meant: its line from 1, the key that it gives itself, and what is to be run."""
+
+    line: int
+    key: str | int | None
+    input_sha256: str
+
+    @property
+    def name(self) -> int | str:
+        """What tells it from all others, also in a later run; a line's number is never a key."""
+        return self.line if self.key is None else json.dumps(self.key)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return how each line about it begins."""
+        return {"line": self.line} if self.key is None else {"line": self.line, "key": self.key}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What is submitted again although it has an end: what was asked for, and what was never submitted."""
+
+    failed: bool = False
+    unknown: bool = False
+
+    def applies(self, status: str) -> bool:
+        """Whether an input with this end is to be submitted."""
+        if status in (UNKNOWN, COMPLETED):
+            return self.unknown and status == UNKNOWN
+        return status == UNSUBMITTED or self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An input whose submit was begun; `job_id` is None until it is known."""
+
+    place: Place
+    job_id: str | None = None
+
+
+class Journal:
+    """Keeps both files.
+
+    Attributes:
+        in_flight: what was begun and has no end, by name.
+    """
+
+    def __init__(self, output: Path, endpoint_id: str) -> None:
+        self._endpoint_id = endpoint_id
+        self._journal_path = output.with_name(output.name + ".journal")
+        self._results = Log(output)
+        self._results.lock()
+        self._journal = Log(self._journal_path)
+        # Status and digest, of earlier runs: what this one adds does not come up in it again.
+        self._ends: dict[int | str, tuple[str, int]] = {}
+        self._is_superseded = False
+        self.in_flight: dict[int | str, InFlight] = {}
+        self._load()
+
+    def end_of(self, place: Place) -> str | None:
+        """Return the status with which an input had ended before this run."""
+        end = self._ends.get(place.name)
+        return None if end is None else end[0]
+
+    def is_changed(self, place: Place) -> bool:
+        """Whether it is another input than the one that is known by this name."""
+        begun = self.in_flight.get(place.name)
+        if begun is not None:
+            return begun.place.input_sha256 != place.input_sha256
+        end = self._ends.get(place.name)
+        return end is not None and end[1] != _digest(place.input_sha256)
+
+    def counts(self) -> Counter[str]:
+        """Return how many inputs had ended with what status before this run."""
+        return Counter(status for status, _ in self._ends.values())
+
+    def on_submit(self, place: Place, job: Any) -> None:
+        """Note that a submit is about to be sent (`job` is None), or what job came of it."""
+        if job is None:
+            self.in_flight[place.name] = InFlight(place)
+            self._journal.append({**place.facts, "event": "sending", "input_sha256": place.input_sha256})
+        else:
+            self.in_flight[place.name] = InFlight(place, job.id)
+            self._journal.append({**place.facts, "event": "submitted", "id": job.id, "endpoint_id": self._endpoint_id})
+
+    def ended(self, place: Place, status: str, facts: Mapping[str, Any]) -> None:
+        """Write a result."""
+        self._results.append(
+            {
+                **place.facts,
+                "id": facts.get("id"),
+                "status": status,
+                **facts,
+                "input_sha256": place.input_sha256,
+            }
+        )
+        self._is_superseded = self._is_superseded or place.name in self._ends
+        self.withdrawn(place)
+
+    def withdrawn(self, place: Place) -> None:
+        """Note that nothing of an input is under way any more."""
+        if self.in_flight.pop(place.name, None) is not None:
+            self._journal.append({**place.facts, "event": "settled"})
+
+    def finish(self) -> None:
+        """Tidy up after an orderly end: a line for each input that has an end, and no journal where none is left."""
+        if self._is_superseded:
+            self._drop_superseded()
+        if not self.in_flight:
+            self._journal_path.unlink()
+
+    def close(self) -> None:
+        """Close both files."""
+        self._journal.close()
+        self._results.close()
+
+    def _load(self) -> None:
+        ids: dict[int | str, str | None] = {}
+        for facts in self._results.lines():
+            place = _place(facts)
+            ids[place.name] = facts.get("id")
+            self._is_superseded = self._is_superseded or place.name in self._ends
+            self._ends[place.name] = (sys.intern(str(facts.get("status"))), _digest(place.input_sha256))
+        for facts in self._journal.lines():
+            self._replay(_place(facts), facts)
+        for begun in list(self.in_flight.values()):
+            if begun.job_id is None:
+                # No answer was noted. What the process did after it had noted the submit, nobody knows.
+                self.ended(begun.place, UNKNOWN, {"error": _DIED})
+                self._ends[begun.place.name] = (UNKNOWN, _digest(begun.place.input_sha256))
+            elif ids.get(begun.place.name) == begun.job_id:
+                self.withdrawn(begun.place)  # its result was written, and the process ended right then
+
+    def _replay(self, place: Place, facts: Mapping[str, Any]) -> None:
+        if facts.get("event") == "settled":
+            self.in_flight.pop(place.name, None)
+        elif facts.get("event") == "submitted":
+            if facts["endpoint_id"] != self._endpoint_id:
+                where = facts["endpoint_id"]
+                raise BadCallError(f'{self._journal_path}: jobs are under way on endpoint "{where}": go on there first')
+            begun = self.in_flight[place.name]
+            self.in_flight[place.name] = InFlight(begun.place, facts["id"])
+        else:
+            self.in_flight[place.name] = InFlight(place)
+
+    def _drop_superseded(self) -> None:
+        """Write the output anew, with the last line of each input."""
+        last = {_place(facts).name: number for number, facts in enumerate(self._results.lines())}
+        new = self._results.path.with_name(self._results.path.name + ".new")
+        with self._results.path.open("rb") as lines, new.open("wb") as file:
+            kept = set(last.values())
+            file.writelines(line for number, line in enumerate(lines) if number in kept)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._results.path)
+
+
+def _place(facts: Mapping[str, Any]) -> Place:
+    return Place(facts["line"], facts.get("key"), facts.get("input_sha256", ""))
+
+
+def _digest(sha256: str) -> int:
+    """Return enough of it to see a change, in the memory of a number."""
+    return int(sha256[:15] or "0", 16)

@@ -1,0 +1,59 @@
+"""The command `purge`: removes all jobs that wait in the queue, after asking."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ._session import BAD_CALL, add_endpoint, calling, epilog
+from ._shown import complain, put, put_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from runpod_sdk import Endpoint
+
+_DESCRIPTION = """\
+Removes all jobs that wait in the queue of an endpoint, whoever submitted them;
+running jobs go on. Asks first, unless --yes is given; where nobody can answer,
+nothing is removed without it."""
+
+_CODES = {0: "the queue was purged", 1: "the request failed", 2: "bad arguments, no key, or no consent"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = epilog(_CODES)
+    add_endpoint(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, and purge."""
+
+    def act(endpoint: Endpoint) -> int:
+        if not (arguments.yes or _consents(endpoint)):
+            complain(arguments.command, "nothing was removed; --yes goes on without asking")
+            return BAD_CALL
+        result = endpoint.purge_queue()
+        if arguments.json:
+            put_json(asdict(result))
+        else:
+            put(f"{result.removed} removed")
+        return 0
+
+    return calling(arguments, act)
+
+
+def _consents(endpoint: Endpoint) -> bool:
+    """Ask, where somebody can answer; on standard error, as the answer is for nobody else."""
+    if not sys.stdin.isatty():
+        return False
+    waiting = endpoint.health().jobs.in_queue
+    print(
+        f'Remove all jobs in the queue of "{endpoint.id}" (now {waiting})? [y/N] ', end="", file=sys.stderr, flush=True
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,147 @@
+"""What every command shares that calls the service: how it gets there, what an error looks like, and its exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ._shown import complain, one_line
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Generator
+
+    from runpod_sdk import Client, Endpoint, RunpodError
+
+FAILED, BAD_CALL, UNKNOWN, TIMED_OUT, INTERRUPTED, TERMINATED = 1, 2, 3, 124, 130, 143
+
+_ENVIRONMENT = """\
+environment:
+  RUNPOD_API_KEY            the key
+  RUNPOD_ENDPOINT_BASE_URL  another service, such as an emulator
+
+exit codes:"""
+# How a note of the SDK leads back to a job.
+_HANDLE = re.compile(r'client\.endpoint\("([\w-]+)"\)\.job\("([\w-]+)"\)')
+
+
+class BadCallError(Exception):
+    """The command cannot be meant as it stands, in one line; nothing was sent for it."""
+
+
+def epilog(codes: dict[int, str]) -> str:
+    """Return the end of a command's help: its environment and its exit codes."""
+    meant = {BAD_CALL: "bad arguments, or no key", INTERRUPTED: "Ctrl-C", **codes}
+    return "\n".join([_ENVIRONMENT, *(f"  {code:<3}  {meant[code]}" for code in sorted(meant))])
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the endpoint, and where it is."""
+    parser.add_argument("endpoint", metavar="ENDPOINT", help="the endpoint's id")
+    add_service(parser)
+
+
+def add_service(parser: argparse.ArgumentParser) -> None:
+    """Add where the service is."""
+    service = parser.add_argument_group("service")
+    service.add_argument("--base-url", metavar="URL", help="what stands before /ENDPOINT, as in the variable below")
+    service.add_argument("--allow-http", action="store_true", help="send the key over http to another machine")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add one job or more."""
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help="a job's id")
+    parser.set_defaults(more="jobs")
+
+
+def calling(arguments: argparse.Namespace, act: Callable[[Endpoint], int]) -> int:
+    """Do something with the endpoint that the arguments name; return its exit code, or that of its error."""
+    from runpod_sdk.errors import RunpodError  # noqa: PLC0415  --help needs none of these
+
+    with _sigterm_as_ctrl_c() as received:
+        try:
+            with _client(arguments) as client:
+                with checked():
+                    endpoint = client.endpoint(arguments.endpoint)
+                return act(endpoint)
+        except BadCallError as error:
+            complain(arguments.command, str(error))
+            return BAD_CALL
+        except RunpodError as error:
+            return told(arguments, error)
+        except KeyboardInterrupt as interruption:
+            print("terminated" if received else "interrupted", file=sys.stderr)
+            print(*notes_of(arguments, interruption), sep="\n", end="", file=sys.stderr)
+            return TERMINATED if received else INTERRUPTED
+
+
+def told(arguments: argparse.Namespace, error: RunpodError) -> int:
+    """Say on standard error what went wrong, and return the exit code for it."""
+    from runpod_sdk.errors import JobFailedError, SubmissionUnknownError, WaitTimeoutError  # noqa: PLC0415
+
+    complain(arguments.command, str(error))
+    print(*notes_of(arguments, error), sep="\n", end="", file=sys.stderr)
+    if isinstance(error, JobFailedError) and error.worker_traceback:
+        if getattr(arguments, "traceback", False):
+            print("\n".join(one_line(line) for line in error.worker_traceback.splitlines()), file=sys.stderr)
+        elif hasattr(arguments, "traceback"):
+            where = f"runpod-sdk wait {error.endpoint_id} {error.job_id}{_service(arguments)}"
+            print(f"The worker's traceback: {where} --traceback", file=sys.stderr)
+    if isinstance(error, SubmissionUnknownError):
+        return UNKNOWN
+    return TIMED_OUT if isinstance(error, WaitTimeoutError) else FAILED
+
+
+def notes_of(arguments: argparse.Namespace, error: BaseException) -> list[str]:
+    """Return the notes on an error, in the words of a shell, each with its line end."""
+    verb = "stream" if getattr(arguments, "stream", arguments.command == "stream") else "wait"
+    again = rf"runpod-sdk {verb} \1 \2{_service(arguments)}"
+    return [_HANDLE.sub(again, one_line(note)) + "\n" for note in getattr(error, "__notes__", [])]
+
+
+def _service(arguments: argparse.Namespace) -> str:
+    return f" --base-url {arguments.base_url}" if arguments.base_url else ""
+
+
+def _client(arguments: argparse.Namespace) -> Client:
+    from runpod_sdk import Client  # noqa: PLC0415  as above
+    from runpod_sdk._service import KEY_VARIABLE  # noqa: PLC0415
+
+    if not os.environ.get(KEY_VARIABLE, "").strip():
+        raise BadCallError(f"no API key: export {KEY_VARIABLE}=…")
+    try:
+        return Client(base_url=arguments.base_url, allow_http=arguments.allow_http)
+    except ValueError as error:
+        raise BadCallError(str(error).replace("allow_http=True", "--allow-http")) from None
+
+
+@contextmanager
+def checked() -> Generator[None]:
+    """Take what the SDK says of bad arguments for what it is: the user's. It says so before any request."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise BadCallError(str(error)) from error
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Generator[list[int]]:
+    """Let SIGTERM end the command as Ctrl-C does; what is provided holds it, once it came."""
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = None
+    with suppress(ValueError):  # not in the main thread: nobody sends a signal there
+        before = signal.signal(signal.SIGTERM, receive)
+    try:
+        yield received
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,67 @@
+"""The command `status`: one look at each of some jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._each import each_job
+from ._session import add_endpoint, add_jobs, epilog
+from ._shown import facts_of, one_line, put, put_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from runpod_sdk import Job, JobState
+
+_DESCRIPTION = """\
+Looks at jobs once: id, status, seconds in the queue and on a worker, and the
+progress or the error, one line for each."""
+
+_CODES = {0: "all jobs were looked at, whatever their status", 1: "one is not known, or a request failed"}
+# Longest progress or error that is shown, characters.
+_SHOWN = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = epilog(_CODES)
+    add_endpoint(parser)
+    add_jobs(parser)
+    parser.add_argument("--json", action="store_true", help="each state as an object on a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look."""
+
+    def look(job: Job) -> None:
+        state = job.state()
+        if arguments.json:
+            put_json(facts_of(state))
+        else:
+            put(_line(state))
+
+    return each_job(arguments, look)
+
+
+def _line(state: JobState) -> str:
+    # As wide as the longest word and as the longest usual numbers, since a line is written before the next look.
+    words = [state.id, f"{state.status:<11}", _seconds(state.delay_time_ms), _seconds(state.execution_time_ms)]
+    return "  ".join([*words, one_line(_note(state))]).rstrip()
+
+
+def _seconds(milliseconds: int | None) -> str:
+    return f"{'-' if milliseconds is None else f'{milliseconds / 1000:.1f} s':>9}"
+
+
+def _note(state: JobState) -> str:
+    from runpod_sdk._states import error_of, shorten  # noqa: PLC0415  --help does not need them
+    from runpod_sdk.errors import JobFailedError  # noqa: PLC0415
+
+    if state.progress is not None:
+        return shorten(str(state.progress), _SHOWN)
+    error = error_of(state)
+    if not isinstance(error, JobFailedError):
+        return ""
+    said = f"{error.error_type}: {error.error_message}" if error.error_type else error.error_message
+    return shorten(said, _SHOWN)
