@@ -9,11 +9,29 @@ from textwrap import dedent
 
 import pytest
 
-from runpod_sdk import pytest_plugin
+from runpod_sdk import AsyncClient, Client, pytest_plugin
+from runpod_sdk.emulator import Emulator
 
 pytest_plugins = ["pytester"]
 
-FIXTURES = ("runpod_emulator", "runpod_client", "runpod_async_client")
+# After each run pytester forgets the modules that it did not know before, and half of a lazy package would be another.
+KNOWN = (AsyncClient, Client, Emulator)
+
+FIXTURES = (
+    "runpod_emulator",
+    "runpod_server",
+    "runpod_client",
+    "runpod_async_client",
+    "assert_each_job_ran_once",
+)
+HANDLER = """
+import runpod
+
+def handler(job):
+    return job["input"]["prompt"].upper()
+
+runpod.serverless.start({"handler": handler})
+"""
 
 
 def example_of(fixture: str) -> str:
@@ -40,6 +58,7 @@ def test_an_installed_package_brings_the_fixtures_without_configuration(pytester
 
 @pytest.mark.parametrize("fixture", FIXTURES)
 def test_the_example_of_each_fixture_is_a_test_that_passes(pytester: pytest.Pytester, fixture: str) -> None:
+    pytester.makepyfile(handler=HANDLER)
     assert passed(pytester, f"import asyncio\nimport pytest\n\n{example_of(fixture)}") == 1
 
 
@@ -65,7 +84,7 @@ def test_each_test_gets_its_own_emulator_and_the_last_one_is_closed(pytester: py
             runpod_emulator.endpoint("abc")
             for emulator in KEPT:
                 with pytest.raises(RuntimeError, match="closed"):
-                    emulator.app
+                    emulator.connection
             KEPT.append(runpod_emulator)
     """
     assert passed(pytester, tests) == 2

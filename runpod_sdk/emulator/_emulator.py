@@ -210,6 +210,11 @@ class Emulator:
         }
 
     @property
+    def endpoints(self) -> dict[str, EmulatedEndpoint]:
+        """Every endpoint that was declared, by id."""
+        return dict(self._endpoints)
+
+    @property
     def jobs(self) -> dict[str, JobRecord]:
         """Every job that is still known, by id, as it is now."""
         return {} if self._desk is None else {record.id: record for record in self._desk.hub.records()}

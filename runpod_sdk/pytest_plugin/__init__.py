@@ -1,0 +1,157 @@
+"""Fixtures and a mark for tests of worker files, and of code that calls endpoints.
+
+`runpod_emulator` is in this process, and its time is virtual: nobody else can reach it, which is why an hour of waiting
+takes milliseconds. `runpod_server` has a URL, for whatever is not this process or makes its own client, and the time of
+this machine. Two fixtures, because one could only guess from its first use which of them a test needs.
+
+pytest loads this file in every run, also in those that need none of it: so it imports nothing but pytest, and each
+fixture imports what it gives.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runpod_sdk import AsyncClient, Client
+    from runpod_sdk.emulator._site import Site
+    from runpod_sdk.pytest_plugin._emulated import EmulatorFixture as EmulatorFixture
+    from runpod_sdk.pytest_plugin._emulated import ServerFixture as ServerFixture
+
+_FAULT = "runpod_fault"
+_MARK = (
+    f"{_FAULT}(fault, ..., optional=False): what goes wrong in runpod_emulator and runpod_server during this test; "
+    "it fails if a fault never struck, unless that is optional"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line("markers", _MARK)
+
+
+@pytest.hookimpl(trylast=True)  # after the test itself has run, and only if it passed
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Fail a test whose faults never struck, or whose jobs did not run once each."""
+    if item.get_closest_marker(_FAULT) is not None:
+        from runpod_sdk.pytest_plugin._faults import check  # noqa: PLC0415  see the top of this file
+
+        check(item)
+    once = getattr(item, "funcargs", {}).get("assert_each_job_ran_once")
+    if once is not None and not once.was_called:
+        once()
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("EmulatorFixture", "ServerFixture"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from runpod_sdk.pytest_plugin import _emulated  # noqa: PLC0415  see the top of this file
+
+    return getattr(_emulated, name)
+
+
+@pytest.fixture
+def runpod_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]:
+    """Provide an emulator of the service in this process, without a socket; an hour of waiting takes milliseconds.
+
+    Example:
+        def test_my_worker(runpod_emulator):
+            endpoint = runpod_emulator.serve("handler.py")
+            assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+            assert [request.operation for request in runpod_emulator.requests] == ["runsync"]
+    """
+    from runpod_sdk.pytest_plugin._emulated import emulator_for  # noqa: PLC0415  see the top of this file
+
+    with emulator_for(request) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def _runpod_site() -> Iterator[Site]:
+    """Listen on a socket, once a session, for the tests that take `runpod_server`."""
+    from runpod_sdk.emulator._site import Site  # noqa: PLC0415  see the top of this file
+
+    with ExitStack() as stack:
+        site = Site()
+        stack.callback(site.close)
+        yield site
+
+
+@pytest.fixture
+def runpod_server(request: pytest.FixtureRequest, _runpod_site: Site) -> Iterator[ServerFixture]:
+    """Provide an emulator at a URL of its own, on a socket that the tests of a session share; its time is real.
+
+    While the test runs, RUNPOD_API_KEY and RUNPOD_ENDPOINT_BASE_URL lead to it: clients that are made without
+    arguments, here or in a process that the test starts, find it, and nobody reaches the real service.
+
+    Example:
+        def test_a_program_that_calls_an_endpoint(runpod_server):
+            runpod_server.endpoint("abc", lambda job: job["input"]["prompt"].upper())
+            from runpod_sdk import Client
+            with Client() as client:
+                assert client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+    """
+    from runpod_sdk.pytest_plugin._emulated import server_for  # noqa: PLC0415  see the top of this file
+
+    with server_for(request, _runpod_site) as server:
+        yield server
+
+
+@pytest.fixture
+def assert_each_job_ran_once(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Provide a function that fails the test unless each job has ended and ran once; it names those that did not.
+
+    A test that takes it and does not call it is judged when it has passed, as with
+    `@pytest.mark.usefixtures("assert_each_job_ran_once")`.
+
+    Example:
+        def test_nothing_is_lost(runpod_emulator, assert_each_job_ran_once):
+            endpoint = runpod_emulator.serve(lambda job: job["input"]["n"])
+            assert [result.output for result in endpoint.map({"n": n} for n in range(3))]
+            assert_each_job_ran_once()
+    """
+    from runpod_sdk.pytest_plugin._once import EachJobRanOnce  # noqa: PLC0415  see the top of this file
+
+    return EachJobRanOnce(request.node)
+
+
+@pytest.fixture
+def runpod_client(runpod_emulator: EmulatorFixture) -> Client:
+    """Provide a `Client` on `runpod_emulator`; it ends with the test.
+
+    Example:
+        def test_my_handler(runpod_emulator, runpod_client):
+            runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
+            output = runpod_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+            assert output == "HELLO"
+            assert [request.operation for request in runpod_emulator.requests] == ["runsync"]
+    """
+    return runpod_emulator.client
+
+
+@pytest.fixture
+def runpod_async_client(runpod_emulator: EmulatorFixture) -> Iterator[AsyncClient]:
+    """Provide an `AsyncClient` on `runpod_emulator`, for one event loop: that of `asyncio.run`, or of any plugin.
+
+    Example:
+        def test_my_handler(runpod_emulator, runpod_async_client):
+            runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
+            call = runpod_async_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+            assert asyncio.run(call) == "HELLO"
+            assert len(runpod_emulator.requests) == 1
+    """
+    from runpod_sdk import AsyncClient  # noqa: PLC0415  see the top of this file
+
+    client = AsyncClient(**runpod_emulator.connection)
+    yield client
+    # The loop of the test is gone, and a new one would unset a plugin's. None is needed: without a socket there is
+    # nothing to wait for, so the first step is the last.
+    closing = client.aclose()
+    with suppress(StopIteration):
+        closing.send(None)
+    closing.close()

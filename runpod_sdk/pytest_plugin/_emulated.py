@@ -1,0 +1,244 @@
+"""What `runpod_emulator` and `runpod_server` are: an emulator, a client on it, and worker files served by name."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk import Client
+from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.emulator import Emulator, HandlerFileError
+from runpod_sdk.emulator._handlers import parted
+from runpod_sdk.emulator._supervisor import command_of
+from runpod_sdk.pytest_plugin._faults import inject
+from runpod_sdk.pytest_plugin._once import EMULATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from runpod_sdk import Endpoint
+    from runpod_sdk.clock import ParkingClock
+    from runpod_sdk.emulator import JobRecord, Ledger, RequestRecord, Server
+    from runpod_sdk.emulator._site import Site
+
+    Handler = Callable[[dict[str, Any]], Any]
+
+_UNNAMED = "worker"  # the id of an endpoint whose handler has no name
+_LOG_TAIL = 20_000  # characters of a worker's log that a failure shows
+
+
+class EmulatorFixture:
+    """The emulator of one test, in this process; its time is virtual.
+
+    Attributes:
+        emulator: the `Emulator`, for all that is not named here.
+        api_key: the key that it lets in.
+        endpoint: declares an endpoint; as `Emulator.endpoint`.
+        inject: lets something go wrong from now on; as `Emulator.inject`.
+        reset: forgets every job, request and fault; as `Emulator.reset`.
+    """
+
+    def __init__(self, emulator: Emulator, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self.emulator = emulator
+        self.api_key = emulator.api_key
+        self.endpoint = emulator.endpoint
+        self.inject = emulator.inject
+        self.reset = emulator.reset
+
+    def serve(
+        self,
+        handler: Handler | str | os.PathLike[str] | None = None,
+        endpoint_id: str | None = None,
+        *,
+        workers: int = 1,
+        return_aggregate_stream: bool | None = None,
+    ) -> Endpoint[Any]:
+        """Declare an endpoint, and return it as a client sees it.
+
+        Args:
+            handler: the file of a worker as it is, or "file.py:function": looked for beside the test, then in pytest's
+                rootdir. Each call runs it anew. Else a function, or None for the built-in handler.
+            endpoint_id: its id; None: what the file or the function is called.
+            workers: how many jobs run at the same time.
+            return_aggregate_stream: as in `Emulator.endpoint`.
+
+        Raises:
+            ValueError: `endpoint_id` is declared already.
+            HandlerFileError: the file is not there, or cannot be loaded.
+        """
+        target = self._target(handler)
+        endpoint_id = endpoint_id or self._free(_name_of(handler))
+        self.endpoint(endpoint_id, target, workers=workers, return_aggregate_stream=return_aggregate_stream)
+        return self.client.endpoint(endpoint_id)
+
+    @cached_property
+    def client(self) -> Client:
+        """A `Client` on it, the same each time; it is closed with the test."""
+        return Client(**self.connection)
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What `Client(**…)` and `AsyncClient(**…)` need to talk to it."""
+        return self.emulator.connection
+
+    @property
+    def clock(self) -> ParkingClock:
+        """What time it is there; handlers sleep on it."""
+        return self.emulator.clock
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """Every job that is still known, by id, as it is now."""
+        return self.emulator.jobs
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The requests that were answered, the oldest first."""
+        return self.emulator.requests
+
+    @property
+    def ledger(self) -> Ledger:
+        """Everything that has happened, and `verdict()` on it."""
+        return self.emulator.ledger
+
+    def close(self) -> None:
+        """Close the client and the emulator; the plugin calls it."""
+        client = vars(self).get("client")
+        if client is not None:
+            client.close()
+        self.emulator.close()
+
+    def _target(self, handler: Handler | str | os.PathLike[str] | None) -> Handler | str | None:
+        return self._found(os.fspath(handler)) if isinstance(handler, (str, os.PathLike)) else handler
+
+    def _found(self, target: str) -> str:
+        """Return a path with its folder: that of the test, or the next one that has such a file."""
+        places = [str(folder / target) for folder in self._folders]
+        for place in places:
+            if parted(place)[0].is_file():
+                return place
+        raise HandlerFileError(f"{target}: no such file in {' or '.join(map(str, dict.fromkeys(self._folders)))}")
+
+    def _free(self, name: str) -> str:
+        """Return an id that no endpoint has: the name, or the name with a number."""
+        taken = self.emulator.endpoints
+        return next(each for each in (name, *(f"{name}-{n}" for n in range(2, len(taken) + 3))) if each not in taken)
+
+
+class ServerFixture(EmulatorFixture):
+    """The emulator of one test, at a URL of its own; its time is that of this machine.
+
+    Attributes:
+        url: the base URL, ending in /v2; what stands before the endpoint id.
+        worker_environment: returns what a worker needs that is started elsewhere; as `Server.worker_environment`.
+    """
+
+    def __init__(self, emulator: Emulator, server: Server, folders: Sequence[Path]) -> None:
+        super().__init__(emulator, folders)
+        self._server = server
+        self.url = server.url
+        self.worker_environment = server.worker_environment
+
+    def serve(
+        self,
+        handler: Handler | str | os.PathLike[str] | None = None,
+        endpoint_id: str | None = None,
+        *,
+        workers: int = 1,
+        return_aggregate_stream: bool | None = None,
+        command: str | Sequence[str] | None = None,
+    ) -> Endpoint[Any]:
+        """Declare an endpoint, and return it as a client sees it.
+
+        Args:
+            handler: as in `EmulatorFixture.serve`.
+            endpoint_id: the same.
+            workers: how many jobs run at the same time, or how many processes of `command`.
+            return_aggregate_stream: as in `Emulator.endpoint`.
+            command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. A
+                Python file in it is looked for where handler files are. What its processes print, a failure shows.
+
+        Raises:
+            ValueError: `endpoint_id` is declared already, or there is no such command.
+            HandlerFileError: the file is not there, or cannot be loaded.
+        """
+        if command is None:
+            return super().serve(handler, endpoint_id, workers=workers, return_aggregate_stream=return_aggregate_stream)
+        words = [self._found(word) if word.endswith(".py") else word for word in command_of(command)]
+        scripts = [word for word in words if word.endswith(".py")]
+        endpoint_id = endpoint_id or self._free(_name_of(scripts[0] if scripts else None))
+        self.endpoint(endpoint_id, handler and self._target(handler), workers=workers, command=words)
+        return self.client.endpoint(endpoint_id)
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What `Client(**…)` and `AsyncClient(**…)` need to talk to it."""
+        return self._server.connection
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What clients look for in their environment; it is set while the test runs."""
+        return {"RUNPOD_API_KEY": self.api_key, "RUNPOD_ENDPOINT_BASE_URL": self.url}
+
+    def logs(self) -> dict[str, str]:
+        """Return what the worker processes of each endpoint have printed, by endpoint and worker."""
+        return {
+            f"{endpoint.id} {path.stem}": path.read_text(encoding="utf-8", errors="replace")
+            for endpoint in self.emulator.endpoints.values()
+            if endpoint.command is not None
+            for path in sorted(endpoint.logs.glob("*.log"))
+        }
+
+
+@contextmanager
+def emulator_for(request: pytest.FixtureRequest) -> Generator[EmulatorFixture]:
+    """Open the emulator of a test, and close it."""
+    fixture = EmulatorFixture(Emulator(clock=VirtualClock()), _folders(request))
+    try:
+        _begin(request.node, fixture.emulator)
+        yield fixture
+    finally:
+        fixture.close()
+
+
+@contextmanager
+def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFixture]:
+    """Open the emulator of a test, mount it on the site, and close it."""
+    emulator = Emulator(clock=SystemClock())
+    fixture = ServerFixture(emulator, emulator.mount(site), _folders(request))
+    try:
+        _begin(request.node, emulator)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in fixture.environment.items():
+                patch.setenv(name, value)
+            yield fixture
+    finally:
+        for name, text in fixture.logs().items():
+            request.node.add_report_section("teardown", f"log of worker {name}", text[-_LOG_TAIL:])
+        fixture.close()
+
+
+def _begin(item: pytest.Item, emulator: Emulator) -> None:
+    item.stash.setdefault(EMULATORS, []).append(emulator)
+    inject(item, emulator)
+
+
+def _folders(request: pytest.FixtureRequest) -> list[Path]:
+    return [request.path.parent, request.config.rootpath]
+
+
+def _name_of(handler: Handler | str | os.PathLike[str] | None) -> str:
+    """Return what an endpoint may be called, after what runs its jobs."""
+    if isinstance(handler, (str, os.PathLike)):
+        path, function = parted(os.fspath(handler))
+        name = function or path.stem
+    else:
+        name = getattr(handler, "__name__", "")
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or _UNNAMED
