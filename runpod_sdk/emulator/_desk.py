@@ -16,7 +16,7 @@ from runpod_sdk.emulator._client_api import Answer, Call
 from runpod_sdk.emulator._faults import OF_DOORS
 from runpod_sdk.emulator._hub import Waiter
 from runpod_sdk.emulator._ledger import Exchange, input_sha256
-from runpod_sdk.emulator._requests import Submit
+from runpod_sdk.emulator._requests import Progress, Submit
 from runpod_sdk.emulator._worker_api import is_for_workers
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ class Visit:
         call, desk = self.call, self._desk
         request = self._api.request(call, body)
         self._note(input_sha256(request.input) if isinstance(request, Submit) else None)
-        injected = desk.faults.strike(call.operation, call.endpoint_id, OF_DOORS)
+        # Progress takes the route of results.  # runpod-python 1.12.0 rp_progress.py
+        struck = "job-progress" if isinstance(request, Progress) else call.operation
+        injected = desk.faults.strike(struck, call.endpoint_id, OF_DOORS)
         if injected is not None:
             self._note_fault(injected)
             self._struck = injected.fault
@@ -190,14 +192,14 @@ class Visit:
     def resume(self, parking: Parking, damaged: Damaged) -> Answer | None:
         """Return what to send after a pause; None where the caller's patience, or the emulator, ended first."""
         self._desk.hub.resume(parking)
-        if damaged.fate != "whole":
-            return None
-        is_due = self._desk.hub.clock.monotonic() >= damaged.until
-        if is_due:
+        is_whole = damaged.fate == "whole"
+        if is_whole and self._desk.hub.clock.monotonic() >= damaged.until:
             self._record(damaged.answer, "whole")
-        else:
+            return damaged.answer
+        self.undelivered()
+        if is_whole:
             self._record(None, "left")
-        return damaged.answer if is_due else None
+        return None
 
     def _done(self, answer: Answer | None) -> Answer | Damaged:
         """Record the answer, as it is or as a fault leaves it."""

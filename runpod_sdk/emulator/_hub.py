@@ -330,6 +330,8 @@ class Hub:
     def _kill(self, room: Room, worker_id: str) -> None:
         if room.kill is None or room.kill(worker_id):
             self._handle(room, ask.Leave(worker_id=worker_id))
+        else:  # it lives for a moment yet, and shall take nothing in it
+            self._handle(room, ask.Drain(worker_id=worker_id))
 
     def _struck(self, room: Room, operation: str, exchange: Exchange | None = None) -> InjectedFault | None:
         """Return the fault that strikes what a worker does, and note it."""

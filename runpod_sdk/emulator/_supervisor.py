@@ -155,12 +155,13 @@ class Supervisor:
         return {worker_id: process.pid for worker_id, process in filter(None, running)}
 
     def _kill(self, worker_id: str) -> bool:
-        """Kill a worker where it stands, as a fault wants; its death is seen, and does the rest."""
+        """Kill a worker where it stands, as a fault wants; its death is seen. Returns True if it is none of these."""
         for place in self._places:
             running = place.running
             if running is not None and running[0] == worker_id:
                 threading.Thread(target=place.kill, args=[running[1]], daemon=True).start()
-        return False
+                return False
+        return True
 
     def _replace(self, worker_id: str) -> None:
         """Stop a worker that asked for it, not in this thread: it is called under the hub's lock."""

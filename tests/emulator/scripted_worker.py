@@ -44,6 +44,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             call("RUNPOD_WEBHOOK_POST_OUTPUT", job["id"], {"status": "IN_PROGRESS", "output": orphan()})
             signal.pause()
+        case "progress":
+            call("RUNPOD_WEBHOOK_POST_OUTPUT", job["id"], {"status": "IN_PROGRESS", "output": "half"})
         case "refresh":
             return {"output": WORKER, "stopPod": True}
         case "environment":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Options
+from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Options
 from runpod_sdk.emulator._supervisor import _Place, command_of
 
 if TYPE_CHECKING:
@@ -222,6 +222,36 @@ def test_a_supervised_worker_needs_no_key(emulator: Emulator, user: httpx.Client
     wrong = {"authorization": "the user's own"}
     assert user.get(f"/ping/{worker_id}", headers=wrong).status_code == 200
     assert user.get("/ping/somebody", headers=wrong).status_code == 401
+
+
+@pytest.mark.parametrize("at", ["take", "progress", "done"])
+def test_a_process_that_a_fault_kills_is_replaced_and_its_job_runs_once_more(
+    emulator: Emulator, user: httpx.Client, at: Any
+) -> None:
+    ((first, pid),) = processes(emulator).items()
+    emulator.inject(Fault.kill_worker(at, times=1))
+    state = run(user, do="progress")
+    assert (state["status"], state["retries"]) == ("COMPLETED", 1)
+    assert state["output"] != first
+    assert not is_alive(pid)
+    rows = [row for row in emulator.ledger.rows() if row["kind"] == "job"]
+    assert [(row["event"], row.get("cause") == "left") for row in rows] == [
+        ("submit", False),
+        ("take", False),
+        ("lose", True),
+        ("take", False),
+        ("succeed", False),
+    ]
+
+
+def test_a_worker_from_elsewhere_that_a_fault_kills_has_left(emulator: Emulator, user: httpx.Client) -> None:
+    emulator.endpoint("shared", command=[sys.executable, "-c", "import signal; signal.pause()"])
+    url = str(user.base_url).replace("/e/", "/shared")
+    user.post(f"{url}/run", json={"input": {"n": 1}})
+    job_id = user.get(f"{url}/job-take/elsewhere").json()["id"]
+    emulator.inject(Fault.kill_worker("done"))
+    user.post(f"{url}/job-done/elsewhere/{job_id}", json={"output": 1})
+    assert user.get(f"{url}/status/{job_id}").json() == {"id": job_id, "status": "IN_QUEUE", "retries": 1}
 
 
 def test_processes_begin_with_the_server_and_end_with_it(emulator: Emulator) -> None:

@@ -28,6 +28,7 @@ class Exchange:
 
     Attributes:
         status: the HTTP status; None until an answer begins.
+        headers: of the answer.
         is_whole: the answer has come to its end.
         is_closed: the connection has ended, by either side.
     """
@@ -37,6 +38,7 @@ class Exchange:
         self._closed = asyncio.Event()
         self._body = b""
         self.status: int | None = None
+        self.headers: dict[str, str] = {}
         self.is_whole = False
         self.task: asyncio.Task[None] | None = None
 
@@ -50,6 +52,7 @@ class Exchange:
         assert not self._closed.is_set(), "nobody is there to read it"
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         else:
             self._body += message["body"]
             self.is_whole = not message.get("more_body", False)
