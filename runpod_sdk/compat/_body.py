@@ -49,12 +49,13 @@ def parts(given: Mapping[str, Any], *, stacklevel: int = 3) -> Parts:
 
 
 def input_parts(given: Mapping[str, Any]) -> Parts:
-    """Return the same for the official `AsyncioEndpoint.run`, which takes an input; a whole request is one, too.
+    """Return the same for the official `AsyncioEndpoint.run`, which takes the input alone; here a whole request, too.
 
-    What has other fields beside "input" can only be an input.
+    Where "input" is no object, or has other fields beside it, it can only be a field of the input.
     """
-    if isinstance(given, Mapping) and "input" in given and not given.keys() <= {"input", *_BESIDE}:  # pyright: ignore[reportUnnecessaryIsInstance]
-        return given, {}
+    if isinstance(given, Mapping) and "input" in given:  # pyright: ignore[reportUnnecessaryIsInstance]
+        is_request = isinstance(given["input"], Mapping) and given.keys() <= {"input", *_BESIDE}
+        return _request(given) if is_request else (given, {})
     return parts(given, stacklevel=4)
 
 

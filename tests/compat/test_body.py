@@ -28,7 +28,6 @@ BOTH = pytest.mark.parametrize("take", [parts, input_parts])
         ({"input": {}}, {}),
         ({}, {}),
         ({"input": {"input": {"a": 1}}}, {"input": {"a": 1}}),
-        ({"input": None}, None),
     ],
 )
 def test_the_input_is_wrapped_once(take: Callable[[Any], Any], request_input: Any, job_input: Any) -> None:
@@ -68,8 +67,13 @@ def test_other_fields_beside_the_input_are_sent_as_the_official_client_sends_the
     assert parts({"input": {"a": 1}, "webhookV2": "x"}) == ({"a": 1}, {"extra_body": {"webhookV2": "x"}})
 
 
-def test_asyncio_takes_other_fields_beside_an_input_for_the_worker_as_the_official_client_does() -> None:
-    assert input_parts({"input": {"a": 1}, "steps": 2}) == ({"input": {"a": 1}, "steps": 2}, {})
+@pytest.mark.parametrize("fields", [{"input": {"a": 1}, "steps": 2}, {"input": ["a", "b"]}, {"input": None}])
+def test_asyncio_leaves_an_input_field_to_the_worker_as_the_official_client_does(fields: Any) -> None:
+    assert input_parts(fields) == (fields, {})
+
+
+def test_an_input_that_is_no_object_is_not_wrapped_but_left_to_be_refused() -> None:
+    assert parts({"input": "text"}) == ("text", {})
 
 
 @BOTH
