@@ -70,7 +70,8 @@ class AsyncJob(Generic[T_co]):
         Args:
             timeout: most seconds; 0 looks once; None waits until the job ends or the service forgets it.
             on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
-            on_update: called with each new state on the way, about once a second at most.
+            on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
+                queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
 
         Raises:
             WaitTimeoutError: the timeout passed first; the job goes on unless `on_abandon` says otherwise.

@@ -211,6 +211,14 @@ def exchange(
         yield Sleep(wait)
 
 
+def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Result]:
+    """Make a request once, and return whatever comes of it."""
+    began = settings.now()
+    result: Any = yield Send(request, timeout)
+    _take_note(settings, request, result, began)
+    return cast("Result", result)
+
+
 def _take_note(settings: Settings, request: Request, result: Result, began: float) -> None:
     """Count and log a request, and let the limiter learn from it."""
     now = settings.now()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
 
@@ -82,6 +82,7 @@ class JobState:
         retries: how often the service itself gave it to another worker.
         delay_time_ms: milliseconds in the queue.
         execution_time_ms: milliseconds on the worker.
+        queue_reason: why it is still IN_QUEUE: only in what `on_update` is told of a long wait, and what comes of it.
         raw: the answer as it came, every field of it.
     """
 
@@ -95,6 +96,7 @@ class JobState:
     retries: int = 0
     delay_time_ms: int | None = None
     execution_time_ms: int | None = None
+    queue_reason: QueueReason | None = None
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -117,6 +119,8 @@ class JobState:
             value = getattr(self, name)
             if value is not None:
                 facts.append(f"{name}={value!r}")
+        if self.queue_reason is not None:
+            facts.append(f"queue_reason={self.queue_reason.cause!r}")
         return f"JobState({', '.join(facts)})"
 
 
@@ -150,6 +154,58 @@ class Health:
     jobs: JobCounts
     workers: WorkerCounts
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+
+QueueCause = Literal["no_workers", "throttled", "unhealthy", "initializing", "queue_ahead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueReason:
+    """Why a job waits in the queue, as far as the endpoint's health tells. `str()` says it in words.
+
+    Attributes:
+        cause: "no_workers": there is none (scaled to zero, or a maximum of 0). "throttled": there is no machine for
+            them. "unhealthy": none of them runs. "initializing": a cold start. "queue_ahead": all of them are busy.
+        in_queue: how many jobs wait, this one included.
+        workers: how many workers there are, in what condition.
+    """
+
+    cause: QueueCause
+    in_queue: int
+    workers: WorkerCounts
+
+    @classmethod
+    def of(cls, health: Health) -> QueueReason | None:
+        """Return what keeps a job in the queue; None while a worker is idle, as it is about to take a job."""
+        workers = health.workers
+        cause: QueueCause
+        if workers.idle or workers.ready:
+            return None
+        if workers.running:
+            cause = "queue_ahead"
+        elif workers.initializing:
+            cause = "initializing"
+        elif workers.throttled:
+            cause = "throttled"
+        elif workers.unhealthy:
+            cause = "unhealthy"
+        else:
+            cause = "no_workers"
+        return cls(cause=cause, in_queue=health.jobs.in_queue, workers=workers)
+
+    def __str__(self) -> str:
+        workers = self.workers
+        match self.cause:
+            case "queue_ahead":
+                return f"all running workers are busy ({workers.running}); jobs in the queue: {self.in_queue}"
+            case "initializing":
+                return f"a cold start: workers are initializing ({workers.initializing})"
+            case "throttled":
+                return f"all workers are throttled ({workers.throttled}): there is no machine for them now"
+            case "unhealthy":
+                return f"all workers are unhealthy ({workers.unhealthy})"
+            case "no_workers":
+                return "the endpoint has no workers: it is scaled to zero, or may have none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,7 +238,8 @@ class Endpoint(Generic[T_co]):
                 when `timeout` is below a second).
             timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
             on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
-            on_update: called with each new state on the way, about once a second at most.
+            on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
+                queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
             options: see `SubmitOptions`.
 
         Raises:

@@ -13,6 +13,7 @@ from . import _api
 from ._exchange import SILENCE, Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exchange, notice
 from ._outcomes import Answer, Outcome
 from ._policies import HOLD_MAX, HOLD_MIN, Deadline
+from ._queue_reason import Why
 from ._states import JobState, error_of
 from .errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
@@ -87,6 +88,8 @@ def wait(
 ) -> Flow[JobState]:
     """Return the state of the job once it is final. Emits each state that differs from the one before, if `watched`.
 
+    To a watcher it also says why the job stays in the queue, as the endpoint's health tells it.
+
     `once` is what timeout=0 means: one look. `seen` is what the caller knows already.
 
     Raises:
@@ -95,6 +98,7 @@ def wait(
         APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
     """
     seen_so_far = _Seen(last=seen, once=once)
+    why = Why(watched=watched and not once)
     if seen is not None and deadline.left(settings.now()) <= 0:
         raise timed_out(job, seen)
     while True:
@@ -109,6 +113,8 @@ def wait(
             if pause:
                 yield Sleep(min(pause, deadline.left(settings.now())))
             continue
+        was_held = hold and settings.now() - asked_at >= hold * _HELD_SHARE
+        state = yield from why.explained(settings, state, deadline)
         if watched and (last is None or _news(state) != _news(last)):
             yield Emit(state)
             seen_so_far.idle = 0
@@ -117,7 +123,7 @@ def wait(
         seen_so_far.note(settings, state)
         if once or deadline.left(settings.now()) <= 0:
             raise timed_out(job, state)
-        if settings.now() - asked_at < hold * _HELD_SHARE or not hold:
+        if not was_held:
             seen_so_far.polls += 1
             pause = settings.poll.next_wait(seen_so_far.polls)
             if not wanted:
@@ -191,7 +197,7 @@ def _bear(
 
 def _news(state: JobState) -> tuple[object, ...]:
     """Return what is worth an update; the running times alone are not."""
-    return state.status, state.progress, state.worker_id, state.retries
+    return state.status, state.progress, state.worker_id, state.retries, state.queue_reason
 
 
 def _hold(seen_so_far: _Seen, most: float, *, watched: bool) -> float:
@@ -239,6 +245,8 @@ def output(state: JobState) -> JobState:
 def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:
     """Return the error for a deadline that passed first."""
     seen = f"; last seen {last.status}" if last is not None else ""
+    if last is not None and last.queue_reason is not None:
+        seen += f": {last.queue_reason}"
     return WaitTimeoutError(
         f"{job} had not ended when the timeout passed{seen}",
         endpoint_id=job.endpoint_id,

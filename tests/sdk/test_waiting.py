@@ -257,3 +257,40 @@ async def test_a_submit_that_took_its_time_does_not_make_a_404_believable(world:
     world.emulator.inject(Fault.status(404, on="status-sync", times=3))
     world.emulator.inject(Fault.status(404, on="status", times=3))
     assert await job.output() == {"a": 1}
+
+
+# Why a job waits.
+
+
+@both_flavours
+async def test_a_job_that_stays_in_the_queue_is_explained_to_who_watches(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 100))
+    endpoint = world.client().endpoint("abc")
+    jobs = [await endpoint.run({"a": 1}) for _ in range(3)]
+    seen: list[JobState] = []
+    assert await jobs[-1].output(on_update=seen.append) == {"a": 1}
+    told = [str(state.queue_reason) for state in seen if state.queue_reason is not None]
+    assert told[0] == "all running workers are busy (1); jobs in the queue: 2"
+    assert told[-1] == "all running workers are busy (1); jobs in the queue: 1"
+    assert seen[-1].queue_reason is None
+    assert world.operations.count("health") <= 4
+
+
+@both_flavours
+async def test_the_reason_is_in_the_error_of_a_wait_that_timed_out(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 1), workers=0)
+    call = world.client().endpoint("abc").run_sync
+    error = await caught(WaitTimeoutError, lambda: call({"a": 1}, 60, on_update=str))
+    assert "last seen IN_QUEUE: the endpoint has no workers" in str(error)
+    assert world.now == 60
+    world.emulator.inject(Fault.status(500, on="health"))
+    error = await caught(WaitTimeoutError, lambda: call({"a": 1}, 60, on_update=str))
+    assert str(error).endswith("last seen IN_QUEUE")
+    assert world.now == 120
+
+
+@both_flavours
+async def test_nobody_asks_why_where_nobody_watches(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 1), workers=0)
+    await caught(WaitTimeoutError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 600))
+    assert "health" not in world.operations

@@ -1,0 +1,67 @@
+"""Tells who watches a wait why a job stays in the queue, from what /health says of its endpoint.
+
+Decides when to ask: rarely, only for a watcher, and only in time that is left. The wait does not depend on it: whatever
+comes of the request, the wait goes on, and no failure of it counts as a sign that the service is silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from . import _api
+from ._exchange import Flow, Settings, result_of
+from ._outcomes import Answer
+from ._policies import REQUEST_MIN, Deadline, backoff
+from ._states import JobState, JobStatus, QueueReason
+from .errors import APIResponseValidationError
+
+if TYPE_CHECKING:
+    from ._requests import Request
+
+# Seconds in the queue before the first question; the pause before the second, its growth and its bound; and how long an
+# answer is waited for. Ours.
+ASK_AFTER = 10.0
+PAUSE, PAUSE_GROWTH, PAUSE_MAX = 30.0, 1.5, 300.0
+PATIENCE = 5.0
+
+
+@dataclass(slots=True)
+class Why:
+    """What one wait knows of the reason; `watched` is whether anybody wants to know."""
+
+    watched: bool
+    reason: QueueReason | None = None
+    asked: int = 0
+    ask_at: float | None = None
+
+    def explained(self, settings: Settings, state: JobState, deadline: Deadline) -> Flow[JobState]:
+        """Return the state, with the reason that was last heard of while the job is in the queue."""
+        if not self.watched:
+            return state
+        now = settings.now()
+        if state.status != JobStatus.IN_QUEUE:
+            self.reason, self.asked, self.ask_at = None, 0, None
+            return state
+        if self.ask_at is None:
+            self.ask_at = now + ASK_AFTER
+        timeout = min(PATIENCE, deadline.left(now))
+        is_slowed = settings.limiter.delay(state.endpoint_id, "health", now) > 0
+        if now >= self.ask_at and timeout > REQUEST_MIN and not is_slowed:
+            request = _api.health(state.endpoint_id)
+            result = yield from result_of(settings, request, timeout)
+            self.asked += 1
+            self.ask_at = settings.now() + backoff(self.asked, PAUSE, PAUSE_MAX, PAUSE_GROWTH)
+            self.reason = _reason(request, result) if isinstance(result, Answer) else None
+            # A key that may not ask will not be allowed to later.
+            self.watched = not (isinstance(result, Answer) and result.status in (401, 403))
+        return state if self.reason is None else replace(state, queue_reason=self.reason)
+
+
+def _reason(request: Request, answer: Answer) -> QueueReason | None:
+    if not 200 <= answer.status < 300:
+        return None
+    try:
+        return QueueReason.of(_api.health_of(request, answer))
+    except APIResponseValidationError:
+        return None
