@@ -72,10 +72,6 @@ def test_asyncio_leaves_an_input_field_to_the_worker_as_the_official_client_does
     assert input_parts(fields) == (fields, {})
 
 
-def test_an_input_that_is_no_object_is_not_wrapped_but_left_to_be_refused() -> None:
-    assert parts({"input": "text"}) == ("text", {})
-
-
 @BOTH
 @pytest.mark.parametrize(
     ("name", "value"),

@@ -265,9 +265,9 @@ def test_run_sync_returns_the_output(service: Service) -> None:
     assert service.operations == ["runsync"]
 
 
-def test_run_sync_waits_a_day_unless_told_otherwise(service: Service) -> None:
+def test_run_sync_waits_for_hours_unless_told_otherwise(service: Service) -> None:
     service.emulator.endpoint("e")
-    request = {"input": {"mock_return": "late", "mock_delay": 80_000}, "policy": {"executionTimeout": 86_400_000}}
+    request = {"input": {"mock_return": "late", "mock_delay": 8_000}, "policy": {"executionTimeout": 86_400_000}}
     assert compat.Endpoint("e").run_sync(request) == "late"
 
 
@@ -283,6 +283,14 @@ def test_run_sync_that_times_out_leaves_the_job_and_says_which(service: Service)
         compat.Endpoint("e").run_sync({"prompt": "hi"}, timeout=30)
     assert service.ends == ["IN_QUEUE"]
     assert getattr(caught.value, "job_id", None) in service.emulator.jobs
+
+
+@pytest.mark.parametrize("job_input", ["text", ["a"], None, 5])
+def test_an_input_that_is_no_object_is_refused_before_it_is_sent(service: Service, job_input: Any) -> None:
+    service.emulator.endpoint("e", workers=0)
+    with pytest.raises(TypeError, match="the service takes a JSON object"):
+        compat.Endpoint("e").run({"input": job_input})
+    assert service.submits == []
 
 
 def test_output_looks_once_unless_told_to_wait(service: Service) -> None:
