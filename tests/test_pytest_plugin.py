@@ -3,19 +3,19 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
-from runpod_sdk import AsyncClient, Client, pytest_plugin
-from runpod_sdk.emulator import Emulator
+from runpod_sdk import JobFailedError, pytest_plugin
+from runpod_sdk.pytest_plugin import EmulatorFixture
+from tests.inner_runs import HANDLER, passed, run, why_failed
 
 pytest_plugins = ["pytester"]
-
-# After each run pytester forgets the modules that it did not know before, and half of a lazy package would be another.
-KNOWN = (AsyncClient, Client, Emulator)
 
 FIXTURES = (
     "runpod_emulator",
@@ -24,14 +24,6 @@ FIXTURES = (
     "runpod_async_client",
     "assert_each_job_ran_once",
 )
-HANDLER = """
-import runpod
-
-def handler(job):
-    return job["input"]["prompt"].upper()
-
-runpod.serverless.start({"handler": handler})
-"""
 
 
 def example_of(fixture: str) -> str:
@@ -39,14 +31,6 @@ def example_of(fixture: str) -> str:
     [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == fixture]
     _, _, example = (ast.get_docstring(function) or "").partition("Example:\n")
     return dedent(example)
-
-
-def passed(pytester: pytest.Pytester, tests: str) -> int:
-    pytester.makepyfile(dedent(tests))
-    result = pytester.runpytest_inprocess("-W", "error")
-    outcomes = result.parseoutcomes()
-    assert set(outcomes) <= {"passed"}
-    return outcomes["passed"]
 
 
 def test_an_installed_package_brings_the_fixtures_without_configuration(pytester: pytest.Pytester) -> None:
@@ -158,6 +142,139 @@ def test_the_async_client_works_in_tests_that_a_plugin_runs_in_its_loop(pytester
             assert await job.output(timeout=60) == 2
     """
     assert passed(pytester, tests) == 2
+
+
+def test_a_test_of_a_worker_file_is_five_lines(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(handler=HANDLER)
+    tests = """
+        def test_my_worker(runpod_emulator):
+            endpoint = runpod_emulator.serve("handler.py")
+            assert endpoint.run_sync({"prompt": "hi"}, timeout=60) == "HI"
+    """
+    assert passed(pytester, tests) == 1
+
+
+KINDS: dict[str, tuple[str, str, Any]] = {
+    "async": ("async def handler(job):\n    return job['input']['n'] + 1", "", 2),
+    "generator": ("def handler(job):\n    yield from range(job['input']['n'])", "", []),
+    "aggregate": (
+        "async def handler(job):\n    for n in range(3):\n        yield n",
+        ", 'return_aggregate_stream': True",
+        [0, 1, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_file_may_hold_any_kind_of_handler(
+    runpod_emulator: EmulatorFixture, tmp_path: Path, kind: str
+) -> None:
+    handler, options, output = KINDS[kind]
+    file = tmp_path / "handler.py"
+    file.write_text(f"import runpod\n{handler}\nrunpod.serverless.start({{'handler': handler{options}}})")
+    assert runpod_emulator.serve(file).run_sync({"n": 1}, timeout=60) == output
+
+
+def test_a_worker_that_raises_fails_with_its_own_traceback(runpod_emulator: EmulatorFixture, tmp_path: Path) -> None:
+    file = tmp_path / "handler.py"
+    file.write_text("def handler(job):\n    raise ValueError('bad prompt')")
+    endpoint = runpod_emulator.serve(f"{file}:handler")
+    with pytest.raises(JobFailedError, match="bad prompt") as caught:
+        endpoint.run_sync({"n": 1}, timeout=60)
+    assert "raise ValueError" in (caught.value.worker_traceback or "")
+    assert [job.status for job in runpod_emulator.jobs.values()] == ["FAILED"]
+
+
+def test_a_generator_is_streamed(runpod_emulator: EmulatorFixture) -> None:
+    def letters(job: dict[str, Any]) -> Iterator[str]:
+        yield from job["input"]["text"]
+
+    with runpod_emulator.serve(letters).stream({"text": "abc"}, timeout=60) as stream:
+        assert list(stream) == ["a", "b", "c"]
+
+
+def test_without_a_handler_the_built_in_one_does_what_the_input_says(runpod_emulator: EmulatorFixture) -> None:
+    endpoint = runpod_emulator.serve()
+    assert (endpoint.id, endpoint.run_sync({"mock_return": 7}, timeout=60)) == ("worker", 7)
+
+
+def test_a_file_is_looked_for_beside_the_test_then_in_the_rootdir(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]")
+    pytester.makepyfile(
+        **{
+            "worker": "def handler(job): return 'rootdir'",
+            "other": "def handler(job): return 'rootdir'",
+            "tests/other": "def handler(job): return 'beside'",
+            "tests/test_found": """
+                def test_found(runpod_emulator):
+                    for name, place in (("worker", "rootdir"), ("other", "beside")):
+                        endpoint = runpod_emulator.serve(f"{name}.py:handler")
+                        assert endpoint.run_sync({"n": 1}, timeout=60) == place
+            """,
+        }
+    )
+    pytester.chdir()
+    result = pytester.runpytest_inprocess("-W", "error", "tests")
+    assert result.parseoutcomes() == {"passed": 1}
+
+
+def test_a_file_that_is_nowhere_is_an_error_that_names_where_it_was_looked_for(pytester: pytest.Pytester) -> None:
+    said = why_failed(pytester, 'def test_it(runpod_emulator):\n    runpod_emulator.serve("worker.py")')
+    assert f"worker.py: no such file in {pytester.path}" in said
+
+
+def test_an_endpoint_is_called_like_its_file_or_function(runpod_emulator: EmulatorFixture, tmp_path: Path) -> None:
+    file = tmp_path / "my worker.py"
+    file.write_text("def run(job): return 1")
+    runpod_emulator.endpoint("my-worker")
+    served = [
+        runpod_emulator.serve(f"{file}:run"),
+        runpod_emulator.serve(f"{file}:run"),
+        runpod_emulator.serve(f"{file}:run", "chosen"),
+    ]
+    assert [endpoint.id for endpoint in served] == ["run", "run-2", "chosen"]
+    file.write_text("import runpod\nrunpod.serverless.start({'handler': lambda job: 1})")
+    assert [runpod_emulator.serve(file).id, runpod_emulator.serve(file).id] == ["my-worker-2", "my-worker-3"]
+
+
+def test_each_test_runs_the_file_anew(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(counter="import state\ndef count(job):\n    state.N += 1\n    return state.N", state="N = 0")
+    tests = """
+        import pytest
+
+        @pytest.mark.parametrize("again", [False, True])
+        def test_first(runpod_emulator, again):
+            assert runpod_emulator.serve("counter.py:count").run_sync({"n": 1}, timeout=60) == 1
+    """
+    assert passed(pytester, tests) == 2
+
+
+def test_an_async_client_reaches_what_was_served(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(handler=HANDLER)
+    tests = """
+        import asyncio
+
+        def test_it(runpod_emulator, runpod_async_client):
+            endpoint = runpod_async_client.endpoint(runpod_emulator.serve("handler.py").id)
+            assert asyncio.run(endpoint.run_sync({"prompt": "hi"}, timeout=60)) == "HI"
+    """
+    assert passed(pytester, tests) == 1
+
+
+def test_tests_in_many_processes_do_not_meet(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # some of those here take seconds to import
+    pytester.makepyfile(handler=HANDLER)
+    tests = """
+        import pytest
+
+        @pytest.mark.parametrize("n", range(6))
+        def test_it(runpod_emulator, runpod_server, n):
+            for emulator in (runpod_emulator, runpod_server):
+                assert emulator.serve("handler.py").run_sync({"prompt": f"n{n}"}, timeout=60) == f"N{n}"
+                assert len(emulator.jobs) == 1
+    """
+    result = run(pytester, tests, "-p", "runpod_sdk.pytest_plugin", "-p", "xdist", "-n", "2")
+    assert result.parseoutcomes() == {"passed": 6}
 
 
 def test_both_clients_see_the_same_jobs(pytester: pytest.Pytester) -> None:

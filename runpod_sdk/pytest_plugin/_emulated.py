@@ -187,10 +187,11 @@ class ServerFixture(EmulatorFixture):
         """What clients look for in their environment; it is set while the test runs."""
         return {"RUNPOD_API_KEY": self.api_key, "RUNPOD_ENDPOINT_BASE_URL": self.url}
 
+    @property
     def logs(self) -> dict[str, str]:
-        """Return what the worker processes of each endpoint have printed, by endpoint and worker."""
+        """What each worker process has printed so far, by worker id."""
         return {
-            f"{endpoint.id} {path.stem}": path.read_text(encoding="utf-8", errors="replace")
+            path.stem: path.read_text(encoding="utf-8", errors="replace")
             for endpoint in self.emulator.endpoints.values()
             if endpoint.command is not None
             for path in sorted(endpoint.logs.glob("*.log"))
@@ -220,8 +221,8 @@ def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFi
                 patch.setenv(name, value)
             yield fixture
     finally:
-        for name, text in fixture.logs().items():
-            request.node.add_report_section("teardown", f"log of worker {name}", text[-_LOG_TAIL:])
+        for worker_id, log in fixture.logs.items():
+            request.node.add_report_section("teardown", f"log of worker {worker_id}", log[-_LOG_TAIL:])
         fixture.close()
 
 
