@@ -27,8 +27,9 @@ def client_of(access: Access) -> AsyncClient:
     found = _CLIENTS.get(place)
     if found is not None:
         return found[0]
-    for former in [former for former in _CLIENTS if former[0].is_closed()]:
-        _CLIENTS.pop(former, None)
+    for former in list(_CLIENTS):  # a copy: other threads have loops, too
+        if former[0].is_closed():
+            _CLIENTS.pop(former, None)
     client = AsyncClient(access.api_key, base_url=access.base_url, allow_http=True)
     keeper = _kept(place, client)
     _CLIENTS[place] = client, keeper

@@ -293,6 +293,19 @@ def test_an_input_that_is_no_object_is_refused_before_it_is_sent(service: Servic
     assert service.submits == []
 
 
+def test_a_warning_points_at_the_line_that_submits(service: Service) -> None:
+    async def submit() -> None:
+        compat.Endpoint("e").run(flat)
+        await compat.AsyncioEndpoint("e", None).run(flat)
+
+    service.emulator.endpoint("e", workers=0)
+    flat = {"prompt": "hi", "webhook": "https://example.com"}
+    with pytest.warns(UserWarning, match="^webhook beside") as caught:
+        asyncio.run(submit())
+    assert [warning.filename for warning in caught] == [__file__, __file__]
+    assert service.submits == [{"input": {"prompt": "hi"}, "webhook": "https://example.com"}] * 2
+
+
 def test_output_looks_once_unless_told_to_wait(service: Service) -> None:
     service.emulator.endpoint("e", workers=0)
     job = compat.Endpoint("e").run({"prompt": "hi"})

@@ -98,6 +98,23 @@ def test_an_endpoint_may_be_used_in_one_loop_after_another(service: Service) -> 
     assert [asyncio.run(call(1)), asyncio.run(call(2))] == [1, 2]
 
 
+def test_threads_may_each_run_loops_of_their_own(base_url: str) -> None:
+    endpoint = compat.AsyncioEndpoint("e", None)
+    together = Barrier(8)
+
+    async def call(n: int) -> Any:
+        return await (await endpoint.run({"n": n})).output()
+
+    def calls(thread: int) -> list[Any]:
+        together.wait()
+        return [asyncio.run(call(thread)) for _ in range(5)]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(calls, range(8))) == [[thread] * 5 for thread in range(8)]
+    assert base_url in endpoint.endpoint_url
+    assert _loops._CLIENTS == {}
+
+
 def test_a_loop_that_was_closed_without_being_shut_down_is_forgotten(service: Service) -> None:
     service.emulator.endpoint("e")
     loop = asyncio.new_event_loop()
