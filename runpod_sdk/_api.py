@@ -220,22 +220,32 @@ def _ms(seconds: float) -> int:
 
 def job_state(request: Request, answer: Answer) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
+    data = _object(request, answer)
+    state = _parsed(request, answer, lambda: state_of(data, request.endpoint_id))
+    if request.job_id is not None and state.id != request.job_id:
+        raise invalid(request, answer, "it is about another job")
+    return state
+
+
+def state_of(data: dict[str, Any], endpoint_id: str) -> JobState:
+    """Read a JSON object that describes a job.
+
+    Raises:
+        Unusable: it does not.
+    """
     from runpod_queue_client import models
     from runpod_queue_client.types import UNSET
 
-    data = _object(request, answer)
-    job = _parsed(request, answer, lambda: models.Job.from_dict(data))
+    job = _made(lambda: models.Job.from_dict(data))
     wrong = _wrong_field(job)
-    if wrong is None and request.job_id is not None and job.id != request.job_id:
-        wrong = "it is about another job"
     if wrong is not None:
-        raise invalid(request, answer, wrong)
+        raise Unusable(wrong)
     found = JobStatus(job.status)
     output = None if job.output is UNSET else job.output
     error = None if job.error is UNSET or job.error is None else job.error
     return JobState(
         id=job.id,
-        endpoint_id=request.endpoint_id,
+        endpoint_id=endpoint_id,
         status=found,
         # runpod-python 1.12.0 rp_progress.py: progress travels as `output` while IN_PROGRESS.
         output=output if found.is_final else None,
@@ -340,11 +350,22 @@ def _object(request: Request, answer: Answer) -> dict[str, Any]:
 
 def _parsed(request: Request, answer: Answer, parse: Callable[[], T]) -> T:
     try:
+        return _made(parse)
+    except Unusable as problem:
+        raise invalid(request, answer, str(problem)) from None
+
+
+class Unusable(Exception):  # noqa: N818  never leaves the rooms that read answers
+    """JSON that is not what it should be; says why."""
+
+
+def _made(parse: Callable[[], T]) -> T:
+    try:
         return parse()
     except KeyError as error:
-        raise invalid(request, answer, f"it has no {error.args[0]}") from None
+        raise Unusable(f"it has no {error.args[0]}") from None
     except (AttributeError, TypeError, ValueError):
-        raise invalid(request, answer, "a field has the wrong type") from None
+        raise Unusable("a field has the wrong type") from None
 
 
 def _wrong_field(job: models.Job) -> str | None:
