@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runpod_sdk.emulator import Emulator, progress_update
+from tests.inner_runs import HANDLER, passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+ALL = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+TESTS = [block for block in ALL if block.startswith("def test_")]
+BLOCKS = [block for block in ALL if block not in TESTS]
 
 
 @pytest.fixture
@@ -37,6 +42,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
 
 def test_there_are_blocks_to_run() -> None:
     assert len(BLOCKS) >= 2
+    assert TESTS
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
@@ -47,6 +53,12 @@ def test_each_block_runs(block: str, service: Emulator, capsys: pytest.CaptureFi
         assert (names["outputs"], names["errors"]) == ({"a.txt": list("Hello"), "b.txt": list("Hi")}, {})
         assert capsys.readouterr().out.endswith("Hello")
         assert {job.status for job in service.jobs.values()} == {"COMPLETED"}
+
+
+@pytest.mark.parametrize("block", TESTS, ids=range(len(TESTS)))
+def test_each_test_passes_beside_a_worker_file(block: str, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(handler=HANDLER)
+    assert passed(pytester, block) == 1
 
 
 def test_the_links_lead_somewhere() -> None:
