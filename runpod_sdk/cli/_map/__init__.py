@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,7 +18,7 @@ from runpod_sdk.cli._submit import add_submit_options, submit_options
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
     from runpod_sdk import Endpoint, Map
 
@@ -80,12 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
     def act(endpoint: Endpoint) -> int:
         from ._journal import Journal  # noqa: PLC0415  --help needs none of these
 
-        with _opened(arguments.inputs, arguments.output) as file:
-            journal = Journal(arguments.output, endpoint.id)
+        with ExitStack() as files:
             try:
-                return _run(arguments, endpoint, file, journal)
-            finally:
-                journal.close()
+                file = files.enter_context(_opened(arguments.inputs, arguments.output))
+                journal = files.enter_context(closing(Journal(arguments.output, endpoint.id)))
+            except OSError as error:
+                raise BadCallError(f"{error.filename}: {error.strerror}") from None
+            return _run(arguments, endpoint, file, journal)
 
     try:
         return calling(arguments, act)
@@ -165,13 +166,10 @@ def _code(inputs: Inputs, ends: Counter[str]) -> int:
     return 0 if all_ends.total() == all_ends["COMPLETED"] and not inputs.bad else FAILED
 
 
-@contextmanager
-def _opened(name: str, output: Path) -> Generator[IO[bytes]]:
+def _opened(name: str, output: Path) -> AbstractContextManager[IO[bytes]]:
     """Open the inputs, and see that the output is another file."""
     if name == "-":
-        yield sys.stdin.buffer
-        return
+        return nullcontext(sys.stdin.buffer)
     if output.exists() and (not output.is_file() or output.samefile(name)):
         raise BadCallError(f"--output {output}: a file expected, and not the one with the inputs")
-    with Path(name).open("rb") as file:
-        yield file
+    return Path(name).open("rb")

@@ -1,0 +1,352 @@
+"""The command `map`: what is written, what the same command does the next time, and the exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk.emulator import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.cli.conftest import Done, Shell
+
+
+def handler(job: dict[str, Any]) -> Any:
+    if "error" in job["input"]:
+        raise ValueError(job["input"]["error"])
+    return job["input"]["n"]
+
+
+class Bulk:
+    """Runs one file of inputs into one output, again and again."""
+
+    def __init__(self, shell: Shell, folder: Path) -> None:
+        self.shell = shell
+        self.inputs = folder / "inputs.jsonl"
+        self.output = folder / "results.jsonl"
+        self.journal = folder / "results.jsonl.journal"
+        self._seen = 0
+
+    def give(self, *inputs: Any) -> None:
+        """Write inputs; a text is a line as it is."""
+        lines = [one if isinstance(one, str) else json.dumps(one) for one in inputs]
+        self.inputs.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    def __call__(self, *options: object) -> Done:
+        self._seen = len(self.shell.operations)
+        return self.shell("map", "abc", self.inputs, "--output", self.output, *options)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The output, by line of the inputs."""
+        lines = [json.loads(line) for line in self.output.read_text(encoding="ascii").splitlines()]
+        return sorted(lines, key=lambda result: result["line"])
+
+    @property
+    def statuses(self) -> list[tuple[int, str]]:
+        return [(result["line"], result["status"]) for result in self.results]
+
+    @property
+    def submits(self) -> int:
+        """How often the last command submitted."""
+        return self.shell.operations[self._seen :].count("run")
+
+
+@pytest.fixture
+def bulk(shell: Shell, tmp_path: Path) -> Bulk:
+    shell.emulator.endpoint("abc", handler, workers=4)
+    return Bulk(shell, tmp_path)
+
+
+def numbered(count: int) -> Sequence[dict[str, Any]]:
+    return [{"n": n} for n in range(count)]
+
+
+# What is written.
+
+
+def test_each_input_has_a_line_with_its_output(bulk: Bulk) -> None:
+    bulk.give({"n": 7})
+    done = bulk()
+    [result] = bulk.results
+    [job_id] = bulk.shell.emulator.jobs
+    assert (done.code, done.out) == (0, "")
+    assert [*result] == [
+        *("line", "id", "status", "output", "worker_id", "delay_time_ms", "execution_time_ms", "input_sha256")
+    ]
+    assert (result["line"], result["id"], result["status"], result["output"]) == (1, job_id, "COMPLETED", 7)
+    assert result["input_sha256"] == hashlib.sha256(b'{"n":7}').hexdigest()
+    assert done.err.startswith("1 results in ")
+
+
+def test_keys_and_ids_are_kept_and_bare_inputs_have_none(bulk: Bulk) -> None:
+    bulk.give({"key": "a", "input": {"n": 1}}, {"id": 5, "input": {"n": 2}}, {"input": {"n": 3}}, {"n": 4, "key": "x"})
+    assert bulk().code == 0
+    assert [(result.get("key"), result["output"]) for result in bulk.results] == [
+        ("a", 1),
+        (5, 2),
+        (None, 3),
+        (None, 4),
+    ]
+
+
+def test_the_journal_goes_with_the_last_job(bulk: Bulk) -> None:
+    bulk.give(*numbered(5))
+    bulk()
+    assert not bulk.journal.exists()
+
+
+def test_a_failed_job_is_written_with_its_error_and_exits_with_1(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"error": "bad prompt"})
+    done = bulk()
+    failed = bulk.results[1]
+    assert (done.code, failed["status"], failed["error"]) == (1, "FAILED", "ValueError: bad prompt")
+    assert failed["worker_traceback"].startswith("Traceback")
+    assert "output" not in failed
+    assert done.err.endswith("1 did not complete; --retry-failed submits them again\n")
+
+
+def test_an_input_that_cannot_be_sent_is_written_and_tried_again(bulk: Bulk) -> None:
+    bulk.give('{"n": NaN}', {"n": 1})
+    assert bulk().code == 1
+    assert bulk.statuses == [(1, "UNSUBMITTED"), (2, "COMPLETED")]
+    assert bulk.results[0]["error"] == "input['n'] is nan: JSON has no such number"
+    bulk.give({"n": 0}, {"n": 1})
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert bulk.statuses == [(1, "COMPLETED"), (2, "COMPLETED")]
+
+
+def test_the_numbers_are_one_object_with_json(bulk: Bulk) -> None:
+    bulk.give(*numbered(3), {"error": "x"})
+    [numbers] = bulk("--json", "--price-per-second", "0.5").objects
+    assert (numbers["succeeded"], numbers["failed"], numbers["skipped"]) == (3, 1, {})
+    assert numbers["estimated_execution_cost"] == pytest.approx(numbers["execution_seconds"] / 2)
+    [numbers] = bulk("--json").objects
+    assert (numbers["results"], numbers["skipped"]) == (0, {"COMPLETED": 3, "FAILED": 1})
+
+
+def test_inputs_come_from_standard_input_too(bulk: Bulk) -> None:
+    lines = '\ufeff{"n": 1}\n\n   \n{"n": 2}'
+    assert bulk.shell("map", "abc", "-", "--output", bulk.output, stdin=lines).code == 0
+    assert [(result["line"], result["output"]) for result in bulk.results] == [(1, 1), (4, 2)]
+
+
+# Lines that are no inputs.
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[1]", "a JSON object expected"),
+        ('{"input": {"n": 1}, "webhook": "x"}', '"webhook" is not read from there: use --webhook'),
+        ('{"input": {"n": 1}, "key": [1]}', "a key is a text or a whole number"),
+        ('{"input": {"n": 1}, "key": true}', "a key is a text or a whole number"),
+        ('{"input": {"n": 1}, "key": "a"}', 'the key "a" stands on line 1, too'),
+    ],
+)
+def test_a_bad_line_is_left_out_and_told(line: str, why: str, bulk: Bulk) -> None:
+    bulk.give({"key": "a", "input": {"n": 0}}, line, {"n": 2})
+    done = bulk()
+    assert (done.code, bulk.statuses) == (1, [(1, "COMPLETED"), (3, "COMPLETED")])
+    assert done.err.startswith(f"runpod-sdk map: line 2 is left out: {why}")
+
+
+def test_a_line_that_is_no_utf_8_is_left_out(bulk: Bulk) -> None:
+    bulk.inputs.write_bytes(b'{"n": "\xff"}\n{"n": 1}\n')
+    assert (bulk().code, bulk.statuses) == (1, [(2, "COMPLETED")])
+
+
+def test_many_bad_lines_are_not_told_one_by_one(bulk: Bulk) -> None:
+    bulk.give(*["{"] * 50)
+    done = bulk()
+    assert done.code == 1
+    assert done.err.count("is left out") == 10
+    assert done.err.endswith("further lines are left out, too\n50 lines were left out\n")
+
+
+# The same command again.
+
+
+def test_what_is_done_is_not_done_again(bulk: Bulk) -> None:
+    bulk.give(*numbered(5), {"error": "x"})
+    bulk()
+    before = bulk.output.read_bytes()
+    done = bulk()
+    assert (done.code, bulk.submits, bulk.output.read_bytes()) == (1, 0, before)
+    assert done.err.startswith("done before: 5 COMPLETED, 1 FAILED\n")
+
+
+def test_what_was_added_is_run(bulk: Bulk) -> None:
+    bulk.give(*numbered(2))
+    bulk()
+    bulk.give(*numbered(4))
+    assert (bulk().code, bulk.submits) == (0, 2)
+    assert [result["output"] for result in bulk.results] == [0, 1, 2, 3]
+
+
+def test_what_failed_is_run_again_where_that_is_asked_for(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"key": "k", "input": {"error": "x"}})
+    bulk()
+    bulk.give({"n": 1}, {"key": "k", "input": {"n": 2}})
+    assert (bulk("--retry-failed").code, bulk.submits) == (0, 1)
+    assert [(result["status"], result["output"]) for result in bulk.results] == [("COMPLETED", 1), ("COMPLETED", 2)]
+    assert (bulk().code, bulk.submits) == (0, 0)
+
+
+def test_a_submit_that_is_unknown_is_not_repeated_unless_that_is_asked_for(bulk: Bulk) -> None:
+    bulk.give(*numbered(3))
+    bulk.shell.emulator.inject(Fault.drop("after", times=1, on="run"))
+    done = bulk("--concurrency", "1")
+    unknown = bulk.results[0]
+    assert (done.code, bulk.submits) == (3, 3)
+    assert (unknown["status"], unknown["id"]) == ("UNKNOWN", None)
+    assert unknown["submitted_at"].endswith("+00:00")
+    assert (bulk().code, bulk.submits) == (3, 0)
+    assert (bulk("--retry-failed").code, bulk.submits) == (3, 0)
+    assert (bulk("--resubmit-unknown").code, bulk.submits) == (0, 1)
+    assert bulk.statuses == [(1, "COMPLETED"), (2, "COMPLETED"), (3, "COMPLETED")]
+
+
+def test_another_input_in_the_place_of_one_that_is_done_is_told_and_not_run(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"n": 2})
+    bulk()
+    bulk.give({"n": 0}, {"n": 2})
+    done = bulk()
+    assert (done.code, bulk.submits) == (1, 0)
+    assert done.err.startswith(
+        "runpod-sdk map: line 1 is left out: another input than the one that was run here before"
+    )
+
+
+def test_inputs_with_keys_may_change_places(bulk: Bulk) -> None:
+    first, second = ({"key": key, "input": {"n": n}} for n, key in enumerate("ab"))
+    bulk.give(first)
+    bulk()
+    bulk.give(second, first)
+    assert (bulk().code, bulk.submits) == (0, 1)
+
+
+def test_a_key_that_is_a_number_is_not_the_number_of_a_line(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"key": 1, "input": {"n": 2}}, {"key": "1", "input": {"n": 3}})
+    assert (bulk().code, bulk.submits) == (0, 3)
+    assert (bulk().code, bulk.submits) == (0, 0)
+
+
+def test_a_refusal_that_all_would_meet_ends_the_run_and_the_next_one_goes_on(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk.give(*numbered(500))
+    with monkeypatch.context() as patch:
+        patch.setenv("RUNPOD_API_KEY", "another")
+        done = bulk("--concurrency", "2")
+    assert (done.code, bulk.output.read_bytes(), bulk.journal.exists()) == (1, b"", False)
+    assert "stopped: run on endpoint" in done.err.splitlines()[-1]
+    assert len(bulk.shell.operations) <= 4
+    assert (bulk().code, len(bulk.results)) == (0, 500)
+
+
+# What is on the disk.
+
+
+def test_a_torn_result_is_dropped_and_collected_again(bulk: Bulk) -> None:
+    bulk.give(*numbered(3))
+    bulk()
+    *lines, last = bulk.output.read_bytes().splitlines(keepends=True)
+    facts = json.loads(last)
+    bulk.output.write_bytes(b"".join(lines) + last[: len(last) // 2])
+    place = {"line": facts["line"], "input_sha256": facts["input_sha256"]}
+    bulk.journal.write_text(
+        json.dumps({**place, "event": "sending"})
+        + "\n"
+        + json.dumps({"line": facts["line"], "event": "submitted", "id": facts["id"], "endpoint_id": "abc"})
+        + "\n"
+    )
+    assert (bulk().code, bulk.submits) == (0, 0)
+    assert [result["output"] for result in bulk.results] == [0, 1, 2]
+    assert bulk.results[facts["line"] - 1]["id"] == facts["id"]
+
+
+def test_a_job_that_was_forgotten_meanwhile_is_expired(bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    sha256 = hashlib.sha256(b'{"n":1}').hexdigest()
+    bulk.journal.write_text(
+        json.dumps({"line": 1, "event": "sending", "input_sha256": sha256})
+        + '\n{"line": 1, "event": "submitted", "id": "gone", "endpoint_id": "abc"}\n'
+    )
+    assert (bulk().code, bulk.submits) == (1, 0)
+    assert [(result["id"], result["status"]) for result in bulk.results] == [("gone", "EXPIRED")]
+    assert (bulk("--retry-failed").code, bulk.submits) == (0, 1)
+
+
+def test_jobs_that_are_under_way_elsewhere_are_not_left_behind(bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    bulk.journal.write_text(
+        '{"line": 1, "event": "sending", "input_sha256": "00"}\n'
+        '{"line": 1, "event": "submitted", "id": "j1", "endpoint_id": "other"}\n'
+    )
+    done = bulk()
+    assert (done.code, bulk.submits) == (2, 0)
+    assert 'jobs are under way on endpoint "other": go on there first' in done.err
+
+
+@pytest.mark.parametrize("text", ['{"prompt": "mine"}\n', "notes", '{"line": 1, "status": "x"}\n{"line": nonsense}\n'])
+def test_a_file_that_is_not_ours_is_left_as_it_is(text: str, bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    bulk.output.write_text(text)
+    done = bulk()
+    assert (done.code, bulk.submits, bulk.output.read_text()) == (2, 0, text)
+    assert "take another --output" in done.err
+
+
+def test_the_inputs_are_no_output(bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    bulk.output = bulk.inputs
+    done = bulk()
+    assert (done.code, bulk.submits) == (2, 0)
+    assert "a file expected, and not the one with the inputs" in done.err
+
+
+def test_a_missing_file_is_named(bulk: Bulk) -> None:
+    done = bulk()
+    assert (done.code, bulk.output.exists()) == (2, False)
+    assert done.err == f"runpod-sdk map: {bulk.inputs}: No such file or directory\n"
+
+
+def test_bad_options_are_refused_before_anything_is_sent(bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    assert (bulk("--concurrency", "0").code, bulk("--ttl", "1").code, bulk.submits) == (2, 2, 0)
+
+
+def test_two_processes_do_not_write_to_one_output(bulk: Bulk) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    bulk.give({"n": 1})
+    with bulk.output.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = bulk()
+    assert (done.code, bulk.submits) == (2, 0)
+    assert done.err.endswith("another process is writing to it\n")
+
+
+def test_a_full_disk_ends_the_run_without_a_torn_line(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource: Any = pytest.importorskip("resource")
+    signal: Any = pytest.importorskip("signal")
+    bulk.give(*numbered(50))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        done = bulk("--concurrency", "4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert done.code == 1
+    assert done.err.endswith("run it again to go on\n")
+    assert (bulk().code, len(bulk.results)) == (0, 50)
+    assert len(bulk.shell.emulator.jobs) == 50
