@@ -113,12 +113,12 @@ async def async_aiohttp(url: str, stack: AsyncExitStack) -> AsyncCall:
     return call
 
 
-async def _sdk(url: str, stack: AsyncExitStack, transport: str | None) -> AsyncCall:
+async def _sdk(url: str, stack: AsyncExitStack, *, is_fast: bool) -> AsyncCall:
     from runpod_sdk import AsyncClient, _transports
 
-    if transport is not None:
-        known = _transports.find_spec
-        _transports.find_spec = lambda name: known(name) if name == transport else None  # type: ignore[assignment]
+    if is_fast:
+        import aiohttp  # noqa: F401  the row is left out where it is missing
+    _transports.has_aiohttp = lambda: is_fast
     client = await stack.enter_async_context(AsyncClient("key", base_url=url))
     endpoint = client.endpoint("abc")
     job = endpoint.job(JOB)
@@ -131,12 +131,12 @@ async def _sdk(url: str, stack: AsyncExitStack, transport: str | None) -> AsyncC
 
 async def async_sdk(url: str, stack: AsyncExitStack) -> AsyncCall:
     """AsyncClient as the base install has it, over httpcore2."""
-    return await _sdk(url, stack, "httpcore2")
+    return await _sdk(url, stack, is_fast=False)
 
 
 async def async_sdk_fast(url: str, stack: AsyncExitStack) -> AsyncCall:
     """AsyncClient with the extra `fast`, over aiohttp."""
-    return await _sdk(url, stack, "aiohttp")
+    return await _sdk(url, stack, is_fast=True)
 
 
 async def async_official(url: str, stack: AsyncExitStack) -> AsyncCall:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Generator
 
-    import httpcore
     import httpx
 
 
@@ -46,7 +45,7 @@ def _left(timeout: float | None) -> float | None:
 
 
 def bound_reads(client: httpx.Client) -> None:
-    """Make the connections of a client obey `within`.
+    """Make the connections of a client of httpx's obey `within`.
 
     httpx has no argument for httpcore's network backend, so it is exchanged in the pool before the first connection.
     Where a later httpx keeps it elsewhere, each read is bounded as before, and a test says so.
@@ -54,13 +53,13 @@ def bound_reads(client: httpx.Client) -> None:
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  see above
         pool = getattr(transport, "_pool", None)
         if pool is not None and hasattr(pool, "_network_backend"):
-            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001  see above
+            pool._network_backend = Bounded(pool._network_backend)  # noqa: SLF001  see above
 
 
-class _Backend:
-    """httpcore's own backend, whose streams ask for the time that is left."""
+class Bounded:
+    """A network backend of httpcore or httpcore2 whose streams ask for the time that is left."""
 
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+    def __init__(self, backend: Any) -> None:
         self._backend = backend
 
     def connect_tcp(self, **kwargs: Any) -> _Stream:
@@ -78,11 +77,12 @@ class _Backend:
 class _Stream:
     """One connection."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout))
+        data: bytes = self._stream.read(max_bytes, _left(timeout))
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(timeout))

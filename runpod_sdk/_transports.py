@@ -1,184 +1,188 @@
-"""The connections of AsyncClient: httpx's own pool breaks down with concurrency, these stay flat.
+"""What else carries requests, behind the same two methods: aiohttp for tasks, and httpx where it is given or needed.
 
-Two thin adapters, and the choice between them: aiohttp where it is installed (extra `fast`), else httpcore2, the
-maintained continuation of what httpx uses; docs/transports.md has the figures. Behind a proxy of the environment
-httpx's own connections are used, which know all kinds of proxies.
+httpx is needed behind a proxy of the environment, as it knows all kinds of proxies. aiohttp (extra `fast`) is taken
+for tasks where it is installed; docs/transports.md has the figures.
 
-Both tell the truth about what was sent, in httpx's own errors: ConnectError, ConnectTimeout and PoolTimeout are raised
-only where not one byte of the request has left. Nothing here repeats a request.
+Errors are httpx's: ConnectError, ConnectTimeout and PoolTimeout are raised only where not one byte of the request has
+left. Nothing here repeats a request.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
 import httpx
 
+from ._deadlines import bound_reads
+from ._message import unpacked_async
+
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import Generator
 
     import aiohttp
-    import httpcore2
+
+    from ._message import Address, Incoming, Outgoing
+
+# From this size on, bytes, aiohttp wants a body in parts, and warns of one that it has to write as a whole.
+_LARGE = 2**20
 
 
-def async_transport(
-    verify: ssl.SSLContext, *, scheme: str, most: int, keepalive: float
-) -> httpx.AsyncBaseTransport | None:
-    """Return the best transport that is installed; None where httpx's own is to be used.
-
-    Args:
-        verify: what checks the service's certificate.
-        scheme: of the service's URL, for which the environment may name a proxy; "" where that does not count.
-        most: connections at once.
-        keepalive: how long an idle one is kept, seconds.
-    """
-    if scheme and getproxies().keys() & {scheme, "all"}:
-        return None
-    kind = AiohttpTransport if find_spec("aiohttp") is not None else CoreTransport
-    return kind(verify, most=most, keepalive=keepalive)
+def is_proxied(address: Address) -> bool:
+    """Whether the environment names a proxy for the service."""
+    return address.trust_env and bool(getproxies().keys() & {address.scheme, "all"})
 
 
-class CoreTransport(httpx.AsyncBaseTransport):
-    """Connections of httpcore2."""
-
-    def __init__(self, verify: ssl.SSLContext, *, most: int, keepalive: float) -> None:
-        import httpcore2  # noqa: PLC0415  one of two is needed
-
-        self._core = httpcore2
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=verify,
-            max_connections=most,
-            max_keepalive_connections=most,
-            keepalive_expiry=keepalive,
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make one request."""
-        url = request.url
-        target = self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        sent = self._core.Request(
-            request.method,
-            target,
-            headers=request.headers.raw,
-            content=await request.aread(),
-            extensions=request.extensions,
-        )
-        with _core_errors():
-            answer = await self._pool.handle_async_request(sent)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_CoreBody(answer))
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+def has_aiohttp() -> bool:
+    """Whether aiohttp is installed."""
+    return find_spec("aiohttp") is not None
 
 
-class _CoreBody(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore2.Response) -> None:
-        self._answer = answer
+class HttpxConnections:
+    """Those of an httpx client for threads: a given one, or one of our own with `most` connections at once."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _core_errors():
-            async for part in self._answer.aiter_stream():
-                yield part
+    def __init__(
+        self,
+        address: Address,
+        *,
+        given: httpx.Client | None = None,
+        transport: httpx.BaseTransport | None = None,
+        most: int = 0,
+        keepalive: float = 0.0,
+    ) -> None:
+        self._address = address
+        self._is_ours = given is None
+        if given is None:
+            limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
+            given = httpx.Client(transport=transport, limits=limits, verify=address.verify, trust_env=address.trust_env)
+            bound_reads(given)
+        self._client = given
 
-    async def aclose(self) -> None:
-        with _core_errors():
-            await self._answer.aclose()
+    def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
+        """Make one request, and feed its answer to `incoming`."""
+        request = httpx_request(self._address, sent)
+        response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            incoming.begin(response.status_code, response.headers.raw)
+            for part in response.iter_bytes():
+                incoming.feed(part)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close every connection; those of a given client are its owner's."""
+        if self._is_ours:
+            self._client.close()
 
 
-@contextmanager
-def _core_errors() -> Generator[None]:
-    """Raise httpcore2's errors as httpx's of the same name: they mean the same."""
-    try:
-        yield
-    except Exception as error:
-        kind = type(error)
-        same: Any = getattr(httpx, kind.__name__, None) if kind.__module__.startswith("httpcore2") else None
-        if same is None:
-            raise
-        raise same(str(error)) from error
+class AsyncHttpxConnections:
+    """Those of an httpx client for tasks: a given one, or one of our own with `most` connections at once."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        given: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        most: int = 0,
+        keepalive: float = 0.0,
+    ) -> None:
+        self._address = address
+        self._is_ours = given is None
+        if given is None:
+            limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
+            given = httpx.AsyncClient(
+                transport=transport, limits=limits, verify=address.verify, trust_env=address.trust_env
+            )
+        self._client = given
+
+    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
+        """Make one request, and feed its answer to `incoming`."""
+        request = httpx_request(self._address, sent)
+        response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            incoming.begin(response.status_code, response.headers.raw)
+            async for part in response.aiter_bytes():
+                incoming.feed(part)
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Close every connection; those of a given client are its owner's."""
+        if self._is_ours:
+            await self._client.aclose()
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Connections of aiohttp."""
+def httpx_request(address: Address, sent: Outgoing) -> httpx.Request:
+    """Return a request as httpx writes it."""
+    limit = sent.timeout
+    return httpx.Request(
+        sent.method,
+        address.base_url + sent.target,
+        headers=dict(sent.headers),
+        content=sent.content,
+        extensions={"timeout": {"connect": limit, "read": limit, "write": limit, "pool": limit}},
+    )
 
-    def __init__(self, verify: ssl.SSLContext, *, most: int, keepalive: float) -> None:
-        self._verify = verify
-        self._most = most
-        self._keepalive = keepalive
-        self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make one request."""
-        import aiohttp  # noqa: PLC0415  one of two is needed
+class AiohttpConnections:
+    """Those of aiohttp, for the tasks of one loop: `most` at once, idle ones for `keepalive` seconds."""
+
+    def __init__(self, address: Address, *, most: int, keepalive: float) -> None:
+        import aiohttp  # noqa: PLC0415  an extra
         import yarl  # noqa: PLC0415  as above
 
-        if self._session is None:
-            self._session = self._new_session()
-        limit = request.extensions["timeout"]
-        timeout = aiohttp.ClientTimeout(connect=limit["pool"], sock_connect=limit["connect"], sock_read=limit["read"])
-        with _aiohttp_errors():
-            answer = await self._session.request(
-                request.method,
-                yarl.URL(str(request.url), encoded=True),
-                headers=request.headers,
-                data=await request.aread() or None,
-                timeout=timeout,
-                allow_redirects=False,
-            )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_AiohttpBody(answer))
-
-    def _new_session(self) -> aiohttp.ClientSession:
-        """Open a session in the running loop."""
-        import aiohttp  # noqa: PLC0415  as above
-
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._most, keepalive_timeout=self._keepalive, ssl=self._verify),
+        self._base_url = address.base_url
+        self._url = yarl.URL
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=most, keepalive_timeout=keepalive, ssl=address.verify),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # httpx does it
+            auto_decompress=False,  # as for all other connections, httpx does it
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # kept by who makes the request
         )
         # aiohttp sends a GET again by itself when a connection that it reuses was closed, and a replayed read of a
         # stream destroys chunks. There is no argument for it; a test says so if the attribute goes.
-        session._retry_connection = False  # noqa: SLF001  see above
-        return session
+        self._session._retry_connection = False  # noqa: SLF001  see above
 
-    async def aclose(self) -> None:
+    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
+        """Make one request, and feed its answer to `incoming`."""
+        url = self._url(self._base_url + sent.target, encoded=True)
+        content = sent.content or None
+        data = content if content is None or len(content) < _LARGE else BytesIO(content)
+        with _in_words_of_httpx():
+            answer = await self._session.request(
+                sent.method, url, headers=sent.headers, data=data, allow_redirects=False
+            )
+            try:
+                is_packed = incoming.begin(answer.status, answer.raw_headers)
+                parts = answer.content.iter_any()
+                async for part in unpacked_async(answer.raw_headers, parts) if is_packed else parts:
+                    incoming.feed(part)
+            finally:
+                # A body that was read to its end has given its connection back; any other takes it down.
+                answer.close()
+
+    async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
     def __del__(self) -> None:
         # `async with` is optional: without it nobody can await the close, and aiohttp would log an error.
-        session = self._session
+        session: aiohttp.ClientSession | None = getattr(self, "_session", None)
         if session is not None and not session.closed and session.connector is not None:
             connector = session.connector
             session.detach()
             connector._close()  # noqa: SLF001  what aiohttp's own __del__ does, less the noise
 
 
-class _AiohttpBody(httpx.AsyncByteStream):
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _aiohttp_errors():
-            async for part in self._answer.content.iter_any():
-                yield part
-
-    async def aclose(self) -> None:
-        # A body that was read to its end has given its connection back; any other takes it down.
-        self._answer.close()
-
-
 @contextmanager
-def _aiohttp_errors() -> Generator[None]:
+def _in_words_of_httpx() -> Generator[None]:
     """Raise aiohttp's errors as httpx's, keeping apart what proves that nothing was sent and what does not."""
-    import aiohttp  # noqa: PLC0415  as above
+    import aiohttp  # noqa: PLC0415  an extra
 
     try:
         yield
@@ -190,5 +194,5 @@ def _aiohttp_errors() -> Generator[None]:
         raise httpx.ReadTimeout(str(error)) from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
         raise httpx.RemoteProtocolError(str(error)) from error
-    except (aiohttp.ClientError, OSError) as error:
+    except aiohttp.ClientError as error:
         raise httpx.ReadError(str(error)) from error

@@ -41,7 +41,7 @@ def redirect_to(other: FaultServer, code: int) -> Any:
 
 @flavours
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("client_of", ["ours", "the caller's, which follows redirects"])
+@pytest.mark.parametrize("client_of", ["ours", "given"])
 def test_a_redirect_is_told_and_not_followed(flavour: Flavour, code: int, client_of: str) -> None:
     async def body(client: Any) -> None:
         for call in CALLS.values():

@@ -36,15 +36,11 @@ def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let AsyncClient choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
-
-    def none(*_: object, **__: object) -> None:
-        return None
-
-    if wire == "httpcore2":
-        monkeypatch.setattr("runpod_sdk._transports.find_spec", none)
-    if wire == "async-httpx":
-        monkeypatch.setattr("runpod_sdk._transports.async_transport", none)
+    """Let the client choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
+    if wire == "async-httpcore2":
+        monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: False)
+    if wire.endswith("httpx"):
+        monkeypatch.setattr("runpod_sdk._transports.is_proxied", lambda _: True)
 
 
 @pytest.mark.usefixtures("_short_holds", "_chosen")

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-import runpod_sdk._wire as wire
+import runpod_sdk._message as message
 from runpod_sdk import (
     APIConnectionError,
     APIResponseValidationError,
@@ -213,7 +213,7 @@ def test_a_look_with_a_bad_answer_is_our_error(kind: Kind, name: str) -> None:
 
 @both
 def test_an_answer_above_the_cap_is_not_read(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "BODY_CAP", 1000)
+    monkeypatch.setattr(message, "BODY_CAP", 1000)
 
     async def body(client: AsyncClient) -> None:
         error = await caught(SubmissionUnknownError, lambda: client.endpoint("abc").run({"a": 1}))

@@ -1,0 +1,140 @@
+"""One request as it is written, and its answer as it is read: the same whatever carries them.
+
+Everything that all requests of a client share is prepared once. Nothing here sends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._outcomes import Answer, BodyTooLargeError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from ._requests import Request
+    from ._service import Service
+    from .clock import Clock
+
+# The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
+BODY_CAP = 256 * 2**20
+
+
+class Outgoing(NamedTuple):
+    """A request in full. `target` is its path and query; `timeout` bounds each of its parts, seconds."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    content: bytes | None
+    timeout: float
+
+
+class Address:
+    """Where all requests of one client go, and what each of them carries.
+
+    Attributes:
+        base_url: what stands before a request's path.
+        trust_env: whether proxies and certificates of the environment count. Not on loopback: a proxy elsewhere cannot
+            see it, and would get the key.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.base_url = service.base_url
+        self.trust_env = not service.is_loopback
+        self._headers = service.headers
+        self._key = service.api_key.encode()
+        self._verify: ssl.SSLContext | None = None
+
+    @property
+    def scheme(self) -> str:
+        """Return "http" or "https"."""
+        return self.base_url.partition(":")[0]
+
+    @property
+    def verify(self) -> ssl.SSLContext:
+        """What certificates are checked with: reading them costs 20 ms, so once, and only where there are any."""
+        if self._verify is None:
+            import httpx  # noqa: PLC0415  50 ms that an import of the package need not pay
+
+            self._verify = httpx.create_ssl_context(verify=self.scheme == "https", trust_env=self.trust_env)
+        return self._verify
+
+    def outgoing(self, request: Request, timeout: float) -> Outgoing:
+        """Return a request as it is written."""
+        headers = self._headers
+        if request.headers:
+            headers = {**headers, **{name.lower(): value for name, value in request.headers.items()}}
+        return Outgoing(request.method, request.path, headers, request.content, timeout)
+
+    def incoming(self, clock: Clock, timeout: float) -> Incoming:
+        """Return what reads the answer to a request that is sent now."""
+        return Incoming(clock, timeout, self._key)
+
+
+class Incoming:
+    """Collects one answer: its body up to the cap, and in the time that the request has."""
+
+    def __init__(self, clock: Clock, timeout: float, key: bytes) -> None:
+        self._key = key
+        self._clock = clock
+        self._until = clock.monotonic() + timeout
+        self._status: int | None = None
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._left = BODY_CAP
+
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Take in status and headers; return whether the body is compressed."""
+        self._status = status
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            self._headers[name] = f"{self._headers[name]}, {value}" if name in self._headers else value
+        return "content-encoding" in self._headers
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in a part of the body, decompressed.
+
+        Raises:
+            BodyTooLargeError: it is above the cap.
+            TimeoutError: it came after the time of the request.
+        """
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise BodyTooLargeError(f"the answer is larger than {BODY_CAP} bytes")
+        if self._clock.monotonic() > self._until:
+            raise TimeoutError("the answer came too slowly")
+        self._chunks.append(chunk)
+
+    def answer(self) -> Answer | None:
+        """Return what has come: whole, if nothing was raised."""
+        if self._status is None:
+            return None
+        chunks = self._chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if self._status >= 300:  # an error page may quote the request; an output is never touched
+            body = body.replace(self._key, b"***")
+        return Answer(self._status, self._headers, body)
+
+
+def unpacked(headers: Sequence[tuple[bytes, bytes]], parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress a body as its headers say, with httpx's decoders."""
+    import httpx  # noqa: PLC0415  see Address
+
+    class Parts(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(parts)
+
+    return httpx.Response(200, headers=headers, stream=Parts()).iter_bytes()
+
+
+def unpacked_async(headers: Sequence[tuple[bytes, bytes]], parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Decompress a body as its headers say, with httpx's decoders."""
+    import httpx  # noqa: PLC0415  see Address
+
+    class Parts(httpx.AsyncByteStream):
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return aiter(parts)
+
+    return httpx.Response(200, headers=headers, stream=Parts()).aiter_bytes()
