@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections import Counter
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,14 +82,16 @@ class Journal:
     def __init__(self, output: Path, endpoint_id: str) -> None:
         self._endpoint_id = endpoint_id
         self._journal_path = output.with_name(output.name + ".journal")
-        self._results = Log(output)
-        self._results.lock()
-        self._journal = Log(self._journal_path)
         # Status and digest, of earlier runs: what this one adds does not come up in it again.
         self._ends: dict[int | str, tuple[str, int]] = {}
         self._is_superseded = False
         self.in_flight: dict[int | str, InFlight] = {}
-        self._load()
+        with ExitStack() as files:
+            self._results = files.enter_context(closing(Log(output)))
+            self._results.lock()
+            self._journal = files.enter_context(closing(Log(self._journal_path)))
+            self._load()
+            self._files = files.pop_all()
 
     def end_of(self, place: Place) -> str | None:
         """Return the status with which an input had ended before this run."""
@@ -144,8 +147,7 @@ class Journal:
 
     def close(self) -> None:
         """Close both files."""
-        self._journal.close()
-        self._results.close()
+        self._files.close()
 
     def _load(self) -> None:
         ids: dict[int | str, str | None] = {}
