@@ -243,7 +243,10 @@ def test_taken_and_not_called_it_judges_when_the_test_has_passed(pytester: pytes
         def test_bad(runpod_emulator):
             runpod_emulator.serve().run({"mock_delay": 60})
     """
-    assert "has not ended" in why_failed(pytester, tests)
+    said = why_failed(pytester, tests)
+    assert "assert_each_job_ran_once: of 1 jobs, not each ran once:" in said
+    assert "has not ended" in said
+    assert "pytest_runtest_call" not in said
 
 
 def test_of_many_jobs_only_some_are_named_and_the_rest_counted(pytester: pytest.Pytester) -> None:

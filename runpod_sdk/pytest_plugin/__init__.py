@@ -10,7 +10,7 @@ fixture imports what it gives.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,9 +42,10 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         from runpod_sdk.pytest_plugin._faults import check  # noqa: PLC0415  see the top of this file
 
         check(item)
-    once = getattr(item, "funcargs", {}).get("assert_each_job_ran_once")
-    if once is not None and not once.was_called:
-        once()
+    if "assert_each_job_ran_once" in getattr(item, "fixturenames", ()):
+        from runpod_sdk.pytest_plugin._once import judge  # noqa: PLC0415  see the top of this file
+
+        judge(item)
 
 
 def __getattr__(name: str) -> object:
@@ -76,9 +77,11 @@ def _runpod_site() -> Iterator[Site]:
     """Listen on a socket, once a session, for the tests that take `runpod_server`."""
     from runpod_sdk.emulator._site import Site  # noqa: PLC0415  see the top of this file
 
-    with ExitStack() as stack:
+    try:
         site = Site()
-        stack.callback(site.close)
+    except ModuleNotFoundError as error:
+        pytest.fail(f"runpod_server: {error}", pytrace=False)
+    with closing(site):
         yield site
 
 
@@ -115,9 +118,9 @@ def assert_each_job_ran_once(request: pytest.FixtureRequest) -> Callable[[], Non
             assert [result.output for result in endpoint.map({"n": n} for n in range(3))]
             assert_each_job_ran_once()
     """
-    from runpod_sdk.pytest_plugin._once import EachJobRanOnce  # noqa: PLC0415  see the top of this file
+    from runpod_sdk.pytest_plugin._once import assertion_for  # noqa: PLC0415  see the top of this file
 
-    return EachJobRanOnce(request.node)
+    return assertion_for(request.node)
 
 
 @pytest.fixture
@@ -151,7 +154,7 @@ def runpod_async_client(runpod_emulator: EmulatorFixture) -> Iterator[AsyncClien
     yield client
     # The loop of the test is gone, and a new one would unset a plugin's. None is needed: without a socket there is
     # nothing to wait for, so the first step is the last.
-    closing = client.aclose()
+    ending = client.aclose()
     with suppress(StopIteration):
-        closing.send(None)
-    closing.close()
+        ending.send(None)
+    ending.close()

@@ -7,46 +7,52 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from runpod_sdk.emulator import Emulator, JobRecord, Verdict
 
-EMULATORS = pytest.StashKey[list["Emulator"]]()
+EMULATORS = pytest.StashKey[list["Emulator"]]()  # those of a test
+_CALLED = pytest.StashKey[bool]()  # the test has asked by itself
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 _SHOWN = 20  # jobs that are named; a bulk run may have thousands
 
 
-class EachJobRanOnce:
-    """What the fixture provides.
+def assertion_for(item: pytest.Item) -> Callable[[], None]:
+    """Return what the fixture provides."""
 
-    Attributes:
-        was_called: the test has asked by itself.
-    """
-
-    def __init__(self, item: pytest.Item) -> None:
-        self._item = item
-        self.was_called = False
-
-    def __call__(self) -> None:
-        """Fail unless each job of the test has ended and ran once."""
+    def assert_each_job_ran_once() -> None:
         __tracebackhide__ = True
-        self.was_called = True
-        emulators = self._item.stash.get(EMULATORS, list["Emulator"]())
-        if not emulators:
-            raise AssertionError("this test takes neither runpod_emulator nor runpod_server: it has no jobs")
-        found: list[str] = []
-        submitted = 0
-        for emulator in emulators:
-            ledger = emulator.ledger
-            verdict = ledger.verdict()
-            submitted += verdict.submitted
-            found += complaints(verdict, emulator.jobs, ledger.rows())
-        if not submitted:
-            raise AssertionError("no job was submitted, so none ran once")
-        if found:
-            shown = found[:_SHOWN]
-            more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-            raise AssertionError("\n  ".join([f"of {submitted} jobs, not each ran once:", *shown, *more]))
+        item.stash[_CALLED] = True
+        problem = _problem(item)
+        if problem:
+            raise AssertionError(problem)
+
+    return assert_each_job_ran_once
+
+
+def judge(item: pytest.Item) -> None:
+    """Fail a test that took the fixture and never called it, if its jobs did not run once each."""
+    problem = "" if item.stash.get(_CALLED, default=False) else _problem(item)
+    if problem:
+        pytest.fail(f"assert_each_job_ran_once: {problem}", pytrace=False)
+
+
+def _problem(item: pytest.Item) -> str:
+    """Return what is wrong with the jobs of a test, in words; "" where nothing is."""
+    emulators = item.stash.get(EMULATORS, list["Emulator"]())
+    if not emulators:
+        return "this test takes neither runpod_emulator nor runpod_server, so it has no jobs"
+    verdicts = [emulator.ledger.verdict() for emulator in emulators]
+    submitted = sum(verdict.submitted for verdict in verdicts)
+    if not submitted:
+        return "no job was submitted, so none ran once"
+    found = [
+        line
+        for emulator, verdict in zip(emulators, verdicts, strict=True)
+        for line in complaints(verdict, emulator.jobs, emulator.ledger.rows())
+    ]
+    more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    return "\n  ".join([f"of {submitted} jobs, not each ran once:", *found[:_SHOWN], *more]) if found else ""
 
 
 def complaints(verdict: Verdict, jobs: Mapping[str, JobRecord], rows: Iterable[Mapping[str, Any]]) -> list[str]:
