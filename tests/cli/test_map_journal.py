@@ -1,0 +1,137 @@
+"""The journal of `map`, cut off at every byte that it ever wrote: what the next process knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk.cli._map._journal import Again, Journal, Place
+from runpod_sdk.cli._session import BadCallError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, B, C = (Place(line, key, f"{line:064x}") for line, key in ((1, None), (2, "b"), (3, None)))
+
+
+@dataclass(frozen=True)
+class Handle:
+    id: str
+
+
+class Story:
+    """A run of three inputs, and the files after each of its writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder / "results"
+        self.files = (self.output, folder / "results.journal")
+        self.moments: list[tuple[tuple[bytes, ...], dict[str, set[int]]]] = []
+        self.facts: dict[str, set[int]] = {"sent": set(), "known": set(), "ended": set()}
+        journal = Journal(self.output, "abc")
+        self._note()
+        for place in (A, B, C):
+            self._act("sent", place, journal.on_submit, place, None)
+            if place is not C:
+                self._act("known", place, journal.on_submit, place, Handle(f"j{place.line}"))
+        self._act("ended", B, journal.ended, B, "COMPLETED", {"id": "j2", "output": "x" * 20})
+        self._act("ended", C, journal.ended, C, "UNKNOWN", {"id": None})
+        self._act("ended", A, journal.ended, A, "FAILED", {"id": "j1", "error": "x"})
+        journal.close()
+
+    def _act(self, what: str, place: Place, call: Any, *args: Any) -> None:
+        """Make a call, and note the moment after it; what it promises holds from then on."""
+        call(*args)
+        self.facts = {**self.facts, what: self.facts[what] | {place.line}}
+        self._note()
+
+    def _note(self) -> None:
+        self.moments.append((tuple(file.read_bytes() for file in self.files), self.facts))
+
+    def cuts(self) -> list[tuple[tuple[bytes, ...], dict[str, set[int]]]]:
+        """Return the files as any end of the process may have left them, and what had been promised until then."""
+        cuts: list[tuple[tuple[bytes, ...], dict[str, set[int]]]] = []
+        for (before, promised), (after, _) in zip(self.moments, self.moments[1:], strict=False):
+            results, journal = after
+            # A call writes to the output first, and to the journal then.
+            cuts += [((results[:at], before[1]), promised) for at in range(len(before[0]), len(results) + 1)]
+            cuts += [((results, journal[:at]), promised) for at in range(len(before[1]), len(journal) + 1)]
+        return [*cuts, self.moments[-1]]
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    (tmp_path / "first").mkdir()
+    return Story(tmp_path / "first")
+
+
+def reopened(story: Story, contents: tuple[bytes, ...]) -> Journal:
+    for file, content in zip(story.files, contents, strict=True):
+        file.write_bytes(content)
+    return Journal(story.output, "abc")
+
+
+def test_whenever_the_process_ends_the_next_one_knows_what_was_sent(story: Story) -> None:
+    for contents, promised in story.cuts():
+        journal = reopened(story, contents)
+        for place in (A, B, C):
+            begun, end = journal.in_flight.get(place.name), journal.end_of(place)
+            if place.line in promised["ended"]:
+                assert (end, begun) == ({1: "FAILED", 2: "COMPLETED", 3: "UNKNOWN"}[place.line], None)
+            elif place.line in promised["known"]:
+                assert end is not None or (begun is not None and begun.job_id == f"j{place.line}")
+            elif place.line in promised["sent"]:
+                assert end is not None or begun is not None
+            assert begun is None or begun.job_id is not None, "a job that nobody knows is unknown, and not in flight"
+        journal.close()
+
+
+def test_what_was_never_sent_is_not_known(story: Story) -> None:
+    contents, _ = story.moments[0]
+    journal = reopened(story, contents)
+    assert [journal.end_of(place) for place in (A, B, C)] == [None] * 3
+    assert journal.in_flight == {}
+    journal.close()
+
+
+def test_a_second_end_in_the_same_place_is_no_worse(story: Story) -> None:
+    for contents, _ in story.cuts()[::7]:
+        first = reopened(story, contents)
+        known = (first.in_flight, [first.end_of(place) for place in (A, B, C)])
+        first.close()
+        second = Journal(story.output, "abc")
+        assert (second.in_flight, [second.end_of(place) for place in (A, B, C)]) == known
+        second.close()
+
+
+def test_the_last_line_of_an_input_counts_and_the_others_go(story: Story) -> None:
+    journal = Journal(story.output, "abc")
+    journal.ended(A, "COMPLETED", {"id": "j9", "output": 1})
+    journal.finish()
+    journal.close()
+    again = Journal(story.output, "abc")
+    assert (again.end_of(A), again.end_of(B), again.counts().total()) == ("COMPLETED", "COMPLETED", 3)
+    assert story.output.read_bytes().count(b"\n") == 3
+    again.close()
+
+
+def test_a_file_that_could_not_be_read_is_not_kept_locked(story: Story) -> None:
+    story.output.write_text("notes")
+    for _ in range(2):
+        with pytest.raises(BadCallError, match="no line of a bulk run"):
+            Journal(story.output, "abc")
+
+
+@pytest.mark.parametrize(
+    ("again", "expected"),
+    [
+        (Again(), {"UNSUBMITTED"}),
+        (Again(failed=True), {"UNSUBMITTED", "FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED"}),
+        (Again(unknown=True), {"UNSUBMITTED", "UNKNOWN"}),
+    ],
+)
+def test_what_is_submitted_again_is_what_was_asked_for(again: Again, expected: set[str]) -> None:
+    ends = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED", "UNKNOWN", "UNSUBMITTED")
+    assert {end for end in ends if again.applies(end)} == expected
