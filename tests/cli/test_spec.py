@@ -225,6 +225,16 @@ def test_diff_tells_what_breaks_and_exits_with_1(
     assert out == "BREAKS  schema Policy, in requests: field queue removed\n\n1 change, 1 of them breaking\n"
 
 
+def test_diff_reads_yaml_with_statuses_as_numbers_and_dates(
+    capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]
+) -> None:
+    document, path = older
+    text = yaml.safe_dump({**document, "x-date": "DATE"}).replace("DATE", "2026-01-01")
+    path.write_text(re.sub(r"'(\d{3})':", r"\1:", text), encoding="utf-8")
+    assert 200 in yaml.safe_load(path.read_text(encoding="utf-8"))["paths"]["/{endpoint_id}/run"]["post"]["responses"]
+    assert run(capsys, "--diff", str(path))[:2] == (0, "no changes that clients could notice\n")
+
+
 def test_diff_as_json_says_the_same(capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]) -> None:
     document, path = older
     document["info"]["version"] = "0.9.0"

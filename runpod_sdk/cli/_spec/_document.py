@@ -73,7 +73,8 @@ def yaml_from(document: Document) -> str:
 def _document_from_yaml(text: str) -> Any:
     yaml = _yaml()
     try:
-        return yaml.safe_load(text)
+        # YAML has more than JSON: statuses as numbers, and dates.
+        return json.loads(json.dumps(yaml.safe_load(text), default=str))
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise InvalidDocumentError(f"neither JSON nor YAML: {reason}") from error
