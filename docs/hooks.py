@@ -1,14 +1,36 @@
-"""What the site needs beyond its pages: links out of docs/, which only a checkout can follow, become plain words."""
+"""What the site needs beyond its pages.
+
+Links out of docs/, which only a checkout can follow, become plain words; and the OpenAPI document is put beside the
+pages, for programs as it is and for readers as one page.
+"""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
+from mkdocs.structure.files import File
+
 if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
 _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)")
+
+
+_SPEC = {"openapi.json": "--json", "api.html": "--html"}
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add what `runpod-sdk spec` prints."""
+    for name, option in _SPEC.items():
+        command = [sys.executable, "-m", "runpod_sdk", "spec", option]
+        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603  our own
+        files.append(File.generated(config, name, content=printed))
+    return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:

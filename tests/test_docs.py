@@ -4,7 +4,7 @@ What a block's fence says of it:
 
 - `python`: run, in the names of its page; with a file's name as title: written to the page's folder.
 - `sh`: run by bash in that folder; what it exports stays. `title="one terminal"`: left running until the page's end.
-- `text title="prints"`: what the block before it printed; `...` stands for anything.
+- `text title="prints"`: what the block before it printed; `...` stands for anything. With a file's name: that file.
 - `console`: not run, since it would install; the extras that it names exist.
 
 One allowance: port 8000 of the text is a free one. A page that starts no emulator finds its `handler.py` served as the
