@@ -151,12 +151,13 @@ def chaos(session: nox.Session) -> None:
     """Run 10,000 jobs through a storm, 1,000 on official workers that are killed; hold the queue against its model."""
     _install(session)
     env = _official_software(session) | {"CHAOS_JOBS": os.environ.get("CHAOS_JOBS", "10000")}
-    session.run(
-        "python", "-m", "pytest", "-s", "tests/chaos", "tests/official/test_chaos.py", *session.posargs, env=env
-    )
+    storms = ("tests/chaos", "tests/official/test_chaos.py")
+    session.run("python", "-m", "pytest", "-s", *storms, *session.posargs, env=env)
     models = ["tests/emulator/test_queue_model.py", "tests/emulator/test_asgi_model.py"]
     steps = {"MODEL_STEPS": "100000", "ASGI_STEPS": "5000"}
     session.run("python", "-m", "pytest", "-s", *models, env=steps)
+    links = "tests/contract/test_schemathesis.py::test_links_lead_from_one_operation_to_the_next_over_a_socket"
+    session.run("python", "-m", "pytest", links, env={"LINK_EXAMPLES": "400"})
 
 
 @nox.session
