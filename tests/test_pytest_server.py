@@ -61,6 +61,21 @@ def test_the_environment_is_as_before_when_the_test_is_over(
     assert passed(pytester, tests) == 2
 
 
+def test_the_official_client_is_led_there_and_back(pytester: pytest.Pytester) -> None:
+    """official source: runpod/__init__.py reads its environment when it is imported, the clients read it from there."""
+    pytester.makepyfile(runpod='api_key = None\nendpoint_url_base = "https://api.runpod.ai/v2"')
+    tests = """
+        import runpod
+
+        def test_with(runpod_server):
+            assert (runpod.endpoint_url_base, runpod.api_key) == (runpod_server.url, runpod_server.api_key)
+
+        def test_without():
+            assert (runpod.endpoint_url_base, runpod.api_key) == ("https://api.runpod.ai/v2", None)
+    """
+    assert passed(pytester, tests) == 2
+
+
 def test_a_worker_file_is_served_as_it_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(handler=HANDLER)
     tests = """

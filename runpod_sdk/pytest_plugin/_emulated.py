@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -219,6 +220,10 @@ def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFi
         with pytest.MonkeyPatch.context() as patch:
             for name, value in fixture.environment.items():
                 patch.setenv(name, value)
+            official = sys.modules.get("runpod")
+            if hasattr(official, "endpoint_url_base"):  # it looks at its environment once, when it is imported
+                patch.setattr(official, "endpoint_url_base", fixture.url)
+                patch.setattr(official, "api_key", fixture.api_key)
             yield fixture
     finally:
         for worker_id, log in fixture.logs.items():
