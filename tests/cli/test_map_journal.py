@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ class Handle:
 
 
 class Story:
-    """A run of three inputs, and the files after each of its writes."""
+    """A run of three inputs, and the files after each of its writes, whichever file it goes to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.output = folder / "results"
         self.files = (self.output, folder / "results.journal")
@@ -32,6 +33,14 @@ class Story:
         self.facts: dict[str, set[int]] = {"sent": set(), "known": set(), "ended": set()}
         journal = Journal(self.output, "abc")
         self._note()
+        write = os.write
+
+        def noted(file: int, data: bytes) -> int:
+            written = write(file, data)
+            self._note()
+            return written
+
+        patch.setattr(os, "write", noted)
         for place in (A, B, C):
             self._act("sent", place, journal.on_submit, place, None)
             if place is not C:
@@ -40,9 +49,10 @@ class Story:
         self._act("ended", C, journal.ended, C, "UNKNOWN", {"id": None})
         self._act("ended", A, journal.ended, A, "FAILED", {"id": "j1", "error": "x"})
         journal.close()
+        patch.undo()
 
     def _act(self, what: str, place: Place, call: Any, *args: Any) -> None:
-        """Make a call, and note the moment after it; what it promises holds from then on."""
+        """Make a call; what it promises holds once it is over."""
         call(*args)
         self.facts = {**self.facts, what: self.facts[what] | {place.line}}
         self._note()
@@ -55,16 +65,15 @@ class Story:
         cuts: list[tuple[tuple[bytes, ...], dict[str, set[int]]]] = []
         for (before, promised), (after, _) in zip(self.moments, self.moments[1:], strict=False):
             results, journal = after
-            # A call writes to the output first, and to the journal then.
+            assert results == before[0] or journal == before[1], "one write, to one file"
             cuts += [((results[:at], before[1]), promised) for at in range(len(before[0]), len(results) + 1)]
             cuts += [((results, journal[:at]), promised) for at in range(len(before[1]), len(journal) + 1)]
         return [*cuts, self.moments[-1]]
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Story:
-    (tmp_path / "first").mkdir()
-    return Story(tmp_path / "first")
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
+    return Story(tmp_path, monkeypatch)
 
 
 def reopened(story: Story, contents: tuple[bytes, ...]) -> Journal:
