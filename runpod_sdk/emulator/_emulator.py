@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,13 +23,13 @@ from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import Queue
 from runpod_sdk.emulator._rates import Rates
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._supervisor import Supervisor, command_of, worker_environment
+from runpod_sdk.emulator._staff import Staff, worker_id_from
+from runpod_sdk.emulator._supervisor import command_of
 from runpod_sdk.emulator._worker_api import WorkerApi
 from runpod_sdk.emulator._workers import LoopThread, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from tempfile import TemporaryDirectory
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 # What stands before the endpoint id, without a socket; .invalid can never be a real host (RFC 2606).
 BASE_URL = "https://emulator.invalid/v2"
-_WORKER_ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_WORKER_ID_LENGTH = 14  # live: z3jr9rv2k3tt2y
 
 
 class Emulator:
@@ -93,10 +90,7 @@ class Emulator:
         self._desk: Desk | None = None
         self._transport: Transport | None = None
         self._closed = False
-        self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
-        self._worker_ids: dict[str, Random] = {}
-        self._supervised: set[str] = set()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._staff = Staff(seed, api_key, self._options.worker_grace)
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
@@ -152,7 +146,7 @@ class Emulator:
             command=words,
             file=file,
             jobs=lambda: self.jobs,
-            logs=self._logs_of,
+            logs=self._staff.logs_of,
         )
         with self._lock:
             if endpoint_id in self._endpoints:
@@ -264,8 +258,7 @@ class Emulator:
             self._closed = True
         for server in self._servers:
             server.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._staff.close()
         if self._desk is not None:
             self._desk.hub.close()
         for pool in self._pools:
@@ -294,7 +287,7 @@ class Emulator:
                 options = self._options
                 hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
                 api = ClientApi(self.api_key, self._options)
-                worker_api = WorkerApi(self.api_key, self._options, self._supervised.__contains__)
+                worker_api = WorkerApi(self.api_key, self._options, self._staff.has)
                 rates = Rates(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
                 self._desk = Desk(hub, api, worker_api, self.faults, rates, options.record)
                 self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
@@ -311,7 +304,7 @@ class Emulator:
                 "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
             )
         app = App(desk)
-        server = Server(app, self.api_key, entrance_to(app), lambda: _worker_id(self._external_ids))
+        server = Server(app, self.api_key, entrance_to(app), self._staff.new_external_id)
         self._servers.append(server)
         self._start_workers(server)
         return server
@@ -334,7 +327,7 @@ class Emulator:
             room,
             lambda job: endpoint.handler or mock(job),
             size=endpoint.workers if endpoint.command is None else 0,
-            new_worker_id=lambda: _worker_id(worker_ids),
+            new_worker_id=lambda: worker_id_from(worker_ids),
             loop_thread=self._loop_thread,
             aggregate=lambda: endpoint.aggregate,
         )
@@ -345,45 +338,6 @@ class Emulator:
         """Start the processes of each endpoint that has a command, and none yet; they live as long as the server."""
         hub = self._open(SystemClock).hub
         with self._lock:
-            idle = [
-                endpoint
-                for endpoint in self._endpoints.values()
-                if endpoint.command and (endpoint.supervisor is None or endpoint.supervisor.closing.is_set())
-            ]
-            supervisors = [self._supervisor(hub, endpoint, server) for endpoint in idle]
-            for endpoint, supervisor in zip(idle, supervisors, strict=True):
-                endpoint.supervisor = supervisor
+            supervisors = self._staff.begin(hub, self._endpoints.values(), server.url)
         for supervisor in supervisors:
             server.supervise(supervisor)
-
-    def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, server: Server) -> Supervisor:
-        seed = f"{self._seed}/{endpoint.id}/workers"
-        worker_ids = self._worker_ids.setdefault(endpoint.id, Random(seed))  # noqa: S311  ids that repeat are wanted
-
-        def new_worker_id() -> str:
-            worker_id = _worker_id(worker_ids)
-            self._supervised.add(worker_id)
-            return worker_id
-
-        return Supervisor(
-            hub,
-            hub.rooms[endpoint.id],
-            endpoint.command or [],
-            size=endpoint.workers,
-            new_worker_id=new_worker_id,
-            environment_for=lambda worker_id: worker_environment(server.url, self.api_key, endpoint.id, worker_id),
-            logs=endpoint.logs,
-            grace=self._options.worker_grace,
-        )
-
-    def _logs_of(self, endpoint_id: str) -> Path:
-        """Return the folder for the logs of an endpoint's processes; it goes when the emulator is closed."""
-        from tempfile import TemporaryDirectory  # noqa: PLC0415  it costs 10 ms, and few need it
-
-        if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
-        return Path(self._folder.name) / endpoint_id
-
-
-def _worker_id(chance: Random) -> str:
-    return "".join(chance.choices(_WORKER_ID_ALPHABET, k=_WORKER_ID_LENGTH))

@@ -1,0 +1,96 @@
+"""The worker processes of an emulator: which of them are to be started, what they are called, where their logs are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from runpod_sdk.emulator._supervisor import Supervisor, worker_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from tempfile import TemporaryDirectory
+
+    from runpod_sdk.emulator._endpoint import EmulatedEndpoint
+    from runpod_sdk.emulator._hub import Hub
+
+_ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH = 14  # live: z3jr9rv2k3tt2y
+
+
+def worker_id_from(chance: Random) -> str:
+    """Return a fresh worker id."""
+    return "".join(chance.choices(_ID_ALPHABET, k=_ID_LENGTH))
+
+
+class Staff:
+    """The worker processes of all endpoints of an emulator.
+
+    Args:
+        seed: of their ids.
+        api_key: what they send.
+        grace: seconds that each has to end by itself.
+    """
+
+    def __init__(self, seed: int, api_key: str, grace: float) -> None:
+        self._seed = seed
+        self._api_key = api_key
+        self._grace = grace
+        self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
+        self._ids: dict[str, Random] = {}
+        self._known: set[str] = set()
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def has(self, worker_id: str) -> bool:
+        """Claim that this is a process of ours, and not one that somebody else has started."""
+        return worker_id in self._known
+
+    def new_external_id(self) -> str:
+        """Return an id for a worker that is started elsewhere."""
+        return worker_id_from(self._external_ids)
+
+    def begin(self, hub: Hub, endpoints: Iterable[EmulatedEndpoint], url: str) -> list[Supervisor]:
+        """Return a supervisor, not yet started, for each endpoint that has a command and no running one."""
+        idle = [
+            endpoint
+            for endpoint in endpoints
+            if endpoint.command and (endpoint.supervisor is None or endpoint.supervisor.closing.is_set())
+        ]
+        supervisors = [self._supervisor(hub, endpoint, url) for endpoint in idle]
+        for endpoint, supervisor in zip(idle, supervisors, strict=True):
+            endpoint.supervisor = supervisor
+        return supervisors
+
+    def logs_of(self, endpoint_id: str) -> Path:
+        """Return the folder for the logs of an endpoint's processes; it goes with `close`."""
+        from tempfile import TemporaryDirectory  # noqa: PLC0415  it costs 10 ms, and few need it
+
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
+        return Path(self._folder.name) / endpoint_id
+
+    def close(self) -> None:
+        """Remove the logs."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, url: str) -> Supervisor:
+        seed = f"{self._seed}/{endpoint.id}/workers"
+        ids = self._ids.setdefault(endpoint.id, Random(seed))  # noqa: S311  ids that repeat are what is wanted
+
+        def new_worker_id() -> str:
+            worker_id = worker_id_from(ids)
+            self._known.add(worker_id)
+            return worker_id
+
+        return Supervisor(
+            hub,
+            hub.rooms[endpoint.id],
+            endpoint.command or [],
+            size=endpoint.workers,
+            new_worker_id=new_worker_id,
+            environment_for=lambda worker_id: worker_environment(url, self._api_key, endpoint.id, worker_id),
+            logs=endpoint.logs,
+            grace=self._grace,
+        )
