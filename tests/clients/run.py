@@ -36,8 +36,8 @@ class MissingError(Exception):
 
 
 def need(tool: str) -> str:
-    """Return the path of a tool."""
-    path = shutil.which(tool)
+    """Return the path of a tool, from this very environment before any other."""
+    path = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
     if path is None:
         raise MissingError(f"{tool} is not on PATH")
     return path

@@ -9,9 +9,15 @@ const baseUrl = process.env["RUNPOD_ENDPOINT_BASE_URL"]!;
 const client = createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${process.env["RUNPOD_API_KEY"]}` } });
 const stranger = createClient<paths>({ baseUrl, headers: { authorization: "Bearer wrong" } });
 
+// Unlike assert.equal it is checked by the compiler, too: a status that the document does not name does not compile.
+function is<T>(got: T, wanted: NoInfer<T>): void {
+  assert.deepEqual(got, wanted);
+}
+
 async function submit(endpoint_id: string, input: Record<string, unknown>) {
   const { data } = await client.POST("/{endpoint_id}/run", { params: { path: { endpoint_id } }, body: { input } });
-  assert.equal(data?.status, "IN_QUEUE");
+  assert(data);
+  is(data.status, "IN_QUEUE");
   return { endpoint_id, job_id: data.id };
 }
 
@@ -27,16 +33,16 @@ async function finished(path: { endpoint_id: string; job_id: string }): Promise<
 
 // run, status, status-sync
 const job = await submit("jobs", { mock_return: { answer: 42 } });
-assert.deepEqual((await finished(job)).output, { answer: 42 });
+is((await finished(job)).output, { answer: 42 });
 const again = await client.GET("/{endpoint_id}/status/{job_id}", { params: { path: job } });
-assert.equal(again.data?.status, "COMPLETED");
+is(again.data?.status, "COMPLETED");
 
 // runsync
 const sync = await client.POST("/{endpoint_id}/runsync", {
   params: { path: { endpoint_id: "jobs" }, query: { wait: 60000 } },
   body: { input: { mock_return: "now" }, policy: { executionTimeout: 5000, lowPriority: false } },
 });
-assert.equal(sync.data?.output, "now");
+is(sync.data?.output, "now");
 
 // stream, until the job is final and no chunk is left
 const yielding = await submit("jobs", { mock_return: ["a", "b", "c"] });
@@ -47,37 +53,38 @@ for (let more = true; more; ) {
   chunks.push(...data.stream.map((chunk) => chunk.output));
   more = data.status !== "COMPLETED" || data.stream.length > 0;
 }
-assert.deepEqual(chunks, ["a", "b", "c"]);
+is(chunks, ["a", "b", "c"]);
 
 // retry
 const failing = await submit("jobs", { mock_error: true });
-assert.equal((await finished(failing)).status, "FAILED");
+is((await finished(failing)).status, "FAILED");
 const retried = await client.POST("/{endpoint_id}/retry/{job_id}", { params: { path: failing } });
-assert.equal(retried.data?.id, failing.job_id);
-assert.equal((await finished(failing)).status, "FAILED");
+is(retried.data?.id, failing.job_id);
+is((await finished(failing)).status, "FAILED");
 
 // cancel and purge, where no worker takes the jobs
 const waiting = await submit("idle", {});
 const cancelled = await client.POST("/{endpoint_id}/cancel/{job_id}", { params: { path: waiting } });
-assert.equal(cancelled.data?.status, "CANCELLED");
+is(cancelled.data?.status, "CANCELLED");
 await submit("idle", {});
 const purged = await client.POST("/{endpoint_id}/purge-queue", { params: { path: { endpoint_id: "idle" } } });
-assert.deepEqual(purged.data, { removed: 1, status: "completed" });
+is(purged.data, { removed: 1, status: "completed" });
 
 // health
 const health = await client.GET("/{endpoint_id}/health", { params: { path: { endpoint_id: "jobs" } } });
-assert.equal(health.data?.jobs.completed, 3);
-assert.equal(health.data.workers.idle + health.data.workers.running, 1);
+assert(health.data);
+is(health.data.jobs.completed, 3);
+is(health.data.workers.idle + health.data.workers.running, 1);
 
 // errors, which are told apart by `error`
 const gone = await client.GET("/{endpoint_id}/status/{job_id}", {
   params: { path: { endpoint_id: "jobs", job_id: "no-such-job" } },
 });
-assert.equal(gone.response.status, 404);
+is(gone.response.status, 404);
 assert(gone.error && typeof gone.error === "object");
 assert("error" in gone.error ? gone.error.error : gone.error.detail);
 const refused = await stranger.GET("/{endpoint_id}/health", { params: { path: { endpoint_id: "jobs" } } });
-assert.equal(refused.response.status, 401);
+is(refused.response.status, 401);
 
 // What must not compile: the types say no.
 // @ts-expect-error input is required
