@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._async import AsyncClient, AsyncEndpoint
     from ._async_job import AsyncJob, AsyncStream
     from ._completed import as_completed
+    from ._images import OutputImage, OutputImages
     from ._map import AsyncMap, Map
     from ._map_job import AsyncMapResult, MapResult
     from ._map_report import MapReport, Percentiles
@@ -66,6 +67,7 @@ _ROOMS = {
     "_async": ("AsyncClient", "AsyncEndpoint"),
     "_async_job": ("AsyncJob", "AsyncStream"),
     "_completed": ("as_completed",),
+    "_images": ("OutputImage", "OutputImages"),
     "_map": ("AsyncMap", "Map"),
     "_map_job": ("AsyncMapResult", "MapResult"),
     "_map_report": ("MapReport", "Percentiles"),
@@ -148,6 +150,8 @@ __all__ = [
     "MapResult",
     "NotFoundError",
     "OperationStats",
+    "OutputImage",
+    "OutputImages",
     "OutputTypeError",
     "PayloadTooLargeError",
     "PaymentRequiredError",

@@ -316,7 +316,7 @@ class AsyncEndpoint(Generic[T_co]):
                 job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
                 client calls it in the run's own thread.
             on_result: called with each result right before it is handed out; what it raises ends the run.
-            progress: show on standard error how far the run is.
+            progress: show how far the run is: a bar in a notebook or a terminal, else lines on standard error.
             options: as for `run`, for every job.
 
         After an AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError of a submit no more

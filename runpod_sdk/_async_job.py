@@ -204,6 +204,11 @@ class AsyncJob(Generic[T_co]):
             error.about(self)
             raise
 
+    def _repr_html_(self) -> str:
+        from ._markup import job_html  # noqa: PLC0415  for notebooks
+
+        return job_html(self.endpoint_id, self.id, self.submitted_at)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
 

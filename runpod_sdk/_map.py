@@ -216,6 +216,11 @@ class Map(Generic[T_co]):
             self._inputs_error = self._inputs_error or error
             return None
 
+    def _repr_html_(self) -> str:
+        from ._markup import report_html  # noqa: PLC0415  for notebooks
+
+        return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"
 
@@ -358,6 +363,11 @@ class AsyncMap(Generic[T_co]):
             if one is None:
                 return None
             book.outbox.put(one)
+
+    def _repr_html_(self) -> str:
+        from ._markup import report_html  # noqa: PLC0415  for notebooks
+
+        return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"

@@ -1,4 +1,4 @@
-"""How far a bulk run is, on standard error: a bar of rich in a terminal, otherwise lines, one a second at most."""
+"""How far a bulk run is: a bar in a notebook or in a terminal that has rich, otherwise lines, one a second at most."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ class Progress(Protocol):
 
 
 def progress_of(title: str, total: int | None, now: Callable[[], float]) -> Progress:
-    """Return what suits standard error; `now` tells the time in seconds."""
+    """Return what suits where we are; `now` tells the time in seconds."""
+    if "IPython" in sys.modules:
+        from ._notebook import Bar as NotebookBar  # noqa: PLC0415  for notebooks
+        from ._notebook import in_notebook  # noqa: PLC0415  as above
+
+        if in_notebook():
+            return NotebookBar(title, total, now)
     if sys.stderr.isatty() and find_spec("rich") is not None:
         return Bar(title, total)
     return Lines(title, total, now)

@@ -101,6 +101,11 @@ class MapReport:
     seconds: float
     estimated_execution_cost: float | None
 
+    def _repr_html_(self) -> str:
+        from ._markup import report_html  # noqa: PLC0415  for notebooks
+
+        return report_html("map", self)
+
     def __str__(self) -> str:
         names = ("mistyped", "failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished", "abandoned")
         others = "".join(f", {getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name))

@@ -16,6 +16,8 @@ from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutErro
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from ._images import OutputImages
+
     T_co = TypeVar("T_co", covariant=True, default=Any)
 else:
     from typing import TypeVar
@@ -109,6 +111,20 @@ class JobState:
         """Whether the job has ended well."""
         return self.status == JobStatus.COMPLETED
 
+    def images(self) -> OutputImages:
+        """Return the pictures in the output, or in the progress while the job runs: PNG, JPEG and WebP, found anywhere.
+
+        As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched or written unless you ask.
+        """
+        from ._images import images_in  # noqa: PLC0415  few want them
+
+        return images_in(self.output if self.is_final else self.progress)
+
+    def _repr_html_(self) -> str:
+        from ._markup import state_html  # noqa: PLC0415  for notebooks
+
+        return state_html(self)
+
     def __repr__(self) -> str:
         facts = [f"id={self.id!r}", f"endpoint_id={self.endpoint_id!r}", f"status={str(self.status)!r}"]
         for name in ("output", "progress", "error"):
@@ -154,6 +170,11 @@ class Health:
     jobs: JobCounts
     workers: WorkerCounts
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    def _repr_html_(self) -> str:
+        from ._markup import health_html  # noqa: PLC0415  for notebooks
+
+        return health_html(self)
 
 
 QueueCause = Literal["no_workers", "throttled", "unhealthy", "initializing", "queue_ahead"]

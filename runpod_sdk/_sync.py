@@ -42,7 +42,8 @@ class Client(Shell):
     """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
 
     After a fork (gunicorn, Celery) each process opens connections of its own. Works where an event loop runs already,
-    as in notebooks. It cannot be pickled; a `Job` can.
+    as in notebooks: there, a wait without `on_update` shows a line about its job for as long as it lasts, unless the
+    environment variable RUNPOD_SDK_LIVE is "off". It cannot be pickled; a `Job` can.
 
     Args:
         api_key: the key; None takes it from RUNPOD_API_KEY.
@@ -313,7 +314,7 @@ class Endpoint(Generic[T_co]):
                 job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
                 client calls it in the run's own thread.
             on_result: called with each result right before it is handed out; what it raises ends the run.
-            progress: show on standard error how far the run is.
+            progress: show how far the run is: a bar in a notebook or a terminal, else lines on standard error.
             options: as for `run`, for every job.
 
         After an AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError of a submit no more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedErr
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._notebook import WaitLine
     from ._policies import Deadline
     from ._states import JobStatus
     from ._stream import OnGap
@@ -178,6 +180,8 @@ class Job(Generic[T_co]):
         seen: JobState | None = None,
     ) -> JobState:
         checked_abandon(on_abandon)
+        line = None if on_update is not None or once else _line()
+        on_update = on_update or line
         flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
         try:
             if seen is not None and on_update is not None:
@@ -190,6 +194,9 @@ class Job(Generic[T_co]):
         except BaseException as error:
             self._owner._abandon(self._ref, on_abandon, error)
             raise
+        finally:
+            if line is not None:
+                line.close()
 
     def _output(self, state: JobState) -> T_co:
         try:
@@ -199,8 +206,22 @@ class Job(Generic[T_co]):
             error.about(self)
             raise
 
+    def _repr_html_(self) -> str:
+        from ._markup import job_html  # noqa: PLC0415  for notebooks
+
+        return job_html(self.endpoint_id, self.id, self.submitted_at)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
+
+
+def _line() -> WaitLine | None:
+    """Return what shows a wait in a notebook; None anywhere else."""
+    if "IPython" not in sys.modules:
+        return None
+    from ._notebook import wait_line  # noqa: PLC0415  for notebooks
+
+    return wait_line()
 
 
 class Stream(Generic[T_co]):
