@@ -138,7 +138,7 @@ class Book:
             return None
         worker = self.roster.find(request.worker_id)
         if worker is not None:
-            worker.is_suspect = False
+            worker.trust()
             worker.renew(job, now)
         return job
 

@@ -32,11 +32,13 @@ class Worker:
         has_asked: it has asked for a job: until then it is initializing.
         is_supervised: its process is watched, so its death is seen, and a hang-up means nothing.
         is_suspect: it has hung up, and only itself can prove that it lives.
+        cut: until when its jobs were believed before it hung up, by id.
         is_draining: it gets no job any more.
         is_unhealthy: it died before it was ready.
     """
 
     __slots__ = (
+        "cut",
         "has_asked",
         "id",
         "is_draining",
@@ -57,6 +59,7 @@ class Worker:
         self.lease = math.inf
         self.seen = -math.inf
         self.stops: dict[str, None] = {}
+        self.cut: dict[str, float] = {}
         self.watchers: list[Hold] = []
         self.is_remote = self.has_asked = self.is_supervised = False
         self.is_suspect = self.is_draining = self.is_unhealthy = False
@@ -65,6 +68,21 @@ class Worker:
         """Return the jobs to stop, for the last time."""
         stops, self.stops = self.stops, {}
         return {"jobsToStop": list(stops)}
+
+    def suspect(self, until: float) -> None:
+        """Believe no job of it beyond `until`, unless it is heard before."""
+        self.is_suspect = True
+        for job in self.jobs.values():
+            self.cut.setdefault(job.id, job.lease_until)
+            job.lease_until = min(job.lease_until, until)
+
+    def trust(self) -> None:
+        """Believe it again, as if it had never hung up."""
+        self.is_suspect = False
+        for job_id, until in self.cut.items():
+            if job_id in self.jobs:
+                self.jobs[job_id].lease_until = max(self.jobs[job_id].lease_until, until)
+        self.cut = {}
 
     def renew(self, job: Job, now: float) -> None:
         """Believe for another lease that `job` is running."""
@@ -103,7 +121,8 @@ class Roster:
         worker.is_remote = lease is not None
         worker.lease = math.inf if lease is None else lease
         worker.seen = now
-        worker.is_suspect = worker.is_unhealthy = False
+        worker.is_unhealthy = False
+        worker.trust()
         return worker
 
     def hang_up(self, hold: Hold, worker_id: str, now: float) -> list[Job]:
@@ -114,9 +133,7 @@ class Roster:
             return []
         if not worker.jobs:
             self._forget_if_gone(worker)
-        worker.is_suspect = True
-        for job in worker.jobs.values():
-            job.lease_until = min(job.lease_until, now + HANG_UP_GRACE)
+        worker.suspect(now + HANG_UP_GRACE)
         return list(worker.jobs.values())
 
     def missed(self, worker: Worker) -> None:

@@ -44,6 +44,9 @@ RULES: dict[str, float] = {
 MIN_SHARE = 0.05  # of the steps, for each rule
 # By how many effects a rule may be ahead of another; within that, chance decides.
 _SPREAD = 4.0
+# In turns, so many steps each: everything may happen; jobs and workers gather, and none ends.
+_PHASE = 12
+_GATHERING = ("submit", "take", "sign of life", "look", "vanish", "late")
 
 
 class Door(Protocol):
@@ -93,7 +96,7 @@ class Lockstep:
         self.model = Model(LEASE)
         self.effects: Counter[str] = Counter()
         self.ids: list[str] = []
-        self.tickets = 0
+        self.steps = self.tickets = 0
         self.rules: dict[str, Callable[[int, int], bool]] = {
             "submit": self.submit,
             "take": self.take,
@@ -117,9 +120,9 @@ class Lockstep:
 
     def walk(self, chance: Random) -> None:
         """Take one step that has an effect, mostly of a rule that had few; then compare."""
-        order = sorted(
-            self.rules, key=lambda name: self.effects[name] / RULES[name] + chance.random() * _SPREAD / RULES[name]
-        )
+        self.steps += 1
+        allowed = _GATHERING if self.steps // _PHASE % 2 else tuple(self.rules)
+        order = sorted(allowed, key=lambda name: (self.effects[name] + chance.random() * _SPREAD) / RULES[name])
         for name in order:
             if self.step(name, chance.randrange(1 << 20), chance.randrange(1 << 20)):
                 return
@@ -136,8 +139,9 @@ class Lockstep:
     # What users do.
 
     def submit(self, first: int, second: int) -> bool:
-        for number in range(1 + first % 3):
-            self.submit_one(first // 3 + number, second)
+        for number in range(1 + first % 4):
+            self.advance(self.now + 0.000_1)  # so that no two end at one moment
+            self.submit_one(first // 4 + number, second + number)
         return True
 
     def submit_one(self, first: int, second: int) -> None:
@@ -212,16 +216,22 @@ class Lockstep:
 
     def take(self, first: int, second: int) -> bool:
         worker = self.worker(first)
+        busy = [name for name in self.model.workers if self.model.jobs_of(name)]
+        if second % 2 and busy:
+            worker = busy[first % len(busy)]  # it runs several at once
         if sum(hold.worker == worker for hold in self.model.holds) >= 2:
             return False
+        self.take_as(worker, second)
+        return True
+
+    def take_as(self, worker: str, second: int) -> None:
         kind = self.door.workers[worker]
         here = kind == "here"
-        batch = None if here or second % 3 == 0 else 3
+        batch = None if here or second % 3 == 0 else 4
         wait, lease = (None, None) if here else (HOLD, LEASE)
         ticket = self.tell(ask.Take(worker_id=worker, wait=wait, batch=batch, lease=lease))
         until = NEVER if here else self.now + HOLD
         self.model.take(ModelHold(ticket, until, "job", worker=worker, batch=batch), kind, self.now)
-        return True
 
     def finish(self, first: int, second: int) -> bool:
         job = self.running(first)
@@ -255,10 +265,8 @@ class Lockstep:
             return False
         worker = self.model.workers[job.worker]
         if second % 3 == 0 and worker.kind != "here":
-            mine = self.model.jobs_of(job.worker)[: 1 + second % 2]
-            ticket = self.tell(ask.Ping(worker_id=job.worker, job_ids=("other", *(each.id for each in mine))))
-            for each in mine:
-                self.model.renew(each, self.now)
+            ticket = self.tell(ask.Ping(worker_id=job.worker, job_ids=("other", job.id)))
+            self.model.renew(job, self.now)
         elif second % 3 == 1:
             ticket = self.tell(ask.Progress(worker_id=job.worker, job_id=job.id, output=second))
             self.model.report(job, self.now)
@@ -271,14 +279,18 @@ class Lockstep:
 
     def vanish(self, first: int, second: int) -> bool:
         """Close a connection that is held, let a worker die, or let a job not reach its worker."""
-        if second % 3 == 0 and self.model.holds:
-            hold = self.model.holds[first % len(self.model.holds)]
-            if hold.until < NEVER:
-                self.door.hang_up(hold.key)
-                self.model.hang_up(hold, self.now)
-                return True
+        holds = [hold for hold in self.model.holds if hold.until < NEVER]
+        losing = [hold for hold in holds if self.model.jobs_of(hold.worker)]  # of a worker that has something to lose
+        if losing or (second % 2 and holds):
+            holds = losing or holds
+            hold = holds[first % len(holds)]
+            self.door.hang_up(hold.key)
+            self.model.hang_up(hold, self.now)
+            if hold.worker and second % 5 < 3:  # it comes back at once
+                self.take_as(hold.worker, second)
+            return True
         job = self.running(first)
-        if second % 3 == 1 and job is not None and job.worker is not None and self.door.lose(job.worker, job.id):
+        if second % 4 and job is not None and job.worker is not None and self.door.lose(job.worker, job.id):
             worker = job.worker
             self.model.lose(job, self.now)
             self.model.drop_if_gone(worker)
@@ -335,7 +347,9 @@ class Lockstep:
         assert self.door.health() == {"jobs": self.model.counts(), "workers": self.model.gauges(self.now)}
         side_effects = self.door.side_effects()
         if side_effects is not None:
-            assert side_effects == (self.model.notices, self.model.stops)
+            webhooks, stops = side_effects
+            assert dict(webhooks) == dict(self.model.notices)
+            assert (len(webhooks), sorted(stops)) == (len(self.model.notices), sorted(self.model.stops))
         self.model.notices, self.model.stops = [], []
         assert self.model.submitted == len(jobs) + self.model.expired, "conservation"
 

@@ -103,6 +103,7 @@ class ModelWorker:
     seen: float = 0.0
     has_asked: bool = False
     is_suspect: bool = False
+    cut: dict[str, float] = field(default_factory=dict[str, float])  # the leases that a hang-up has cut short
 
 
 class Model:
@@ -218,7 +219,8 @@ class Model:
     def take(self, hold: ModelHold, kind: Literal["here", "outside", "watched"], now: float) -> None:
         """A worker that asks is alive."""
         worker = self.workers.setdefault(hold.worker, ModelWorker(kind))
-        worker.seen, worker.has_asked, worker.is_suspect = now, True, False
+        worker.seen, worker.has_asked = now, True
+        self.trust(hold.worker)
         self.holds.append(hold)
         self.hand_out(now)
 
@@ -255,7 +257,7 @@ class Model:
 
     def report(self, job: ModelJob, now: float) -> None:
         """Progress and chunks come from the worker itself, so it lives."""
-        self.workers[job.worker or ""].is_suspect = False
+        self.trust(job.worker or "")
         self.renew(job, now)
 
     def chunk(self, job: ModelJob, output: Any, now: float) -> None:
@@ -277,8 +279,16 @@ class Model:
         if worker is not None and worker.kind == "outside":
             worker.is_suspect = True
             for job in self.jobs_of(hold.worker):
+                worker.cut.setdefault(job.id, job.lease)
                 job.lease = min(job.lease, now + GRACE)
             self.drop_if_gone(hold.worker)
+
+    def trust(self, name: str) -> None:
+        """It is heard again, so that it hung up means nothing."""
+        worker = self.workers[name]
+        for job in self.jobs_of(name):
+            job.lease = max(job.lease, worker.cut.get(job.id, 0.0))
+        worker.is_suspect, worker.cut = False, {}
 
     def leave(self, name: str, now: float) -> None:
         """A worker has died, and that was seen."""

@@ -261,9 +261,28 @@ def test_a_worker_that_comes_back_in_time_keeps_its_job(sign: str) -> None:
         line.watch()
     else:
         line.send(ask.Chunk(worker_id="w", job_id="job0", body={"output": 1}))
-    line.ping("job0")
-    assert line.at(HANG_UP_GRACE) == RUNNING
-    assert line.at(1.0 + LEASE) != RUNNING
+    assert line.at(LEASE - 0.001) == RUNNING, "as if it had never hung up"
+    assert line.at(LEASE + 1.0) != RUNNING
+
+
+def test_a_sign_of_one_job_proves_that_its_worker_has_the_others_too() -> None:
+    line = Line()
+    line.submit()
+    line.submit()
+    line.take(batch=2)
+    line.watch()
+    line.hang_up()
+    line.send(ask.Progress(worker_id="w", job_id="job1", output=1))
+    assert line.at(LEASE - 0.001) == RUNNING
+    assert line.at(LEASE) == AGAIN
+
+
+def test_a_lease_that_a_hang_up_has_cut_is_given_back_once() -> None:
+    line = running()
+    for line.now in (0.0, 1.0, 2.0):
+        line.watch()
+        line.hang_up()
+    assert line.at(2.0 + HANG_UP_GRACE) == AGAIN
 
 
 def test_a_supervised_worker_may_hang_up() -> None:
