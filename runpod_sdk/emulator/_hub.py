@@ -164,7 +164,7 @@ class Hub:
                 waiter.room.queue.hang_up(waiter.hold, self.clock.monotonic())
                 self._settle(waiter.room)
                 return None
-            reply = waiter.room.queue.expire_hold(waiter.hold, self.clock.monotonic())
+            reply = waiter.room.queue.expire_hold(waiter.hold, self._let_pass(waiter.room))
             self._settle(waiter.room)
             return reply
 
@@ -216,10 +216,8 @@ class Hub:
     def records(self) -> list[JobRecord]:
         """Return every job of every endpoint."""
         with self._lock:
-            now = self.clock.monotonic()
             for room in self.rooms.values():
-                self.ledger.cause = None
-                room.queue.advance(now)
+                self._let_pass(room)
                 self._settle(room)
             return [record for room in self.rooms.values() for record in room.queue.records()]
 
@@ -281,8 +279,16 @@ class Hub:
     # What workers ask, and what faults make of it.
 
     def _handle(self, room: Room, request: Request, exchange: Exchange | None = None) -> Reply | Hold:
+        now = self._let_pass(room)
         self.ledger.cause = exchange or _NAMES.get(type(request))
-        return room.queue.handle(request, self.clock.monotonic())
+        return room.queue.handle(request, now)
+
+    def _let_pass(self, room: Room) -> float:
+        """Apply what is due, with its true cause in the ledger: nobody has asked for it. Return what time it is."""
+        now = self.clock.monotonic()
+        self.ledger.cause = "deadline"
+        room.queue.advance(now)
+        return now
 
     def _take(self, room: Room, request: Take, deliver: Callable[[Reply], None]) -> None:
         """Let a worker in this process take a job, unless a fault loses the job on its way or kills the worker."""
@@ -349,7 +355,7 @@ class Hub:
             room.armed = math.inf
             room.timer = None
             if not self.closed:
-                room.queue.advance(self.clock.monotonic())
+                self._let_pass(room)
                 self._settle(room)
 
 
