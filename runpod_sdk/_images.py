@@ -150,9 +150,7 @@ def _image(path: str, text: str) -> OutputImage | None:
         return None
     data = _decoded(text[encoded_at:])
     mime = mime_of(data)
-    return (
-        None if mime is None else OutputImage(path=path, mime=mime, data=data)
-    )
+    return None if mime is None else OutputImage(path=path, mime=mime, data=data)
 
 
 def _decoded(text: str) -> bytes:
