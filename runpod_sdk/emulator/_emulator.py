@@ -158,15 +158,31 @@ class Emulator:
             self._start_workers(server)
         return endpoint
 
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
-        """Serve on a socket, in a thread of its own, and return once it listens. Port 0: any that is free.
+    def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+    ) -> Server:
+        """Serve on a socket, in a thread of its own, and return once it listens.
+
+        Args:
+            host: where to listen; other machines reach "0.0.0.0".
+            port: 0: any that is free.
+            certfile: a certificate in PEM, to serve over https. Clients have to be told to trust it, as in
+                `Client(http_client=httpx.Client(verify=context))`.
+            keyfile: its private key, if that is not in `certfile`.
 
         Raises:
             ModuleNotFoundError: uvicorn is not installed.
-            OSError: the port is taken.
-            ValueError: the clock is a virtual one that jumps by itself.
+            OSError: the port is taken, or the certificate cannot be used.
+            ValueError: the clock is a virtual one that jumps by itself; or there is a key without a certificate.
         """
-        return self._serve(lambda app: Listener(app, host, port))
+        if keyfile is not None and certfile is None:
+            raise ValueError(f"keyfile={os.fspath(keyfile)!r}: a certfile has to stand beside it")
+        return self._serve(lambda app: Listener(app, host, port, certfile=certfile, keyfile=keyfile))
 
     def mount(self, site: Site) -> Server:
         """Serve below a path of a socket that others use, too; the rest is as in `serve`."""

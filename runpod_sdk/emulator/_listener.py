@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from runpod_sdk.emulator._asgi import Application
@@ -27,10 +28,18 @@ class Listener:
 
     Raises:
         ModuleNotFoundError: uvicorn is not installed.
-        OSError: the port is taken.
+        OSError: the port is taken, or the certificate cannot be used (`ssl.SSLError` is one, too).
     """
 
-    def __init__(self, app: Application, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: Application,
+        host: str,
+        port: int,
+        *,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+    ) -> None:
         try:
             import uvicorn  # noqa: PLC0415  only who serves needs it
         except ModuleNotFoundError as error:
@@ -49,7 +58,10 @@ class Listener:
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
+            ssl_certfile=certfile,
+            ssl_keyfile=keyfile,
         )
+        config.load()  # here, so that a certificate that cannot be read raises before there is a socket
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
         self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -57,7 +69,7 @@ class Listener:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        self.origin = f"http://{shown}:{self.port}"
+        self.origin = f"{'http' if certfile is None else 'https'}://{shown}:{self.port}"
         self._server = uvicorn.Server(config)
         # uvicorn looks every 100 ms whether it should stop; a signal costs no idle CPU and comes at once.
         self._stopping = asyncio.Event()

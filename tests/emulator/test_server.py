@@ -7,7 +7,10 @@ from __future__ import annotations
 import builtins
 import http.client
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import urllib.parse
 from typing import TYPE_CHECKING, Any
@@ -15,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from runpod_sdk import Client
 from runpod_sdk.clock import SystemClock, VirtualClock
-from runpod_sdk.emulator import Emulator, Server
+from runpod_sdk.emulator import Emulator, Fault, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 JOIN = 10
 
@@ -204,6 +209,63 @@ def test_a_manual_clock_moves_what_is_held_over_a_socket() -> None:
 def test_a_clock_that_jumps_cannot_be_served() -> None:
     with Emulator(clock=VirtualClock()) as emulator, pytest.raises(ValueError, match="auto_jump=False"):
         emulator.serve()
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of this machine, and its key, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=emulator"
+    names = "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out certificate.pem"
+    subprocess.run([openssl, *new.split(), *names.split()], check=True, capture_output=True, cwd=folder)  # noqa: S603  our own
+    both = folder / "both.pem"
+    both.write_text((folder / "certificate.pem").read_text() + (folder / "key.pem").read_text())
+    return both
+
+
+@pytest.fixture
+def trust(pem: Path) -> ssl.SSLContext:
+    """What trusts it, and nothing else."""
+    return ssl.create_default_context(cafile=pem)
+
+
+def test_with_a_certificate_it_is_https(emulator: Emulator, trust: ssl.SSLContext, pem: Path) -> None:
+    server = emulator.serve(certfile=pem)
+    assert server.url.startswith("https://127.0.0.1:")
+    ping = server.worker_environment("e", host="here")["RUNPOD_WEBHOOK_PING"]
+    assert ping.startswith(f"https://here:{server.port}/v2/")
+    headers = {"authorization": "test"}
+    answer = httpx.post(f"{server.url}/e/runsync", json={"input": {"n": 1}}, headers=headers, verify=trust)
+    assert answer.json()["output"] == {"n": 1}
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(server.url)
+
+
+@pytest.mark.parametrize("fault", [Fault.reset(), Fault.drop(), Fault.truncate()], ids=lambda fault: fault.kind)
+def test_a_connection_breaks_over_https_too(emulator: Emulator, trust: ssl.SSLContext, pem: Path, fault: Fault) -> None:
+    server = emulator.serve(certfile=pem.with_name("certificate.pem"), keyfile=pem.with_name("key.pem"))
+    emulator.inject(fault)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{server.url}/e/health", headers={"authorization": "test"}, verify=trust)
+
+
+def test_a_client_of_the_sdk_that_trusts_it_gets_through(emulator: Emulator, trust: ssl.SSLContext, pem: Path) -> None:
+    connection = emulator.serve(certfile=pem).connection
+    with httpx.Client(verify=trust) as carrier, Client(**connection, http_client=carrier) as client:
+        assert client.endpoint("e").run_sync({"n": 1}, timeout=60) == {"n": 1}
+
+
+def test_a_certificate_that_cannot_be_used_raises_here(emulator: Emulator, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        emulator.serve(certfile=tmp_path / "none.pem")
+    (tmp_path / "bad.pem").write_text("no certificate")
+    with pytest.raises(ssl.SSLError):
+        emulator.serve(certfile=tmp_path / "bad.pem")
+    with pytest.raises(ValueError, match="a certfile has to stand beside it"):
+        emulator.serve(keyfile=tmp_path / "bad.pem")
 
 
 def test_without_uvicorn_the_error_names_what_to_install(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
