@@ -149,7 +149,7 @@ def _image(path: str, text: str) -> OutputImage | None:
     if not text.startswith(_BASE64_STARTS, encoded_at) or len(text) - encoded_at > IMAGE_MAX * 3 // 2:
         return None
     data = _decoded(text[encoded_at:])
-    mime = mime_of(data)
+    mime = mime_of(data) if _LEAST <= len(data) <= IMAGE_MAX else None
     return None if mime is None else OutputImage(path=path, mime=mime, data=data)
 
 
