@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from runpod_sdk import JobState
 
-# Longest progress that is shown, characters.
-_SHOWN = 60
+# Longest progress that is shown, and as much of an id as tells jobs apart; characters.
+_SHOWN, _ID_SHOWN = 60, 8
 
 
 class Watch(Protocol):
@@ -34,6 +34,7 @@ def watching(job_id: str, now: Callable[[], float]) -> AbstractContextManager[Wa
     """Return what suits standard error; `now` tells the time in seconds."""
     if not sys.stderr.isatty():
         return _Nothing()
+    job_id = job_id.removeprefix("sync-")[:_ID_SHOWN]
     if find_spec("rich") is not None:
         from rich.console import Console  # noqa: PLC0415  an extra
 
