@@ -44,8 +44,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             call("RUNPOD_WEBHOOK_POST_OUTPUT", job["id"], {"status": "IN_PROGRESS", "output": orphan()})
             signal.pause()
-        case "progress":
-            call("RUNPOD_WEBHOOK_POST_OUTPUT", job["id"], {"status": "IN_PROGRESS", "output": "half"})
+        case "work":
+            work(job)
         case "refresh":
             return {"output": WORKER, "stopPod": True}
         case "environment":
@@ -53,6 +53,24 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         case _:
             pass
     return {"output": WORKER}
+
+
+def work(job: dict[str, Any]) -> None:
+    """Send all that a worker may send, and die where `die after` says, the first time."""
+    die_after(job, "take")
+    call("RUNPOD_WEBHOOK_PING", job["id"])
+    die_after(job, "ping")
+    call("RUNPOD_WEBHOOK_POST_OUTPUT", job["id"], {"status": "IN_PROGRESS", "output": "half"})
+    die_after(job, "progress")
+    call("RUNPOD_WEBHOOK_POST_STREAM", job["id"], {"output": "chunk"})
+    die_after(job, "chunk")
+
+
+def die_after(job: dict[str, Any], point: str) -> None:
+    wanted = job["input"]
+    if wanted.get("die after") == point and not Path(wanted["marker"]).exists():
+        Path(wanted["marker"]).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def orphan() -> int:
@@ -71,3 +89,4 @@ while not stopping:
     taken = call("RUNPOD_WEBHOOK_GET_JOB")
     if taken is not None:
         call("RUNPOD_WEBHOOK_POST_OUTPUT", taken["id"], run(taken))
+        die_after(taken, "result")

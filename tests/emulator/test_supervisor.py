@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -224,24 +225,57 @@ def test_a_supervised_worker_needs_no_key(emulator: Emulator, user: httpx.Client
     assert user.get("/ping/somebody", headers=wrong).status_code == 401
 
 
-@pytest.mark.parametrize("at", ["take", "progress", "done"])
+# What a job goes through whose worker dies, and whose worker has no need to.
+TWICE = ["submit", "take", "lose: left", "take, 1", "succeed, 1"]
+ONCE = ["submit", "take", "succeed"]
+
+
+def steps(emulator: Emulator) -> list[str]:
+    """Return what the ledger says of the one job: "left" where a worker's end is the cause, and the retries."""
+    rows = [row for row in emulator.ledger.rows() if row["kind"] == "job"]
+    return [
+        row["event"]
+        + (f": {row['cause']}" if row.get("cause") == "left" else f", {row['retries']}" if "retries" in row else "")
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("at", ["take", "progress", "chunk", "done"])
+@pytest.mark.fidelity("worker: the job of a dead worker is given out once more, then fails", source="live")
 def test_a_process_that_a_fault_kills_is_replaced_and_its_job_runs_once_more(
     emulator: Emulator, user: httpx.Client, at: Any
 ) -> None:
     ((first, pid),) = processes(emulator).items()
     emulator.inject(Fault.kill_worker(at, times=1))
-    state = run(user, do="progress")
+    state = run(user, do="work")
     assert (state["status"], state["retries"]) == ("COMPLETED", 1)
     assert state["output"] != first
     assert not is_alive(pid)
-    rows = [row for row in emulator.ledger.rows() if row["kind"] == "job"]
-    assert [(row["event"], row.get("cause") == "left") for row in rows] == [
-        ("submit", False),
-        ("take", False),
-        ("lose", True),
-        ("take", False),
-        ("succeed", False),
-    ]
+    assert steps(emulator) == TWICE
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [("take", TWICE), ("ping", TWICE), ("progress", TWICE), ("chunk", TWICE), ("result", ONCE)],
+)
+def test_a_process_that_is_killed_between_two_requests(
+    emulator: Emulator, user: httpx.Client, tmp_path: Path, point: str, expected: list[str]
+) -> None:
+    marker = tmp_path / "marker"
+    ((first, _),) = processes(emulator).items()
+    state = run(user, do="work", **{"die after": point}, marker=str(marker))
+    assert (state["status"], marker.exists() or point == "result") == ("COMPLETED", True)
+    assert steps(emulator) == expected
+    wait_for(lambda: first not in processes(emulator))
+
+
+def test_a_process_that_is_killed_while_it_waits_costs_no_job_anything(emulator: Emulator, user: httpx.Client) -> None:
+    ((first, pid),) = processes(emulator).items()
+    wait_for(lambda: user.get("/health").json()["workers"]["idle"] == 1)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: first not in processes(emulator))
+    assert run(user, do="work")["output"] != first
+    assert steps(emulator) == ONCE
 
 
 def test_a_worker_from_elsewhere_that_a_fault_kills_has_left(emulator: Emulator, user: httpx.Client) -> None:
