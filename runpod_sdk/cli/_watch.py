@@ -45,7 +45,9 @@ def watching(job_id: str, now: Callable[[], float]) -> AbstractContextManager[Wa
 
 
 def words_of(state: JobState) -> str:
-    """Return status and progress in one line."""
+    """Return status, and progress or why it waits in the queue, in one line."""
+    if state.queue_reason is not None:
+        return f"{state.status}  {state.queue_reason}"
     if state.progress is None:
         return str(state.status)
     text = state.progress if isinstance(state.progress, str) else json.dumps(state.progress, ensure_ascii=False)

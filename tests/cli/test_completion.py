@@ -44,11 +44,9 @@ def offered(request: pytest.FixtureRequest, tmp_path: Path) -> Offered:
     (folder / "other.jsonl").touch()
 
     def ask(line: str) -> list[str]:
-        words = [_ASK_BASH, script, line] if shell == "bash" else [_ASK_FISH, script, line]
-        options = ["--norc", "-c"] if shell == "bash" else ["--no-config", "-c"]
-        done = subprocess.run(
-            [shell, *options, *map(str, words)], cwd=folder, capture_output=True, text=True, check=True
-        )  # noqa: S603
+        options = ["--norc", "-c", _ASK_BASH] if shell == "bash" else ["--no-config", "-c", _ASK_FISH]
+        words = [shell, *options, str(script), line]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603  ours
         assert done.stderr == ""
         return sorted(word.partition("\t")[0] for word in done.stdout.splitlines() if word)
 
