@@ -131,6 +131,7 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
                     files.reload_changed()
         except KeyboardInterrupt:
             emulator.close()
+            ending.listen(signal.SIG_IGN)  # nothing is left to end: one more Ctrl-C shall not change the exit code
             return _INTERRUPTED if ending.is_forced else 0
 
 
@@ -308,7 +309,7 @@ class _Ending:
         self.endpoints: list[EmulatedEndpoint] = []
         self.is_forced = False
 
-    def listen(self, handler: Callable[[int, object], None]) -> None:
+    def listen(self, handler: Callable[[int, object], None] | signal.Handlers) -> None:
         """Let signals call `handler`. SIGINT too: a shell starts what goes to the background with SIGINT ignored."""
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
