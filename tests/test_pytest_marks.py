@@ -224,6 +224,32 @@ def test_an_input_that_was_submitted_again_is_named(
     assert all(job_id in str(caught.value) for job_id in runpod_emulator.jobs)
 
 
+def test_a_test_that_is_run_again_is_judged_by_its_last_run(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+        import pytest
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, nextitem=None, log=False)
+            runtestprotocol(item, nextitem=nextitem)
+            return True
+    """)
+    tests = f"""{IMPORTS}
+        RUNS = []
+
+        @pytest.mark.runpod_fault(Fault.status(503, on="health", times=1))
+        def test_it(runpod_emulator, assert_each_job_ran_once):
+            RUNS.append(runpod_emulator)
+            endpoint = runpod_emulator.serve(workers=len(RUNS) - 1)
+            job = endpoint.run({{"mock_return": 1}})
+            if len(RUNS) == 1:
+                assert_each_job_ran_once()
+            endpoint.health()
+            job.wait(60)
+    """
+    assert passed(pytester, tests) == 1
+
+
 def test_without_any_job_it_fails(pytester: pytest.Pytester) -> None:
     tests = """
         def test_it(runpod_emulator, assert_each_job_ran_once):

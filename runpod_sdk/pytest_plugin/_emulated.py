@@ -16,7 +16,7 @@ from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, HandlerFileError
 from runpod_sdk.emulator._handlers import parted
 from runpod_sdk.emulator._supervisor import command_of
-from runpod_sdk.pytest_plugin._faults import inject
+from runpod_sdk.pytest_plugin._faults import forget, inject
 from runpod_sdk.pytest_plugin._once import EMULATORS
 
 if TYPE_CHECKING:
@@ -204,8 +204,8 @@ def emulator_for(request: pytest.FixtureRequest) -> Generator[EmulatorFixture]:
     """Open the emulator of a test, and close it."""
     fixture = EmulatorFixture(Emulator(clock=VirtualClock()), _folders(request))
     try:
-        _begin(request.node, fixture.emulator)
-        yield fixture
+        with _of_test(request.node, fixture.emulator):
+            yield fixture
     finally:
         fixture.close()
 
@@ -216,8 +216,7 @@ def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFi
     emulator = Emulator(clock=SystemClock())
     fixture = ServerFixture(emulator, emulator.mount(site), _folders(request))
     try:
-        _begin(request.node, emulator)
-        with pytest.MonkeyPatch.context() as patch:
+        with _of_test(request.node, emulator), pytest.MonkeyPatch.context() as patch:
             for name, value in fixture.environment.items():
                 patch.setenv(name, value)
             official = sys.modules.get("runpod")
@@ -231,9 +230,17 @@ def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFi
         fixture.close()
 
 
-def _begin(item: pytest.Item, emulator: Emulator) -> None:
-    item.stash.setdefault(EMULATORS, []).append(emulator)
-    inject(item, emulator)
+@contextmanager
+def _of_test(item: pytest.Item, emulator: Emulator) -> Generator[None]:
+    """Let an emulator be judged with a test; not with the next run of the same, as some plugins repeat what fails."""
+    emulators = item.stash.setdefault(EMULATORS, [])
+    emulators.append(emulator)
+    try:
+        inject(item, emulator)
+        yield
+    finally:
+        emulators.remove(emulator)
+        forget(item)
 
 
 def _folders(request: pytest.FixtureRequest) -> list[Path]:

@@ -35,10 +35,15 @@ def inject(item: pytest.Item, emulator: Emulator) -> None:
 
     Fails the test, before it runs, where a mark makes no sense.
     """
-    if _MARKED not in item.stash:
+    if not item.stash.get(_MARKED, None):
         item.stash[_MARKED] = list(_marked(item))
     for marked in item.stash[_MARKED]:
         marked.injected.append(emulator.inject(marked.fault))
+
+
+def forget(item: pytest.Item) -> None:
+    """Forget what was injected."""
+    item.stash[_MARKED] = []
 
 
 def check(item: pytest.Item) -> None:

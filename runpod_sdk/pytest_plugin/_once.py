@@ -19,6 +19,7 @@ _SHOWN = 20  # jobs that are named; a bulk run may have thousands
 
 def assertion_for(item: pytest.Item) -> Callable[[], None]:
     """Return what the fixture provides."""
+    item.stash[_CALLED] = False
 
     def assert_each_job_ran_once() -> None:
         __tracebackhide__ = True
