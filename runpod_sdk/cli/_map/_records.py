@@ -10,7 +10,7 @@ from runpod_sdk.errors import JobExpiredError, JobFailedError, NotFoundError, Su
 from ._journal import EXPIRED, UNKNOWN, UNSUBMITTED
 
 if TYPE_CHECKING:
-    from runpod_sdk import Job, JobState, Map, MapResult
+    from runpod_sdk import JobState, Map, MapResult
 
     from ._journal import Journal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNFINISHED, REFUSED = "UNFINISHED", "REFUSED"
 
 
-def record(result: MapResult[Job], journal: Journal) -> str:
+def record(result: MapResult[Any], journal: Journal) -> str:
     """Write what became of one input, and return it in one word."""
     status = status_of(result)
     if status == REFUSED:
@@ -45,7 +45,7 @@ def record_left(results: Map, journal: Journal) -> None:
             journal.withdrawn(begun.place)  # the submit was not sent, or it would be among the unknown ones
 
 
-def status_of(result: MapResult[Job]) -> str:
+def status_of(result: MapResult[Any]) -> str:
     """Return the service's word for the end of a job, or one of ours."""
     error = result.error
     if result.state is not None:
@@ -57,7 +57,7 @@ def status_of(result: MapResult[Job]) -> str:
     return REFUSED if isinstance(error, HOPELESS) else UNSUBMITTED
 
 
-def facts_of(result: MapResult[Job]) -> dict[str, Any]:
+def facts_of(result: MapResult[Any]) -> dict[str, Any]:
     """Return what is known beside the status; nothing that is not."""
     facts: dict[str, Any] = {"id": None if result.job is None else result.job.id}
     if result.state is not None:
