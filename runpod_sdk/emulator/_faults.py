@@ -51,7 +51,8 @@ class Fault:
     Attributes:
         kind: what happens.
         on: the operations it strikes, by the names of their routes: "run", "status-sync", … and for workers "job-take",
-            "job-done", "job-stream". Empty: every operation of users.
+            "job-stop", "job-done", "job-progress" (which takes the route of job-done), "job-stream", "ping". Empty:
+            every operation of users.
         endpoint: the one endpoint that it strikes; None: each.
         nth: only the nth request that matches, counted from 1; None: each.
         rate: the share of those requests that it strikes, 0 to 1, drawn from the emulator's seed.

@@ -6,10 +6,11 @@ from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from runpod_sdk.clock import VirtualClock
-from runpod_sdk.emulator import Fault, Options
+from runpod_sdk.emulator import Emulator, Fault, Options
 from runpod_sdk.emulator import _requests as ask
 from runpod_sdk.emulator._faults import Faults
 from runpod_sdk.emulator._hub import Hub, Waiter
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.emulator.wire import Exchange
+
+    Call = Callable[..., httpx.Response]
 
 LEASE = 40.0
 BACK = ("IN_QUEUE", 1)  # status and retries of a job that was given back
@@ -208,6 +211,16 @@ def test_a_job_whose_answer_is_not_waited_for_goes_back_at_once(worker: Worker, 
     worker.inject(fault)
     worker.wire.drop(worker.take())
     assert worker.state() == BACK
+
+
+def test_nor_without_a_socket(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e", workers=0)
+    job_id = call(emulator, "POST", "/e/run", json={"input": {"n": 1}}).json()["id"]
+    emulator.inject(Fault.delay(60, on="job-take"))
+    with pytest.raises(httpx.ReadTimeout):
+        call(emulator, "GET", "/e/job-take/w", timeout=7)
+    assert call(emulator, "GET", f"/e/status/{job_id}").json() == {"id": job_id, "status": "IN_QUEUE", "retries": 1}
+    assert emulator.clock.monotonic() == 7
 
 
 def test_a_stalled_take_takes_nothing(worker: Worker) -> None:
