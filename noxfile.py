@@ -135,7 +135,7 @@ def tests(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""
     _install(session)
-    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs)
+    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs, env={"LINK_EXAMPLES": "75"})
 
 
 @nox.session

@@ -57,12 +57,13 @@ CHOICES = {
 }
 # The ways that one job must have gone at least, and how often to try. Held or not, a job is submitted and looked at.
 WAYS = (["run", "status", "cancel"], ["run", "stream"], ["run", "cancel", "status"])
-ROUNDS = 5
-EXAMPLES = int(os.environ.get("LINK_EXAMPLES", "25"))  # of each round over a socket; more in `nox -s chaos`
+# A round has so many histories; more in `nox -s contract`, and over a socket in `nox -s chaos`.
+EXAMPLES = int(os.environ.get("LINK_EXAMPLES", "25"))
+ROUNDS = 15
 STEPS = {"run_sync": "run", "get_status": "status", "get_status_sync": "status"}
 
 MACHINE_SETTINGS = settings(
-    max_examples=75,
+    max_examples=EXAMPLES,
     stateful_step_count=8,
     database=None,
     deadline=None,
@@ -163,7 +164,7 @@ def one_of_each(emulator: Emulator) -> Callable[[dict[str, Any]], Any]:
     return handle
 
 
-def ways_not_gone(linked: Any, rounds: int, machine_settings: settings) -> list[list[str]]:
+def ways_not_gone(linked: Any) -> list[list[str]]:
     """Follow links until every way was gone on one job; return those that were not."""
     succeeded: dict[str, list[str]] = defaultdict(list)
     missing = list(WAYS)
@@ -177,8 +178,8 @@ def ways_not_gone(linked: Any, rounds: int, machine_settings: settings) -> list[
                 operation_id: str = case.operation.definition.raw["operationId"]
                 succeeded[job_id].append(STEPS.get(operation_id, operation_id))
 
-    for number in range(rounds):
-        seed(number)(Machine).run(settings=machine_settings)
+    for number in range(ROUNDS):
+        seed(number)(Machine).run(settings=MACHINE_SETTINGS)
         missing = [way for way in WAYS if not any(is_subsequence(way, steps) for steps in succeeded.values())]
         if not missing:
             break
@@ -190,7 +191,7 @@ def test_links_lead_from_one_operation_to_the_next(options: Options) -> None:
     with Emulator(clock=VirtualClock(), seed=1, options=options) as emulator:
         emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
         door.emulator = emulator
-        assert ways_not_gone(load_linked(), ROUNDS, MACHINE_SETTINGS) == []
+        assert ways_not_gone(load_linked()) == []
 
 
 def test_links_lead_from_one_operation_to_the_next_over_a_socket() -> None:
@@ -199,7 +200,7 @@ def test_links_lead_from_one_operation_to_the_next_over_a_socket() -> None:
         # Not `serve`: with one caller, time may jump whenever that one is held, as in process.
         listener = Listener(emulator.app, "127.0.0.1", 0)
         linked = load_linked(f"{listener.origin}/v2")
-        missing = ways_not_gone(linked, ROUNDS, settings(MACHINE_SETTINGS, max_examples=EXAMPLES))
+        missing = ways_not_gone(linked)
         listener.close()
     assert missing == []
 

@@ -78,11 +78,15 @@ class Havoc:
 
 
 def living(groups: set[int]) -> list[str]:
-    """Return the processes of these groups that still run."""
+    """Return the processes of these groups that still run, and go on doing so."""
     command = ["ps", "-A", "-o", "pgid=,stat=,args="]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603  ours
-    found = [line.split(maxsplit=2) for line in lines]
-    return [" ".join(words) for words in found if int(words[0]) in groups and not words[1].startswith("Z")]
+    found: list[str] = []
+    for _ in range(100):  # who was killed may need a moment to die
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603  ours
+        found = [line for line in lines if int(line.split()[0]) in groups and not line.split()[1].startswith("Z")]
+        if not found:
+            break
+    return found
 
 
 def sort(results: Map) -> storm.Seen:

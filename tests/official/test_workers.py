@@ -204,7 +204,7 @@ def test_kill_9_in_the_middle_of_a_job(service: Service, tmp_path: Path) -> None
     state = service.end("plain", job_id)
     assert (state["status"], state["output"], state["retries"]) == ("COMPLETED", "second run", 1)
     assert state["workerId"] != worker_id
-    assert not is_alive(pid)
+    wait_for(lambda: not is_alive(pid))
 
 
 def test_a_worker_that_is_unfit_is_unhealthy(service: Service) -> None:
@@ -253,5 +253,5 @@ def test_a_parked_worker_ends_when_it_is_told_to(official_python: str) -> None:
         emulator.close()
         took = SystemClock().monotonic() - begun
     assert len(groups) == 2
-    assert not any(is_alive(group) for group in groups)
+    wait_for(lambda: not any(is_alive(group) for group in groups))
     assert took < 5, "long before the grace is over: its held polls were answered"
