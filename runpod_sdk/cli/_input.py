@@ -47,13 +47,18 @@ def read_input(arguments: argparse.Namespace) -> dict[str, Any]:
             given = _object(str(arguments.file), arguments.file.read_bytes())
         except OSError as error:
             raise BadCallError(f"--file {arguments.file}: {error.strerror}") from None
-    elif arguments.file is not None or not (fields or sys.stdin.isatty()):
-        given = _object("standard input", sys.stdin.buffer.read())
+    elif arguments.file is not None or not (fields or is_terminal()):
+        given = _object("standard input", b"" if sys.stdin is None else sys.stdin.buffer.read())
     elif fields:
         given = {}
     else:
         raise BadCallError("no input: give fields such as prompt=hello, --input, --file, or standard input")
     return {**given, **fields}
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]  closed by <&-
 
 
 def job_input(value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ._input import is_terminal
 from ._session import BAD_CALL, add_endpoint, calling, epilog
 from ._shown import complain, put, put_json
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _consents(endpoint: Endpoint) -> bool:
     """Ask, where somebody can answer; on standard error, as the answer is for nobody else."""
-    if not sys.stdin.isatty():
+    if not is_terminal():
         return False
     waiting = endpoint.health().jobs.in_queue
     print(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,9 @@ def calling(arguments: argparse.Namespace, act: Callable[[Endpoint], int]) -> in
     """Do something with the endpoint that the arguments name; return its exit code, or that of its error."""
     from runpod_sdk.errors import RunpodError  # noqa: PLC0415  --help needs none of these
 
-    with _sigterm_as_ctrl_c() as received:
+    with _sigterm_as_ctrl_c() as received, warnings.catch_warnings():
+        # Who wraps an input in a shell, wraps it on purpose: the outer one is unwrapped in `_input.py`.
+        warnings.filterwarnings("ignore", "the input holds an .input. of its own")
         try:
             with _client(arguments) as client:
                 with checked():
@@ -75,7 +78,7 @@ def calling(arguments: argparse.Namespace, act: Callable[[Endpoint], int]) -> in
             return told(arguments, error)
         except KeyboardInterrupt as interruption:
             print("terminated" if received else "interrupted", file=sys.stderr)
-            print(*notes_of(arguments, interruption), sep="\n", end="", file=sys.stderr)
+            print(*notes_of(arguments, interruption), sep="", end="", file=sys.stderr)
             return TERMINATED if received else INTERRUPTED
 
 
@@ -84,7 +87,7 @@ def told(arguments: argparse.Namespace, error: RunpodError) -> int:
     from runpod_sdk.errors import JobFailedError, SubmissionUnknownError, WaitTimeoutError  # noqa: PLC0415
 
     complain(arguments.command, str(error))
-    print(*notes_of(arguments, error), sep="\n", end="", file=sys.stderr)
+    print(*notes_of(arguments, error), sep="", end="", file=sys.stderr)
     if isinstance(error, JobFailedError) and error.worker_traceback:
         if getattr(arguments, "traceback", False):
             print("\n".join(one_line(line) for line in error.worker_traceback.splitlines()), file=sys.stderr)

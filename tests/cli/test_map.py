@@ -322,6 +322,13 @@ def test_a_missing_file_is_named(bulk: Bulk) -> None:
 def test_bad_options_are_refused_before_anything_is_sent(bulk: Bulk) -> None:
     bulk.give({"n": 1})
     assert (bulk("--concurrency", "0").code, bulk("--ttl", "1").code, bulk.submits) == (2, 2, 0)
+    assert not bulk.output.exists()
+
+
+def test_an_input_of_its_own_is_run_as_it_is(bulk: Bulk) -> None:
+    bulk.give({"input": {"n": 1, "input": {"n": 2}}}, {"input": {"input": {"n": 3}}})
+    assert bulk().code == 1
+    assert sorted(job.input.get("n", 0) for job in bulk.shell.emulator.jobs.values()) == [0, 1]
 
 
 def test_two_processes_do_not_write_to_one_output(bulk: Bulk) -> None:

@@ -1,4 +1,4 @@
-"""The journal of `map`, cut off at every byte that it ever wrote: what the next process knows."""
+"""The journal of `map`, cut off in each of its writes: what the next process knows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ A, B, C = (Place(line, key, f"{line:064x}") for line, key in ((1, None), (2, "b"
 @dataclass(frozen=True)
 class Handle:
     id: str
+
+
+def places(begin: int, end: int) -> list[int]:
+    """Return where a write may break off: at each of its ends, and here and there between."""
+    return sorted({begin, begin + 1, *range(begin, end, 11), end - 1, end} & {*range(begin, end + 1)})
 
 
 class Story:
@@ -66,8 +71,8 @@ class Story:
         for (before, promised), (after, _) in zip(self.moments, self.moments[1:], strict=False):
             results, journal = after
             assert results == before[0] or journal == before[1], "one write, to one file"
-            cuts += [((results[:at], before[1]), promised) for at in range(len(before[0]), len(results) + 1)]
-            cuts += [((results, journal[:at]), promised) for at in range(len(before[1]), len(journal) + 1)]
+            cuts += [((results[:at], before[1]), promised) for at in places(len(before[0]), len(results))]
+            cuts += [((results, journal[:at]), promised) for at in places(len(before[1]), len(journal))]
         return [*cuts, self.moments[-1]]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog
 from runpod_sdk.cli._shown import complain, one_line, put_json
@@ -18,9 +18,11 @@ from runpod_sdk.cli._submit import add_submit_options, submit_options
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from runpod_sdk import Endpoint, Map
+    from runpod_sdk._map_job import OnSubmit
 
     from ._inputs import Inputs
     from ._journal import Journal
@@ -80,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     def act(endpoint: Endpoint) -> int:
         from ._journal import Journal  # noqa: PLC0415  --help needs none of these
 
+        _map_of(arguments, endpoint, [])  # refuses bad options before there is any file
         with ExitStack() as files:
             try:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
@@ -103,16 +106,7 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], jou
     from ._records import REFUSED, record, record_left  # noqa: PLC0415
 
     inputs = Inputs(file, endpoint, journal, Again(failed=arguments.retry_failed, unknown=arguments.resubmit_unknown))
-    with checked():
-        results = endpoint.map(
-            inputs,
-            concurrency=arguments.concurrency,
-            retries=arguments.retries,
-            on_abandon=arguments.on_abandon,
-            on_submit=journal.on_submit,
-            progress=sys.stderr.isatty(),
-            **submit_options(arguments),
-        )
+    results = _map_of(arguments, endpoint, inputs, journal.on_submit)
     ends: Counter[str] = Counter()
     with results:
         try:
@@ -132,6 +126,21 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], jou
     journal.finish()
     _tell(arguments, results, inputs, ends)
     return _code(inputs, ends)
+
+
+def _map_of(
+    arguments: argparse.Namespace, endpoint: Endpoint, inputs: Iterable[Any], on_submit: OnSubmit | None = None
+) -> Map:
+    with checked():
+        return endpoint.map(
+            inputs,
+            concurrency=arguments.concurrency,
+            retries=arguments.retries,
+            on_abandon=arguments.on_abandon,
+            on_submit=on_submit,
+            progress=sys.stderr.isatty(),
+            **submit_options(arguments),
+        )
 
 
 def _tell(arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Counter[str]) -> None:

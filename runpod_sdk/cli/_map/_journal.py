@@ -143,6 +143,7 @@ class Journal:
         if self._is_superseded:
             self._drop_superseded()
         if not self.in_flight:
+            self._journal.close()  # Windows removes no file that is open
             self._journal_path.unlink()
 
     def close(self) -> None:
@@ -187,6 +188,8 @@ class Journal:
             file.writelines(line for number, line in enumerate(lines) if number in kept)
             file.flush()
             os.fsync(file.fileno())
+        if os.name == "nt":  # which replaces no file that is open; elsewhere the lock has to last until then
+            self._results.close()
         new.replace(self._results.path)
 
 

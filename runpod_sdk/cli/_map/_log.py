@@ -28,6 +28,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        self._is_open = True
         self._end = os.lseek(self._file, 0, os.SEEK_END)
         self._lock = threading.Lock()
 
@@ -68,8 +69,10 @@ class Log:
         self._end = whole
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file; may be called twice."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self._file)
 
     def lock(self) -> None:
         """Keep other processes out until the file is closed, where the system can.
@@ -83,5 +86,8 @@ class Log:
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = os.path.samestat(os.fstat(self._file), self.path.stat())  # not replaced meanwhile
         except OSError:
-            raise BadCallError(f"{self.path}: another process is writing to it") from None
+            is_free = False
+        if not is_free:
+            raise BadCallError(f"{self.path}: another process is writing to it")
