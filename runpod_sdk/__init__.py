@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._async import AsyncClient, AsyncEndpoint
+    from ._async import AsyncClient
+    from ._async_endpoint import AsyncEndpoint
     from ._async_job import AsyncJob, AsyncStream
     from ._completed import as_completed
     from ._images import OutputImage, OutputImages
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
         Health,
         JobCounts,
         JobState,
-        JobStatus,
         PurgeResult,
         QueueReason,
         S3Config,
         StreamChunk,
         WorkerCounts,
     )
-    from ._sync import Client, Endpoint
+    from ._status import JobStatus
+    from ._sync import Client
+    from ._sync_endpoint import Endpoint
     from ._sync_job import Job, Stream
     from ._telemetry import OperationStats, UnknownSubmission
     from .clock import Clock, SystemClock, VirtualClock
@@ -64,7 +66,8 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "_requests": ("SubmitOptions",),
-    "_async": ("AsyncClient", "AsyncEndpoint"),
+    "_async": ("AsyncClient",),
+    "_async_endpoint": ("AsyncEndpoint",),
     "_async_job": ("AsyncJob", "AsyncStream"),
     "_completed": ("as_completed",),
     "_images": ("OutputImage", "OutputImages"),
@@ -76,14 +79,15 @@ _ROOMS = {
         "Health",
         "JobCounts",
         "JobState",
-        "JobStatus",
         "PurgeResult",
         "QueueReason",
         "S3Config",
         "StreamChunk",
         "WorkerCounts",
     ),
-    "_sync": ("Client", "Endpoint"),
+    "_status": ("JobStatus",),
+    "_sync": ("Client",),
+    "_sync_endpoint": ("Endpoint",),
     "_sync_job": ("Job", "Stream"),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
@@ -180,13 +184,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    room = _ROOM_OF.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{room}", __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that there is
+
+    def __getattr__(name: str) -> object:
+        room = _ROOM_OF.get(name)
+        if room is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{room}", __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -24,7 +24,8 @@ from ._arguments import (
     kind_of,
 )
 from ._requests import Request, StreamPart, SubmitOptions
-from ._states import Health, JobCounts, JobState, JobStatus, PurgeResult, S3Config, StreamChunk, WorkerCounts
+from ._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
+from ._status import JobStatus
 from .errors import APIResponseValidationError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import _api, _stream, _submit, _wait
 from ._async_shell import called
-from ._exchange import Done, Flow, Settings
+from ._effects import Done, Flow
 from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
 from ._wait import OnAbandon, checked_abandon
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._async import AsyncClient
+    from ._exchange import Settings
     from ._policies import Deadline
-    from ._states import JobStatus
+    from ._status import JobStatus
     from ._stream import OnGap
 
 T = TypeVar("T")

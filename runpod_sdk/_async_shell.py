@@ -6,21 +6,21 @@ from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from . import _api, _submit
-from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep
+from ._effects import Done, Emit, Flow, Interruption, Send, Sleep
 from ._policies import GRACE
-from ._telemetry import Unknowns, note_cancel, note_cancel_failed, note_interrupted, note_running
-from ._wait import JobRef, OnAbandon
 from .errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
+    from ._exchange import Settings
     from ._outcomes import Result
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
     from ._states import JobState
+    from ._telemetry import Unknowns
+    from ._wait import JobRef, OnAbandon
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class AsyncShell:
     async def _send(self, send: Send) -> object:
         if not send.request.is_submit:
             return await self._wire.send(send.request, send.timeout)
-        import asyncio  # noqa: PLC0415  as in SystemClock
+        import asyncio
 
         task = asyncio.ensure_future(self._wire.send(send.request, send.timeout))
         try:
@@ -86,13 +86,18 @@ class AsyncShell:
         while True:
             step = await self._step(flow)
             if isinstance(step, Done):
-                return step.value
+                value: T = step.value
+                return value
             if on_emit is not None:
                 await called(on_emit, step.item)
 
     async def _submit(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> JobState:
+        from . import _submit
+        from ._telemetry import note_interrupted
+        from ._wait import JobRef
+
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
             return await self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
@@ -112,11 +117,13 @@ class AsyncShell:
 
         Returns what the job then is; None where it goes on.
         """
+        import asyncio
+
+        from ._telemetry import note_running
+
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)
             return None
-        import asyncio  # noqa: PLC0415  as in SystemClock
-
         if isinstance(error, GeneratorExit):
             # A coroutine that was closed while it waited may not wait any more, and nobody hears of it.
             note_running(error, job.endpoint_id, job.job_id)
@@ -129,6 +136,9 @@ class AsyncShell:
         return task.result()
 
     async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
+        from . import _api, _submit
+        from ._telemetry import note_cancel, note_cancel_failed
+
         request = _api.cancel(job.endpoint_id, job.job_id)
         try:
             state = await self._drive(

@@ -1,19 +1,14 @@
-"""One request and its repeats, as a flow; and what every flow is made of.
-
-A flow is a generator. It yields what it needs and is sent what came of it: `Send` gets an `Answer` or a `Failure`,
-`Sleep` and `Emit` get None. It reads the clock that it is given; it never waits, never does I/O, and never yields in a
-`finally`. Two thin shells drive the flows, one for threads and one for tasks (`_sync.py`, `_async.py`).
-"""
+"""One request and its repeats, as a flow; what all flows go by; and our errors for what came of a request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from logging import DEBUG
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from . import _api
+from ._effects import Flow, Interruption, Send, Sleep
 from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
 from ._policies import (
     GRACE,
@@ -44,55 +39,14 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._limiter import Limiter
     from ._requests import Request
     from ._telemetry import Meter
     from .clock import Clock
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Make this request and answer within `timeout` seconds, come what may."""
-
-    request: Request
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Interruption:
-    """What a shell sends instead of a result when its caller is interrupted while a submit is out.
-
-    `error` is the interruption, `result` what came of the submit in the time that it was given to come home.
-    """
-
-    error: BaseException
-    result: Result | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Let this many seconds pass."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """Give this to the caller: a chunk of a stream, or a state on the way."""
-
-    item: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
-    """A flow has ended with this value; what a shell makes of a StopIteration."""
-
-    value: T
-
-
-Flow = Generator[Send | Sleep | Emit, Any, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

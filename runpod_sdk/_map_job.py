@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from . import _api, _submit, _wait
 from ._arguments import kind_of, unwrapped
-from ._states import JobState, JobStatus, T_co, error_of, shorten
+from ._states import JobState, T_co, error_of, shorten
+from ._status import JobStatus
 from ._telemetry import span
 from ._wait import JobRef, OnAbandon, checked_abandon
 from .errors import (

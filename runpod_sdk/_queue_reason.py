@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import _api
-from ._exchange import Flow, Settings, result_of
+from ._exchange import Settings, result_of
 from ._outcomes import Answer
 from ._policies import REQUEST_MIN, Deadline, backoff
-from ._states import JobState, JobStatus, QueueReason
+from ._states import JobState, QueueReason
+from ._status import JobStatus
 from .errors import APIResponseValidationError
 
 if TYPE_CHECKING:
+    from ._effects import Flow
     from ._requests import Request
 
 # Seconds in the queue before the first question; the pause before the second, its growth and its bound; and how long an

@@ -13,7 +13,8 @@ from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
 
 if TYPE_CHECKING:
     from ._outcomes import Operation
-    from ._states import JobStatus, StreamChunk
+    from ._states import StreamChunk
+    from ._status import JobStatus
 
 OnUnknown = Literal["raise", "resubmit"]
 

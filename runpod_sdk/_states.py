@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
+from ._status import JobStatus
 from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
 
 # The type of an endpoint's outputs: any, unless `output_type` says which. Python knows defaults from 3.13 on, type
@@ -26,46 +26,6 @@ else:
 
 # Longest piece of an output, or of a worker's text, that a repr or a message shows; characters.
 SHOWN = 200
-
-
-class JobStatus(StrEnum):
-    """The status of a job, in the service's words. A plain string too: `job.status() == "COMPLETED"`.
-
-    A word that this version does not know becomes a member of its own and is not final; compare with `==`, not `is`.
-
-    Example:
-        >>> JobStatus("COMPLETED").is_final
-        True
-        >>> JobStatus("ON_HOLD") == "ON_HOLD"
-        True
-    """
-
-    IN_QUEUE = "IN_QUEUE"
-    IN_PROGRESS = "IN_PROGRESS"
-    RUNNING = "RUNNING"  # docs name it; never seen
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @classmethod
-    def _missing_(cls, value: object) -> JobStatus | None:
-        if not isinstance(value, str):
-            return None
-        member = str.__new__(cls, value)
-        member._name_ = member._value_ = value
-        return member
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job has ended; only `retry` can then change it."""
-        return self in _FINAL
-
-    def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
-        return type(self), (str(self),)
-
-
-_FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _api
-from ._exchange import Emit, Flow, Refused, Settings, Sleep, cause_of, exchange
+from ._effects import Emit, Flow, Sleep
+from ._exchange import Refused, Settings, cause_of, exchange
 from ._outcomes import Outcome
 from ._policies import HOLD_MIN
 from ._requests import StreamPart

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import _api
-from ._exchange import Emit, Flow, Interrupted, Refused, Settings, Sleep, cause_of, exchange, notice
+from ._effects import Emit, Flow, Sleep
+from ._exchange import Interrupted, Refused, Settings, cause_of, exchange, notice
 from ._outcomes import Answer, Failure, Outcome, Result, outcome_of
 from .errors import (
     APIError,

@@ -1,39 +1,25 @@
-"""The client for threads: a thin shell that drives the flows. Its twin for tasks is `_async.py`, in the same order."""
+"""The client for threads. Its twin for tasks is `_async.py`, in the same order.
+
+What a client needs is imported with the first one, not with the package.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
-from . import _api, _stream
-from ._arguments import checked_id, unwrapped
-from ._exchange import Settings, ask
-from ._limiter import Limiter, Limits
-from ._policies import HOLD_MIN, NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
-from ._service import Service
-from ._states import T_co
-from ._sync_job import Job, OnUpdate, Stream
+from ._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 from ._sync_shell import Shell
-from ._telemetry import Meter, OperationStats, Unknowns, UnknownSubmission, span
-from ._wait import OnAbandon, checked_abandon
-from ._wire import Wire
-from .clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     import httpx
     from typing_extensions import TypeForm
 
-    from ._map import Map, OnResult
-    from ._map_job import Inputs, OnSubmit
-    from ._outcomes import Answer
-    from ._policies import Deadline
-    from ._requests import Request, SubmitOptions
-    from ._states import Health, JobState, PurgeResult
-    from ._stream import OnGap
+    from ._limiter import Limits
+    from ._sync_endpoint import Endpoint
+    from ._telemetry import OperationStats, UnknownSubmission
+    from .clock import Clock
 
 T = TypeVar("T")
 
@@ -90,6 +76,13 @@ class Client(Shell):
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
+        from ._exchange import Settings
+        from ._limiter import Limiter
+        from ._service import Service
+        from ._telemetry import Meter, Unknowns
+        from ._wire import Wire
+        from .clock import SystemClock
+
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
         is_ours = http_client is None and transport is None
@@ -126,9 +119,11 @@ class Client(Shell):
             TypeError, ValueError: an id that is none, or a type that no JSON can be read as.
             ImportError: the extra `typed` is not installed.
         """
+        from ._sync_endpoint import Endpoint
+
         if output_type is Any:
             return Endpoint(self, endpoint_id)
-        from ._typed import reader_of  # noqa: PLC0415  not needed by those who need no types
+        from ._typed import reader_of
 
         return Endpoint(self, endpoint_id, reader_of(output_type))
 
@@ -170,211 +165,3 @@ class Client(Shell):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")
-
-
-class Endpoint(Generic[T_co]):
-    """One endpoint. Makes no request by itself.
-
-    Attributes:
-        id: the endpoint's id.
-        url: its address.
-
-    Raises:
-        TypeError, ValueError: an id that is none.
-
-    Example:
-        >>> from runpod_sdk import Client
-        >>> Client("key").endpoint("abc").url
-        'https://api.runpod.ai/v2/abc'
-    """
-
-    __slots__ = ("_client", "_read", "id", "url")
-
-    def __init__(self, client: Client, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
-        self._client = client
-        self._read = read
-        self.id = checked_id("endpoint_id", endpoint_id)
-        self.url = f"{client.base_url}/{self.id}"
-
-    def run(
-        self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
-        *,
-        timeout: float | None = None,
-        **options: Unpack[SubmitOptions],
-    ) -> Job[T_co]:
-        """Submit a job and return its handle as soon as the service has queued it.
-
-        Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most.
-            timeout: most seconds for this call, its retries included.
-            options: see `SubmitOptions`.
-
-        Raises:
-            TypeError, ValueError: a bad argument; nothing was sent.
-            SubmissionUnknownError: the submit may have arrived; it was not repeated.
-            APIError: the job was not queued.
-
-        An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
-        nobody has its id, or noted in `client.unknowns`.
-        """
-        deadline = self._client._settings.deadline(timeout)
-        request = _api.run(self.id, unwrapped(input), options)
-        with span("run", self.id):
-            return self._submitted(request, deadline, options, "cancel")[0]
-
-    def run_sync(
-        self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
-        timeout: float | None = None,
-        *,
-        on_abandon: OnAbandon = "cancel",
-        on_update: OnUpdate | None = None,
-        **options: Unpack[SubmitOptions],
-    ) -> T_co:
-        """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
-
-        Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 20 MiB at most (10 MiB
-                when `timeout` is below a second).
-            timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
-            on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
-            on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
-                queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
-            options: see `SubmitOptions`.
-
-        Raises:
-            TypeError, ValueError: a bad argument; nothing was sent.
-            SubmissionUnknownError: the submit may have arrived; it was not repeated.
-            JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
-            OutputTypeError: it completed, with an output that is not of the endpoint's `output_type`.
-            WaitTimeoutError: the timeout passed first; a note says what became of the job.
-            APIError: the job was not queued, or the service could not be reached.
-        """
-        deadline = self._client._settings.deadline(timeout)
-        checked_abandon(on_abandon)
-        # Where less is left than the least hold of /runsync, that would overrun the deadline.
-        build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
-        request = build(self.id, unwrapped(input), options)
-        with span("run_sync", self.id):
-            job, state = self._submitted(request, deadline, options, on_abandon)
-            return job._output(job._wait(deadline, on_abandon, on_update, seen=state))
-
-    def stream(
-        self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
-        timeout: float | None = None,
-        *,
-        on_abandon: OnAbandon = "cancel",
-        on_gap: OnGap = "repair",
-        **options: Unpack[SubmitOptions],
-    ) -> Stream[T_co]:
-        """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
-
-        Arguments and errors are those of `run`, and of `Job.stream`.
-        """
-        request = _api.run(self.id, unwrapped(input), options)
-        _stream.checked_gap(on_gap)
-
-        def submit() -> Job[T_co]:
-            return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
-
-        return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
-
-    def map(
-        self,
-        inputs: Inputs,
-        *,
-        concurrency: int = 64,
-        ordered: bool = False,
-        retries: int = 0,
-        on_abandon: OnAbandon = "cancel",
-        on_submit: OnSubmit | None = None,
-        on_result: OnResult[T_co] | None = None,
-        progress: bool = False,
-        **options: Unpack[SubmitOptions],
-    ) -> Map[T_co]:
-        """Return the results of many jobs, as they end: one job for each input, so many at once.
-
-        Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
-        never an exception: bad inputs, refused submits, failed jobs. Memory does not grow with the number of inputs: at
-        most `2 * concurrency` are taken whose results have not been handed out.
-
-        Args:
-            inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
-                keys to inputs. An exception of its own is raised after the results of what was taken before. In the
-                place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted.
-            concurrency: how many jobs are in flight at once. With an `http_client` or a transport of your own that
-                knows no asyncio, the sync client uses a thread for each, and at most 64.
-            ordered: hand results out in the order of their inputs.
-            retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
-                unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
-            on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten.
-            on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
-                job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
-                client calls it in the run's own thread.
-            on_result: called with each result right before it is handed out; what it raises ends the run.
-            progress: show how far the run is: a bar in a notebook or a terminal, else lines on standard error.
-            options: as for `run`, for every job.
-
-        After an AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError of a submit no more
-        are sent: the inputs that are left become results with an error of the same class.
-
-        Raises:
-            TypeError, ValueError: a bad argument; a bad input is a result.
-            RuntimeError: the client was closed meanwhile (while iterating).
-        """
-        from ._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
-        from ._map_job import MapResult, Plan  # noqa: PLC0415  as above
-
-        plan: Plan[MapResult[T_co]] = Plan(
-            endpoint_id=self.id,
-            inputs=inputs,
-            concurrency=concurrency,
-            ordered=ordered,
-            retries=retries,
-            on_abandon=on_abandon,
-            options=options,
-            job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at, self._read),
-            read=self._read,
-            result=MapResult,
-            handle=Job,
-            on_submit=on_submit,
-        )
-        return Map(self._client, plan, on_result, progress=progress)
-
-    def job(self, job_id: str) -> Job[T_co]:
-        """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
-        return Job(self._client, self.id, checked_id("job_id", job_id), None, self._read)
-
-    def health(self) -> Health:
-        """Return how many jobs and workers there are, and in what condition.
-
-        Raises:
-            APIError: the service refused, or could not be reached.
-        """
-        return self._ask(_api.health(self.id), _api.health_of)
-
-    def purge_queue(self) -> PurgeResult:
-        """Remove every job that waits in the queue; running jobs go on. Not repeated when its outcome is unknown.
-
-        Raises:
-            APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
-        """
-        return self._ask(_api.purge_queue(self.id), _api.purge_result)
-
-    def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
-        settings = self._client._settings
-        with span(request.operation, self.id):
-            return self._client._drive(ask(settings, request, settings.deadline(None), read))
-
-    def _submitted(
-        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[Job[T_co], JobState]:
-        client = self._client
-        state = client._submit(request, deadline, options, on_abandon)
-        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        return Job(client, self.id, state.id, submitted_at, self._read), state
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"

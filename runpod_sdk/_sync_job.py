@@ -10,7 +10,7 @@ from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import _api, _stream, _submit, _wait
-from ._exchange import Done, Flow, Settings
+from ._effects import Done, Flow
 from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
 from ._wait import OnAbandon, checked_abandon
@@ -19,9 +19,10 @@ from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedErr
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._exchange import Settings
     from ._notebook import WaitLine
     from ._policies import Deadline
-    from ._states import JobStatus
+    from ._status import JobStatus
     from ._stream import OnGap
     from ._sync import Client
 

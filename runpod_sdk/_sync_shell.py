@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _api, _submit
-from ._exchange import Done, Emit, Flow, Interruption, Send, Settings, Sleep
+from ._effects import Done, Emit, Flow, Interruption, Send, Sleep
 from ._policies import GRACE
 from ._shield import Shield
-from ._telemetry import Unknowns, note_cancel, note_cancel_failed, note_interrupted, note_running
-from ._wait import JobRef, OnAbandon
 from .errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._exchange import Settings
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
     from ._states import JobState
+    from ._telemetry import Unknowns
+    from ._wait import JobRef, OnAbandon
     from ._wire import Wire
 
 T = TypeVar("T")
@@ -64,11 +64,16 @@ class Shell:
         while True:
             step = self._step(flow)
             if isinstance(step, Done):
-                return step.value
+                value: T = step.value
+                return value
             if on_emit is not None:
                 on_emit(step.item)
 
     def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
+        from . import _submit
+        from ._telemetry import note_interrupted
+        from ._wait import JobRef
+
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
             return self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
@@ -88,6 +93,9 @@ class Shell:
 
         Returns what the job then is; None where it goes on.
         """
+        from . import _api, _submit
+        from ._telemetry import note_cancel, note_cancel_failed, note_running
+
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)
             return None

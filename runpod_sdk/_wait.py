@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import _api
-from ._exchange import SILENCE, Emit, Flow, Refused, Settings, Sleep, ask, cause_of, exchange, notice
+from ._effects import Emit, Flow, Sleep
+from ._exchange import SILENCE, Refused, Settings, ask, cause_of, exchange, notice
 from ._outcomes import Answer, Outcome
 from ._policies import HOLD_MAX, HOLD_MIN, Deadline
 from ._queue_reason import Why

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._deadlines import within
@@ -141,8 +140,10 @@ class Wire:
                 carrier.close()
 
     def __del__(self) -> None:
-        with suppress(Exception):  # `with` is optional; at the end of the interpreter half of it is gone
+        try:  # noqa: SIM105  at the end of the interpreter half of it is gone, `suppress` too
             self.close()
+        except Exception:  # noqa: BLE001, S110  `with` is optional, and nobody hears of this
+            pass
 
 
 class AsyncWire:

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from runpod_sdk._exchange import Emit, Flow, Interrupted, Interruption, Refused, Send, Settings, Sleep
+from runpod_sdk._effects import Emit, Flow, Interruption, Send, Sleep
+from runpod_sdk._exchange import Interrupted, Refused, Settings
 from runpod_sdk._limiter import Limiter
 from runpod_sdk._outcomes import Answer, Failure, Result
 from runpod_sdk._policies import PollPolicy, RetryPolicy

@@ -19,10 +19,10 @@ MODULES = [
 SHOWN = [
     "_sync.Client",
     "_async.AsyncClient",
-    "_sync.Endpoint",
-    "_async.AsyncEndpoint",
+    "_sync_endpoint.Endpoint",
+    "_async_endpoint.AsyncEndpoint",
     "_policies.RetryPolicy",
-    "_states.JobStatus",
+    "_status.JobStatus",
 ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from runpod_sdk._async import AsyncEndpoint
+    from runpod_sdk._async_endpoint import AsyncEndpoint
     from runpod_sdk._states import JobState
 
 

@@ -1,0 +1,55 @@
+"""What a flow yields, and what it is sent: the language between the flows, which decide, and the shells, which do.
+
+A flow is a generator. It yields what it needs and is sent what came of it: `Send` gets an `Answer` or a `Failure`,
+`Sleep` and `Emit` get None. It reads the clock that it is given; it never waits, never does I/O, and never yields in a
+`finally`. Two thin shells drive the flows, one for threads and one for tasks (`_sync_shell.py`, `_async_shell.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from ._outcomes import Result
+    from ._requests import Request
+
+T = TypeVar("T")
+
+
+class Send(NamedTuple):
+    """Make this request and answer within `timeout` seconds, come what may."""
+
+    request: Request
+    timeout: float
+
+
+class Interruption(NamedTuple):
+    """What a shell sends instead of a result when its caller is interrupted while a submit is out.
+
+    `error` is the interruption, `result` what came of the submit in the time that it was given to come home.
+    """
+
+    error: BaseException
+    result: Result | None
+
+
+class Sleep(NamedTuple):
+    """Let this many seconds pass."""
+
+    seconds: float
+
+
+class Emit(NamedTuple):
+    """Give this to the caller: a chunk of a stream, or a state on the way."""
+
+    item: Any
+
+
+class Done(NamedTuple, Generic[T]):
+    """A flow has ended with this value; what a shell makes of a StopIteration."""
+
+    value: T
+
+
+Flow = Generator[Send | Sleep | Emit, Any, T]
