@@ -163,4 +163,4 @@ def test_workers_that_are_killed_all_the_time(official_python: str, network: str
     assert states.keys() <= {"COMPLETED", "FAILED"}, "every job is final"
     assert set(completed.values()) == {1}, "none twice"
     assert len(completed) == states["COMPLETED"]
-    assert verdict.requeues, "no worker died with a job"
+    assert verdict.requeues.keys() >= {(tmp_path / "died").read_text().strip()}, "a worker died with a job"

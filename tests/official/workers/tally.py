@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import runpod
@@ -12,9 +14,14 @@ import runpod
 FOLDER = sys.argv.pop()
 
 
-def note(name: str, word: Any) -> None:
-    """Add a line; one write to a file opened for appending is whole, whoever else writes."""
-    descriptor = os.open(os.path.join(FOLDER, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # noqa: PTH118  one call
+def note(name: str, word: Any, *, only_once: bool = False) -> None:
+    """Add a line; one write to a file opened for appending is whole, whoever else writes.
+
+    Raises:
+        FileExistsError: it may be there only once.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if only_once else 0)
+    descriptor = os.open(os.path.join(FOLDER, name), flags)  # noqa: PTH118  one call
     try:
         os.write(descriptor, f"{word}\n".encode())
     finally:
@@ -22,8 +29,11 @@ def note(name: str, word: Any) -> None:
 
 
 async def handler(job: dict[str, Any]) -> dict[str, Any]:
-    """Take a while, echo, and now and then ask to be replaced."""
+    """Take a while, echo, and now and then ask to be replaced; the first of all kills its worker."""
     note("begun", job["id"])
+    with suppress(FileExistsError):
+        note("died", job["id"], only_once=True)
+        os.kill(os.getpid(), signal.SIGKILL)
     await asyncio.sleep(job["input"]["seconds"])
     result = {"number": job["input"]["number"]}
     return result | {"refresh_worker": True} if job["input"]["refresh"] else result
