@@ -180,12 +180,17 @@ class Lockstep:
             else:
                 self.model.holds.append(ModelHold(ticket, self.now + HOLD, "end", job.id))
         else:
-            ticket = self.tell(ask.ReadStream(job_id=job.id, wait=HOLD))
-            if job.status in FINAL or job.chunks:
-                self.expect(ticket, job.read())
-            else:
-                self.model.holds.append(ModelHold(ticket, self.now + HOLD, "chunk", job.id))
+            unread = [each for each in self.model.jobs.values() if each.chunks]
+            for _ in range(2):
+                self.read(unread[first % len(unread)] if unread else job)
         return True
+
+    def read(self, job: ModelJob) -> None:
+        ticket = self.tell(ask.ReadStream(job_id=job.id, wait=HOLD))
+        if job.status in FINAL or job.chunks:
+            self.expect(ticket, job.read())
+        else:
+            self.model.holds.append(ModelHold(ticket, self.now + HOLD, "chunk", job.id))
 
     def cancel(self, first: int, second: int) -> bool:
         job = self.job(first, "IN_PROGRESS" if second % 3 == 0 else "IN_QUEUE")
@@ -259,23 +264,25 @@ class Lockstep:
         return True
 
     def sign(self, first: int, second: int) -> bool:
-        """Ping, or send progress or a chunk."""
+        """Ping, or send progress or chunks."""
         job = self.running(first)
         if job is None or job.worker is None:
             return False
-        worker = self.model.workers[job.worker]
-        if second % 3 == 0 and worker.kind != "here":
-            ticket = self.tell(ask.Ping(worker_id=job.worker, job_ids=("other", job.id)))
-            self.model.renew(job, self.now)
+        if second % 3 == 0 and self.model.workers[job.worker].kind != "here":
+            self.ping(job)
         elif second % 3 == 1:
-            ticket = self.tell(ask.Progress(worker_id=job.worker, job_id=job.id, output=second))
+            self.expect(self.tell(ask.Progress(worker_id=job.worker, job_id=job.id, output=second)), {})
             self.model.report(job, self.now)
             job.progress = second
         else:
-            ticket = self.tell(ask.Chunk(worker_id=job.worker, job_id=job.id, body={"output": second}))
-            self.model.chunk(job, second, self.now)
-        self.expect(ticket, {})
+            for number in range(1 + second % 2 * 2):
+                self.expect(self.tell(ask.Chunk(worker_id=job.worker, job_id=job.id, body={"output": number})), {})
+                self.model.chunk(job, number, self.now)
         return True
+
+    def ping(self, job: ModelJob) -> None:
+        self.expect(self.tell(ask.Ping(worker_id=job.worker or "", job_ids=("other", job.id))), {})
+        self.model.renew(job, self.now)
 
     def vanish(self, first: int, second: int) -> bool:
         """Close a connection that is held, let a worker die, or let a job not reach its worker."""
@@ -288,11 +295,14 @@ class Lockstep:
             self.model.hang_up(hold, self.now)
             if hold.worker and second % 5 < 3:  # it comes back at once
                 self.take_as(hold.worker, second)
+            elif self.door.workers.get(hold.worker) == "outside":  # what outlived it still pings
+                for job in self.model.jobs_of(hold.worker):
+                    self.ping(job)
             return True
-        job = self.running(first)
-        if second % 4 and job is not None and job.worker is not None and self.door.lose(job.worker, job.id):
-            worker = job.worker
-            self.model.lose(job, self.now)
+        lost = self.running(first)
+        if second % 4 and lost is not None and lost.worker is not None and self.door.lose(lost.worker, lost.id):
+            worker = lost.worker
+            self.model.lose(lost, self.now)
             self.model.drop_if_gone(worker)
             self.model.hand_out(self.now)
             return True
