@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 # By name, as type checkers may not have them.
 nbclient: Any = import_module("nbclient")
@@ -23,7 +23,7 @@ class Watching(nbclient.NotebookClient):  # type: ignore[misc]
             content = msg["content"]
             place = content.get("transient", {}).get("display_id")
             sent[cell_index].append({"type": msg["msg_type"], "data": content["data"], "place": place})
-        return cast("Any", super()).process_message(msg, cell, cell_index)
+        return nbclient.NotebookClient.process_message(self, msg, cell, cell_index)
 
 
 book = nbformat.new_notebook()
