@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from . import _api, _submit, _wait
 from ._arguments import kind_of, unwrapped
+from ._effects import Emit, Flow, Send
 from ._states import JobState, T_co, error_of, shorten
 from ._status import JobStatus
 from ._telemetry import span
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ._async_job import AsyncJob
     from ._async_shell import AsyncShell
     from ._map_report import Tally
-    from ._requests import SubmitOptions
+    from ._requests import Request, SubmitOptions
     from ._sync_job import Job
 
 R = TypeVar("R", bound="Result[Any]")
@@ -216,12 +217,10 @@ class Runner(Generic[R]):
             return self._of(item, error=error)
         if self._refusal is not None:
             return self._of(item, error=_unsubmitted(self._refusal))
-        await self._tell(item.key, None)
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
-        flow = _submit.submit(settings, request, settings.deadline(None), plan.options.get("on_unknown", "raise"))
         try:
             with span("run", plan.endpoint_id):
-                state = await self._shell._drive(flow, lambda error: self._shell._unknowns.add(error, error.__cause__))
+                state = await self._submitted(item, request)
         except SubmissionUnknownError as error:
             return self._unknown(item, error, error.__cause__)
         except APIError as error:
@@ -241,6 +240,18 @@ class Runner(Generic[R]):
         ref = JobRef(plan.endpoint_id, state.id, submitted_at.timestamp())
         await self._tell_or_abandon(item, ref, job)
         return await self._waited(item, ref, job)
+
+    async def _submitted(self, item: Item, request: Request) -> JobState:
+        async def emitted(what: SubmissionUnknownError | None) -> None:
+            if what is None:
+                await self._tell(item.key, None)
+            else:
+                self._shell._unknowns.add(what, what.__cause__)
+
+        settings = self._shell._settings
+        on_unknown = self._plan.options.get("on_unknown", "raise")
+        flow = _submit.submit(settings, request, settings.deadline(None), on_unknown)
+        return await self._shell._drive(_announced(flow), emitted)
 
     async def _collected(self, item: Item, job: Any) -> R:
         """Wait for a job that was submitted before."""
@@ -338,6 +349,21 @@ class Kept(Generic[R]):
     def __init__(self) -> None:
         self.unknowns: deque[R] = deque(maxlen=KEPT)
         self.abandoned: deque[R] = deque(maxlen=KEPT)
+
+
+def _announced(flow: Flow[JobState]) -> Flow[JobState]:
+    """Emit None right before the first request of a flow, which may have to wait for its turn until then."""
+    result: Any = None
+    is_announced = False
+    while True:
+        try:
+            effect = flow.send(result)
+        except StopIteration as stop:
+            return cast("JobState", stop.value)
+        if isinstance(effect, Send) and not is_announced:
+            is_announced = True
+            yield Emit(None)
+        result = yield effect
 
 
 def _about(error: APIError | JobError, job: Any) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk import MapResult, NotFoundError, SubmissionUnknownError
+from runpod_sdk import MapResult, NotFoundError, RateLimitError, SubmissionUnknownError
 from runpod_sdk.emulator import Fault
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
@@ -38,6 +38,32 @@ async def test_a_submit_is_told_before_it_is_sent_and_once_its_job_is_known(worl
     results = await listed(endpoint.map({"x": {"n": 1}, "y": {"n": 2}}, concurrency=1, on_submit=on_submit))
     first, second = (job_id_of(result) for result in results)
     assert told == [("x", None, 0), ("x", first, 1), ("y", None, 1), ("y", second, 2)]
+
+
+@both_flavours
+async def test_a_submit_that_waits_for_its_turn_is_told_when_the_turn_comes(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world))
+    world.emulator.inject(Fault.rate_limited(times=1, on="run"))
+    endpoint = world.client(retry=None).endpoint("abc")
+    await caught(RateLimitError, lambda: endpoint.run({"n": 0}))
+    told: list[float] = []
+
+    def on_submit(_: Any, job: Any) -> None:
+        if job is None:
+            told.append(world.emulator.clock.time())
+
+    await listed(endpoint.map([{"n": n} for n in range(3)], on_submit=on_submit))
+    assert told == [record.time for record in world.emulator.requests if record.operation == "run"][1:]
+    assert told[0] < told[1] < told[2]
+
+
+@both_flavours
+async def test_a_submit_that_is_sent_again_is_told_once(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world))
+    world.emulator.inject(Fault.rate_limited(times=2, on="run"))
+    told: list[Any] = []
+    (result,) = await listed(world.client().endpoint("abc").map([{"n": 1}], on_submit=lambda _, job: told.append(job)))
+    assert told == [None, result.job]
 
 
 @both_flavours
