@@ -135,7 +135,7 @@ def tests(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""
     _install(session)
-    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs, env={"LINK_EXAMPLES": "75"})
+    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs, env={"CONTRACT_EXAMPLES": "75"})
 
 
 @nox.session
@@ -155,7 +155,7 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-s", *storms, *session.posargs, env=env)
     session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env={"MODEL_STEPS": "100000"})
     links = "tests/contract/test_schemathesis.py::test_links_lead_from_one_operation_to_the_next_over_a_socket"
-    session.run("python", "-m", "pytest", links, env={"LINK_EXAMPLES": "400"})
+    session.run("python", "-m", "pytest", links, env={"CONTRACT_EXAMPLES": "400"})
 
 
 @nox.session

@@ -35,10 +35,18 @@ INPUTS = {
     "streamed": {"mock_return": ["a", "b"], "mock_delay": 60},
 }
 WEEK_MS = 604_800_000
+# Requests to an operation, and histories in a round; more in `nox -s contract`, and over a socket in `nox -s chaos`.
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "25"))
 CONFIG: dict[str, Any] = {
     "base-url": "http://emulator.test/v2",
     "headers": {"Authorization": "Bearer test"},
-    "generation": {"mode": "all", "max-examples": 50, "deterministic": True, "database": "none", "no-shrink": True},
+    "generation": {
+        "mode": "all",
+        "max-examples": EXAMPLES,
+        "deterministic": True,
+        "database": "none",
+        "no-shrink": True,
+    },
     # Links that the tool makes up by itself would dilute those of the document.
     "phases": {"stateful": {"inference": {"algorithms": []}}},
     "operations": [
@@ -57,8 +65,6 @@ CHOICES = {
 }
 # The ways that one job must have gone at least, and how often to try. Held or not, a job is submitted and looked at.
 WAYS = (["run", "status", "cancel"], ["run", "stream"], ["run", "cancel", "status"])
-# A round has so many histories; more in `nox -s contract`, and over a socket in `nox -s chaos`.
-EXAMPLES = int(os.environ.get("LINK_EXAMPLES", "25"))
 ROUNDS = 15
 STEPS = {"run_sync": "run", "get_status": "status", "get_status_sync": "status"}
 
