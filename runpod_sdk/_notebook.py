@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ._markup import line_html, progress_html
+from ._states import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class WaitLine:
         if state.queue_reason is not None:
             facts.append(str(state.queue_reason))
         if state.progress is not None:
-            facts.append(repr(state.progress))
+            facts.append(shorten(repr(state.progress)))
         text = " · ".join(facts)
         self._display.show(line_html(text), text)
 

@@ -160,7 +160,7 @@ class QueueReason:
         """Return what keeps a job in the queue; None while a worker is idle, as it is about to take a job."""
         workers = health.workers
         cause: QueueCause
-        if workers.idle or workers.ready:
+        if workers.idle or (workers.ready and not workers.running):
             return None
         if workers.running:
             cause = "queue_ahead"

@@ -40,6 +40,7 @@ def health(jobs: int = 1, **workers: int) -> Result:
         ({"initializing": 1}, "initializing", "a cold start: workers are initializing (1)"),
         ({"initializing": 1, "throttled": 2}, "initializing", "a cold start: workers are initializing (1)"),
         ({"running": 2}, "queue_ahead", "all running workers are busy (2); jobs in the queue: 7"),
+        ({"running": 2, "ready": 2}, "queue_ahead", "all running workers are busy (2); jobs in the queue: 7"),
         ({"running": 2, "initializing": 1}, "queue_ahead", "all running workers are busy (2); jobs in the queue: 7"),
         (
             {"throttled": 1, "unhealthy": 1},
