@@ -251,7 +251,8 @@ class Runner(Generic[R]):
         settings = self._shell._settings
         on_unknown = self._plan.options.get("on_unknown", "raise")
         flow = _submit.submit(settings, request, settings.deadline(None), on_unknown)
-        return await self._shell._drive(_announced(flow), emitted)
+        with settings.clock.participate():  # also while it is told
+            return await self._shell._drive(_announced(flow), emitted)
 
     async def _collected(self, item: Item, job: Any) -> R:
         """Wait for a job that was submitted before."""
