@@ -97,7 +97,7 @@ class Reader:
 
     def _run_python(self, block: Block) -> str:
         # Line numbers of the page, for tracebacks.
-        code = compile("\n" * (block.line - 1) + block.code, str(DOCS / self._page), "exec")
+        code = compile("\n" * (block.line - 1) + block.code, str(DOCS / self._page), "exec", dont_inherit=True)
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(code, self._names)  # noqa: S102  that is the test
