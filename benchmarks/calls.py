@@ -130,7 +130,7 @@ async def _sdk(url: str, stack: AsyncExitStack, *, is_fast: bool) -> AsyncCall:
 
 
 async def async_sdk(url: str, stack: AsyncExitStack) -> AsyncCall:
-    """AsyncClient as the base install has it, over httpcore2."""
+    """AsyncClient as the base install has it, over httpcore."""
     return await _sdk(url, stack, is_fast=False)
 
 

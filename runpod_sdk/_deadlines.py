@@ -57,7 +57,7 @@ def bound_reads(client: httpx.Client) -> None:
 
 
 class Bounded:
-    """A network backend of httpcore or httpcore2 whose streams ask for the time that is left."""
+    """A network backend of httpcore whose streams ask for the time that is left."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend

@@ -6,10 +6,9 @@ outcome is `NEVER_SENT` only by an allow-list, and everything that is not unders
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 Operation = Literal["run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The service answered: status, headers (names in lower case) and the whole body, decompressed."""
 
     status: int
@@ -26,8 +24,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """No whole answer came; the error is the transport's own.
 
     `partial` is what came all the same: status, headers and the beginning of a body that broke off, is too large or

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from ._arguments import BODY_MAX
 from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
@@ -49,6 +48,8 @@ class Request:
     @property
     def input_sha256(self) -> str:
         """The SHA-256 of the input that this request submits, as compact JSON with sorted keys."""
+        import hashlib  # noqa: PLC0415  2 ms for what is rarely asked
+
         sent = json.loads(self.content or b"{}").get("input")
         return hashlib.sha256(json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -79,8 +80,7 @@ class SubmitOptions(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPart:
+class StreamPart(NamedTuple):
     """One answer of /stream: its chunks, and the job's status unless the answer was a bare list."""
 
     chunks: tuple[StreamChunk, ...]

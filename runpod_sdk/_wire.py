@@ -210,7 +210,7 @@ class AsyncWire:
             return _transports.AsyncHttpxConnections(self._address, transport=self._transport, **_limits(held=held))
         if _transports.has_aiohttp():
             return _transports.AiohttpConnections(self._address, **_limits(held=held))
-        from ._connections import AsyncConnections  # noqa: PLC0415  as above
+        from ._async_connections import AsyncConnections  # noqa: PLC0415  as above
 
         return AsyncConnections(self._address, **_limits(held=held))
 

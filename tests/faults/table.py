@@ -93,10 +93,10 @@ HTTP 400                            error    error    error    settled  error   
 # What carries the requests: each kind of connections that the SDK opens itself, and transports of the caller's, which
 # are httpx's too, but are not known to tell the truth about what they sent.
 WIRES: dict[str, Flavour] = {
-    "httpcore2": SYNC,
+    "httpcore": SYNC,
     "httpx": SYNC,
     "aiohttp": ASYNC,
-    "async-httpcore2": ASYNC,
+    "async-httpcore": ASYNC,
     "async-httpx": ASYNC,
     "given": SYNC,
     "async-given": ASYNC,

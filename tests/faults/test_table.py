@@ -37,7 +37,7 @@ def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
-    if wire == "async-httpcore2":
+    if wire == "async-httpcore":
         monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: False)
     if wire.endswith("httpx"):
         monkeypatch.setattr("runpod_sdk._transports.is_proxied", lambda _: True)

@@ -24,7 +24,7 @@ OUTPUT = "ä" * 1_000_000  # larger than what is buffered for a reader
 
 wires = pytest.mark.parametrize(
     ("kind", "wire"),
-    [(Client, "httpcore2"), (Client, "httpx"), (AsyncClient, "aiohttp"), (AsyncClient, "httpcore2")],
+    [(Client, "httpcore"), (Client, "httpx"), (AsyncClient, "aiohttp"), (AsyncClient, "httpcore")],
 )
 
 
