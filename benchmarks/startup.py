@@ -4,7 +4,7 @@
 
 CPU of whole processes, in turn, so that a busy machine slows all of them alike. An import is what it costs over the
 bare interpreter of the same environment. BENCH_BASE_PYTHON names a Python that has the base install and nothing else,
-RUNPOD_OFFICIAL_PYTHON one that has the official package; without them, this Python is measured, and the official package
+RUNPOD_OFFICIAL_PYTHON one that has the official package; without them this Python is measured, and the official one
 is left out.
 """
 
