@@ -48,7 +48,7 @@ class AsyncClient(AsyncShell):
     Raises:
         ValueError: no key, or a base URL that cannot be meant.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import AsyncClient
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()

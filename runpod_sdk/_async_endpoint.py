@@ -39,7 +39,7 @@ class AsyncEndpoint(Generic[T_co]):
     Raises:
         TypeError, ValueError: an id that is none.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import AsyncClient
         >>> AsyncClient("key").endpoint("abc").url
         'https://api.runpod.ai/v2/abc'

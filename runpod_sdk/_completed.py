@@ -64,7 +64,7 @@ def as_completed(
             for each: JobExpiredError or NotFoundError where the service does not know the job, WaitTimeoutError where
             the timeout passed first, another APIError where the service could not be asked.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import Client, as_completed
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()

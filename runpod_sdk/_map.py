@@ -93,7 +93,7 @@ class Map(Generic[T_co]):
     Attributes:
         endpoint_id: where the jobs run.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import Client
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()
@@ -267,7 +267,7 @@ class AsyncMap(Generic[T_co]):
     Attributes:
         endpoint_id: where the jobs run.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import AsyncClient
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()

@@ -45,7 +45,7 @@ class RetryPolicy:
         wait_exp_base: growth of the upper bound from wait to wait.
         on_retry: called before each wait; what it raises ends the call.
 
-    Example:
+    Examples:
         >>> RetryPolicy(attempts=3).next_wait(1, 0.5)
         0.25
     """

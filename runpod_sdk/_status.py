@@ -11,7 +11,7 @@ class JobStatus(StrEnum):
 
     A word that this version does not know becomes a member of its own and is not final; compare with `==`, not `is`.
 
-    Example:
+    Examples:
         >>> JobStatus("COMPLETED").is_final
         True
         >>> JobStatus("ON_HOLD") == "ON_HOLD"

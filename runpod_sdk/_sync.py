@@ -49,7 +49,7 @@ class Client(Shell):
     Raises:
         ValueError: no key, or a base URL that cannot be meant.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import Client
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()

@@ -39,7 +39,7 @@ class Endpoint(Generic[T_co]):
     Raises:
         TypeError, ValueError: an id that is none.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import Client
         >>> Client("key").endpoint("abc").url
         'https://api.runpod.ai/v2/abc'

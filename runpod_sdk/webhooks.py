@@ -37,7 +37,7 @@ def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str
     Raises:
         ValueError: the body, whatever it is, does not describe a job. Answer with 400.
 
-    Example:
+    Examples:
         >>> parse(b'{"id": "j1-u1", "status": "COMPLETED", "output": 42, "executionTime": 1500}').output
         42
     """
@@ -65,7 +65,7 @@ def is_token(given: str | None, expected: str) -> bool:
     Raises:
         ValueError: `expected` is empty, and would let in everybody.
 
-    Example:
+    Examples:
         >>> is_token("guess", "IzqrXm8t"), is_token(None, "IzqrXm8t"), is_token("IzqrXm8t", "IzqrXm8t")
         (False, False, True)
     """

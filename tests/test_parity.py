@@ -125,7 +125,7 @@ def test_what_makes_requests_is_awaited_and_nothing_else(sync: type, other: type
 def facts(kind: type) -> str:
     """Return the docstring of a class from its facts on, without its example."""
     text = in_sync_words(inspect.getdoc(kind) or "")
-    match = re.search(r"(Args|Attributes):.*?(?=Example:|\Z)", text, re.DOTALL)
+    match = re.search(r"(Args|Attributes):.*?(?=Examples:|\Z)", text, re.DOTALL)
     return match[0].strip() if match else ""
 
 

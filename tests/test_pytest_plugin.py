@@ -29,7 +29,7 @@ FIXTURES = (
 def example_of(fixture: str) -> str:
     tree = ast.parse(Path(pytest_plugin.__file__).read_text(encoding="utf-8"))
     [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == fixture]
-    _, _, example = (ast.get_docstring(function) or "").partition("Example:\n")
+    _, _, example = (ast.get_docstring(function) or "").partition("Examples:\n")
     return dedent(example)
 
 

@@ -25,7 +25,7 @@ class SystemClock:
     Args:
         rate: seconds that pass on this clock in one real second.
 
-    Example:
+    Examples:
         >>> clock = SystemClock(rate=1000)
         >>> before = clock.monotonic()
         >>> clock.sleep(10)  # takes 10 ms

@@ -36,7 +36,7 @@ class VirtualClock:
         start: what `time()` says at the beginning, seconds since 1970 (UTC).
         auto_jump: False leaves every step to `advance`.
 
-    Example:
+    Examples:
         >>> clock = VirtualClock()
         >>> clock.sleep(3600)
         >>> clock.monotonic()

@@ -143,7 +143,7 @@ class AsyncioEndpoint:
         RuntimeError: there is no key.
         TypeError, ValueError: an id that is none.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import compat as runpod
         >>> runpod.AsyncioEndpoint("abc", runpod.http_client.AsyncClientSession(), api_key="key")
         AsyncioEndpoint('abc')

@@ -170,7 +170,7 @@ class Endpoint:
         RuntimeError: there is no key.
         TypeError, ValueError: an id, key or address that cannot be meant.
 
-    Example:
+    Examples:
         >>> from runpod_sdk import compat as runpod
         >>> runpod.Endpoint("abc", api_key="key")
         Endpoint('abc')

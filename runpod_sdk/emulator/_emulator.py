@@ -59,7 +59,7 @@ class Emulator:
         seed: of all ids: the same seed gives the same ids.
         options: choices where the service's behaviour is unknown; see `Options`.
 
-    Example:
+    Examples:
         >>> import httpx
         >>> with Emulator() as emulator:
         ...     _ = emulator.endpoint("demo")
@@ -243,7 +243,7 @@ class Emulator:
     def inject(self, fault: Fault) -> InjectedFault:
         """Let something go wrong from now on; the answer removes it again, also as a context manager.
 
-        Example:
+        Examples:
             >>> import httpx
             >>> emulator = Emulator()
             >>> _ = emulator.endpoint("demo")

@@ -63,7 +63,7 @@ class Fault:
         body: the answer; a str is sent as it is (as HTML where it begins with "<"), anything else as JSON.
         seconds: how long, for a delay and a late result.
 
-    Example:
+    Examples:
         >>> Fault.status(503, times=2, on="run").to_json()
         {'kind': 'status', 'on': ['run'], 'times': 2, 'code': 503}
     """

@@ -50,7 +50,7 @@ class Server:
         port: the port that it listens on.
         api_key: the key that it lets in.
 
-    Example:
+    Examples:
         >>> import urllib.request
         >>> from runpod_sdk.emulator import Emulator
         >>> with Emulator() as emulator:

@@ -24,7 +24,7 @@ class Site:
         ModuleNotFoundError: uvicorn is not installed.
         OSError: the port is taken.
 
-    Example:
+    Examples:
         >>> from runpod_sdk.emulator import Emulator
         >>> site = Site()
         >>> with Emulator() as first, Emulator() as second:

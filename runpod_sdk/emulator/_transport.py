@@ -26,7 +26,7 @@ _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Carries requests to an emulator in this process.
 
-    Example:
+    Examples:
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()
         >>> _ = emulator.endpoint("echo", lambda job: job["input"])

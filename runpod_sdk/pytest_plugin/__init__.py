@@ -60,7 +60,7 @@ def __getattr__(name: str) -> object:
 def runpod_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]:
     """Provide an emulator of the service in this process, without a socket; an hour of waiting takes milliseconds.
 
-    Example:
+    Examples:
         def test_my_worker(runpod_emulator):
             endpoint = runpod_emulator.serve("handler.py")
             assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
@@ -93,7 +93,7 @@ def runpod_server(request: pytest.FixtureRequest, _runpod_site: Site) -> Iterato
     arguments, here or in a process that the test starts, find it, and nobody reaches the real service. So does the
     official client, where it is imported already; one that is not yet needs `runpod.api_key`, as ever.
 
-    Example:
+    Examples:
         def test_a_program_that_calls_an_endpoint(runpod_server):
             runpod_server.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             from runpod_sdk import Client
@@ -113,7 +113,7 @@ def assert_each_job_ran_once(request: pytest.FixtureRequest) -> Callable[[], Non
     A test that takes it and does not call it is judged when it has passed, as with
     `@pytest.mark.usefixtures("assert_each_job_ran_once")`.
 
-    Example:
+    Examples:
         def test_nothing_is_lost(runpod_emulator, assert_each_job_ran_once):
             endpoint = runpod_emulator.serve(lambda job: job["input"]["n"])
             assert [result.output for result in endpoint.map({"n": n} for n in range(3))]
@@ -128,7 +128,7 @@ def assert_each_job_ran_once(request: pytest.FixtureRequest) -> Callable[[], Non
 def runpod_client(runpod_emulator: EmulatorFixture) -> Client:
     """Provide a `Client` on `runpod_emulator`; it ends with the test.
 
-    Example:
+    Examples:
         def test_my_handler(runpod_emulator, runpod_client):
             runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             output = runpod_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
@@ -142,7 +142,7 @@ def runpod_client(runpod_emulator: EmulatorFixture) -> Client:
 def runpod_async_client(runpod_emulator: EmulatorFixture) -> Iterator[AsyncClient]:
     """Provide an `AsyncClient` on `runpod_emulator`, for one event loop: that of `asyncio.run`, or of any plugin.
 
-    Example:
+    Examples:
         def test_my_handler(runpod_emulator, runpod_async_client):
             runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             call = runpod_async_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
