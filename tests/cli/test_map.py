@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -294,6 +296,91 @@ def test_jobs_that_are_under_way_elsewhere_are_not_left_behind(bulk: Bulk) -> No
     done = bulk()
     assert (done.code, bulk.submits) == (2, 0)
     assert 'jobs are under way on endpoint "other": go on there first' in done.err
+
+
+def under_way(bulk: Bulk, line: int, given: dict[str, Any]) -> str:
+    """Leave a journal behind as a process does that was killed, with one job on its way; return the job's id."""
+    job_id = bulk.shell("run", "abc", "--input", json.dumps(given)).out.strip()
+    sha256 = hashlib.sha256(json.dumps(given, separators=(",", ":")).encode()).hexdigest()
+    sent = {"line": line, "event": "sending", "input_sha256": sha256}
+    known = {"line": line, "event": "submitted", "id": job_id, "endpoint_id": "abc"}
+    bulk.journal.write_text(f"{json.dumps(sent)}\n{json.dumps(known)}\n")
+    return job_id
+
+
+def test_a_job_whose_line_is_gone_is_collected_all_the_same(bulk: Bulk) -> None:
+    job_id = under_way(bulk, 2, {"n": 8})
+    bulk.give({"n": 7})
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert [(result["output"], result["line"]) for result in bulk.results] == [(7, 1), (8, 2)]
+    assert (bulk.results[1]["id"], bulk.journal.exists()) == (job_id, False)
+
+
+def test_a_job_whose_input_was_changed_meanwhile_is_collected_and_the_new_input_is_left_out(bulk: Bulk) -> None:
+    job_id = under_way(bulk, 1, {"n": 8})
+    bulk.give({"n": 9})
+    done = bulk()
+    assert (done.code, bulk.submits, bulk.journal.exists()) == (1, 0, False)
+    assert done.err.startswith("runpod-sdk map: line 1 is left out: another input")
+    assert [(result["id"], result["output"]) for result in bulk.results] == [(job_id, 8)]
+
+
+def test_a_result_whose_line_end_was_lost_in_an_editor_counts(bulk: Bulk) -> None:
+    bulk.give(*numbered(2))
+    bulk()
+    bulk.output.write_bytes(bulk.output.read_bytes().removesuffix(b"\n"))
+    bulk.give(*numbered(3))
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert bulk.statuses == [(1, "COMPLETED"), (2, "COMPLETED"), (3, "COMPLETED")]
+
+
+def test_an_output_by_another_name_has_the_same_journal_and_stays_a_link(bulk: Bulk, tmp_path: Path) -> None:
+    job_id = under_way(bulk, 1, {"n": 1})
+    bulk.give({"n": 1})
+    link = tmp_path / "link.jsonl"
+    bulk.output.write_bytes(b"")
+    try:
+        link.symlink_to(bulk.output)
+    except OSError:
+        pytest.skip("this user may not make symbolic links")
+    bulk.output, real = link, bulk.output
+    assert (bulk().code, bulk.submits) == (0, 0)
+    assert (bulk.results[0]["id"], link.is_symlink(), bulk.journal.exists()) == (job_id, True, False)
+    assert real.read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_tidying_up_touches_no_other_file_and_keeps_the_mode_of_the_output(bulk: Bulk, tmp_path: Path) -> None:
+    neighbour = tmp_path / "results.jsonl.new"
+    neighbour.write_text("mine")
+    bulk.give({"key": "a", "input": {"n": math.nan}})
+    bulk()
+    bulk.output.chmod(0o600)
+    bulk.give({"key": "a", "input": {"n": 1}})
+    bulk()
+    assert bulk.statuses == [(1, "COMPLETED")]
+    assert bulk.output.stat().st_mode & 0o777 == 0o600
+    assert neighbour.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("output", '{"line": 1, "input_sha256": "no digest"}\n'),
+        ("output", '{"line": 1, "input_sha256": 5}\n'),
+        ("output", '{"line": []}\n'),
+        ("journal", '{"line": 1, "event": "submitted", "id": "j1", "endpoint_id": "abc"}\n'),
+        ("journal", '{"line": 1, "event": "submitted"}\n'),
+    ],
+)
+def test_a_file_that_was_damaged_is_left_as_it_is(file: str, text: str, bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    path: Path = getattr(bulk, file)
+    path.write_text(text)
+    done = bulk()
+    assert (done.code, bulk.submits, path.read_text()) == (2, 0, text)
+    assert f"{path}" in done.err
+    assert "damaged" in done.err
 
 
 @pytest.mark.parametrize("text", ['{"prompt": "mine"}\n', "notes", '{"line": 1, "status": "x"}\n{"line": nonsense}\n'])

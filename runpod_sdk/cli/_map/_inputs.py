@@ -71,22 +71,27 @@ class Inputs:
                 continue
             if todo is not None:
                 yield place, todo
+        for name in list(self._known):  # their lines are gone, or were changed
+            yield self._journal.in_flight[name].place, self._collected(name)
 
     def _todo(self, place: Place, given: dict[str, Any]) -> dict[str, Any] | Job | None:
         """Return what is to be done with an input; None for nothing."""
         if place.key is not None and self._keys.setdefault(place.name, place.line) != place.line:
             raise ValueError(f"the key {place.name} stands on line {self._keys[place.name]}, too")
         end = self._journal.end_of(place)
-        job_id = self._known.pop(place.name, None)
-        if job_id is None and (end is None or self._again.applies(end)):
+        is_known = place.name in self._known
+        if not is_known and (end is None or self._again.applies(end)):
             return given
         if self._journal.is_changed(place):
             raise ValueError("another input than the one that was run here before: keys tell inputs apart, or --output")
-        if job_id is not None:
-            self.collected += 1
-            return self._endpoint.job(job_id)
+        if is_known:
+            return self._collected(place.name)
         self.skipped[cast("str", end)] += 1
         return None
+
+    def _collected(self, name: int | str) -> Job:
+        self.collected += 1
+        return self._endpoint.job(self._known.pop(name))
 
     def _complain(self, number: int, why: str) -> None:
         self.bad += 1

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from runpod_sdk.cli._session import BadCallError
 from ._log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
 # Words of ours beside the service's: no answer to a submit; a refusal, or an input that cannot be sent; a job whose
@@ -81,6 +82,7 @@ class Journal:
 
     def __init__(self, output: Path, endpoint_id: str) -> None:
         self._endpoint_id = endpoint_id
+        output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
         self._journal_path = output.with_name(output.name + ".journal")
         # Status and digest, of earlier runs: what this one adds does not come up in it again.
         self._ends: dict[int | str, tuple[str, int]] = {}
@@ -153,12 +155,14 @@ class Journal:
     def _load(self) -> None:
         ids: dict[int | str, str | None] = {}
         for facts in self._results.lines():
-            place = _place(facts)
-            ids[place.name] = facts.get("id")
-            self._is_superseded = self._is_superseded or place.name in self._ends
-            self._ends[place.name] = (sys.intern(str(facts.get("status"))), _digest(place.input_sha256))
+            with _reading(self._results):
+                place = _place(facts)
+                ids[place.name] = facts.get("id")
+                self._is_superseded = self._is_superseded or place.name in self._ends
+                self._ends[place.name] = (sys.intern(str(facts.get("status"))), _digest(place.input_sha256))
         for facts in self._journal.lines():
-            self._replay(_place(facts), facts)
+            with _reading(self._journal):
+                self._replay(_place(facts), facts)
         for begun in list(self.in_flight.values()):
             if begun.job_id is None:
                 # No answer was noted. What the process did after it had noted the submit, nobody knows.
@@ -182,7 +186,9 @@ class Journal:
     def _drop_superseded(self) -> None:
         """Write the output anew, with the last line of each input."""
         last = {_place(facts).name: number for number, facts in enumerate(self._results.lines())}
-        new = self._results.path.with_name(self._results.path.name + ".new")
+        new = self._journal_path.with_name(self._journal_path.name + ".new")
+        new.touch(mode=0o600)
+        shutil.copymode(self._results.path, new)
         with self._results.path.open("rb") as lines, new.open("wb") as file:
             kept = set(last.values())
             file.writelines(line for number, line in enumerate(lines) if number in kept)
@@ -191,6 +197,15 @@ class Journal:
         if os.name == "nt":  # which replaces no file that is open; elsewhere the lock has to last until then
             self._results.close()
         new.replace(self._results.path)
+
+
+@contextmanager
+def _reading(log: Log) -> Generator[None]:
+    """Take a line that this file cannot have written for what it is."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise BadCallError(f"{log.path}: a line of it is damaged; take another --output") from None
 
 
 def _place(facts: Mapping[str, Any]) -> Place:

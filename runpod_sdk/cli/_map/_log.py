@@ -47,7 +47,7 @@ class Log:
             self._end += len(line)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Read all lines; cut off one that is torn.
+        """Read all lines; cut off one that is torn, and end one that lost no more than its line end.
 
         Raises:
             BadCallError: a line that this class has not written.
@@ -57,14 +57,18 @@ class Log:
             for number, line in enumerate(file, 1):
                 if not line.startswith(_BEGIN[: len(line)]):
                     raise BadCallError(f"{self.path}, line {number}: no line of a bulk run; take another --output")
-                if not line.endswith(b"\n"):
-                    break
                 try:
                     facts = json.loads(line)
                 except ValueError:
+                    if not line.endswith(b"\n"):
+                        break
                     raise BadCallError(f"{self.path}, line {number}: it is damaged; take another --output") from None
                 whole += len(line)
                 yield facts
+                if not line.endswith(b"\n"):
+                    os.lseek(self._file, whole, os.SEEK_SET)
+                    whole += os.write(self._file, b"\n")
+                    break  # what was just written is no line of its own
         os.ftruncate(self._file, whole)
         self._end = whole
 
