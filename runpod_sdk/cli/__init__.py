@@ -61,7 +61,11 @@ examples:
   runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 600
   runpod-sdk map abc123 inputs.jsonl --output results.jsonl"""
 
-_INTERRUPTED, _PIPE_BROKEN = 130, 141  # what a shell makes of SIGINT and SIGPIPE: 128 and the signal's number
+_FAILED, _INTERRUPTED, _PIPE_BROKEN = (
+    1,
+    130,
+    141,
+)  # what a shell makes of SIGINT and SIGPIPE: 128 and the signal's number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after --help and --version (0), and for arguments that cannot be meant (2).
     """
+    _open_what_is_closed()
     try:
         try:
             return _called(sys.argv[1:] if argv is None else argv)
@@ -81,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return _PIPE_BROKEN
+    except OSError as error:  # what is written to is full, or has gone; commands tell of files of their own
+        _drop_output()
+        print(f"runpod-sdk: {error}", file=sys.stderr)
+        return _FAILED
     except KeyboardInterrupt as interruption:
         print("interrupted", *getattr(interruption, "__notes__", []), sep="\n", file=sys.stderr)
         return _INTERRUPTED
@@ -134,6 +143,13 @@ def _called(argv: Sequence[str]) -> int:
         more.extend(left)
     code: int = import_module(_COMMANDS[arguments.command][0]).run(arguments)
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Let nothing else take the place of a standard stream that the caller has closed, as `>&-` does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for good
 
 
 def _drop_output() -> None:

@@ -68,10 +68,14 @@ def _submit(arguments: argparse.Namespace, endpoint: Endpoint, given: dict[str, 
     with checked():
         job = endpoint.run(given, timeout=arguments.timeout, **options)
     if not (arguments.wait or arguments.stream):
-        if arguments.json:
-            put_json(_ending.facts_of_submitted(job))
-        else:
-            put(job.id)
+        try:
+            if arguments.json:
+                put_json(_ending.facts_of_submitted(job))
+            else:
+                put(job.id)
+        except OSError:  # nobody else knows the id
+            complain(arguments.command, f"job {job.id} was queued")
+            raise
         return 0
     complain(arguments.command, f"job {job.id}")
     left = arguments.timeout

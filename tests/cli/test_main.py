@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from runpod_sdk import __version__, cli
+from tests.cli.conftest import Shell, posix_only
 
 HEAVY = {"asyncio", "httpx", "attrs", "rich", "uvicorn", "starlette", "pytest"}
 
@@ -112,6 +113,30 @@ def test_help_that_nobody_reads_ends_without_a_complaint(monkeypatch: pytest.Mon
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@posix_only
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_is_as_good_as_the_null_device(closed: str, shell: Shell) -> None:
+    shell.emulator.endpoint("abc", lambda job: job["input"])
+    command = f'"$0" -m runpod_sdk run abc n=1 --wait {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ("" if ">&-" in closed.split() else '{"n": "1"}\n')
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it needs /dev/full")  # noqa: PTH110
+def test_an_output_that_is_full_is_told_in_a_line_and_the_job_is_not_lost(shell: Shell) -> None:
+    shell.emulator.endpoint("abc", lambda job: job["input"])
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "runpod_sdk", "run", "abc", "n=1"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    [job_id] = shell.emulator.jobs
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [f"runpod-sdk run: job {job_id} was queued", "runpod-sdk: [Errno 28] No space left on device"],
+    )
 
 
 def test_the_module_and_the_console_script_are_the_same_command() -> None:
