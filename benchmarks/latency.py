@@ -155,7 +155,7 @@ def with_official(kind: str, url: str, key: str, jobs: int) -> list[list[float]]
     calls: dict[str, Callable[[], list[float]]] = {
         "output": lambda: [lag(plain.run({"input": {"work": WORK}}).output(timeout=60))],
         "run_sync": lambda: [lag(plain.run_sync({"input": {"work": WORK}}))],
-        "stream": lambda: [lag(chunk["output"]) for chunk in chunked.run({"input": {"go": 1}}).stream()],
+        "stream": lambda: [lag(at) for at in chunked.run({"input": {"go": 1}}).stream()],
     }
     return [calls[kind]() for _ in range(jobs)]
 
