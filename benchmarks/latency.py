@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 ONE_WAY = 0.025
-WORK, PACE, CHUNKS = 0.2, 0.05, 20
+WORK, PACE, CHUNKS = 0.2, 0.1, 10
 KINDS = ("output", "run_sync", "stream")
 CLIENTS = ("sync", "async", "official")
 # p50 and p95 in ms, and requests a job. A stream's first chunk has a target of its own.
