@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,7 @@ SYNC = {
     "runpod_sdk": sync_sdk,
     "runpod (official)": sync_official,
 }
+SHARED = ("httpx", "runpod_sdk")  # of which threads may share one
 ASYNC = {
     "aiohttp": async_aiohttp,
     "httpx": async_httpx,
@@ -172,15 +174,17 @@ ASYNC = {
 }
 
 
-def measure_sync(name: str, url: str, calls: int) -> float:
-    """Return CPU microseconds per call."""
+def measure_sync(name: str, url: str, calls: int, threads: int) -> float:
+    """Return CPU microseconds per call, from so many threads."""
     call = SYNC[name](url)
-    for turn in range(WARM_UP):
-        call(turn)
-    began = time.process_time()
-    for turn in range(calls):
-        call(turn)
-    return (time.process_time() - began) / calls * 1e6
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(call, range(WARM_UP)):
+            pass
+        began = time.process_time()
+        share = calls // threads
+        for _ in pool.map(lambda _: [call(turn) for turn in range(share)], range(threads)):
+            pass
+        return (time.process_time() - began) / (share * threads) * 1e6
 
 
 async def measure_async(name: str, url: str, calls: int, at_once: int) -> float:
@@ -202,10 +206,10 @@ async def measure_async(name: str, url: str, calls: int, at_once: int) -> float:
 def child(options: argparse.Namespace) -> None:
     """Measure one client, and print the figure."""
     try:
-        if options.at_once:
+        if options.threads == 0:
             print(asyncio.run(measure_async(options.client, options.url, options.calls, options.at_once)), flush=True)
         else:
-            print(measure_sync(options.client, options.url, options.calls), flush=True)
+            print(measure_sync(options.client, options.url, options.calls, options.threads), flush=True)
     except ImportError as error:
         print(f"not installed: {error.name}", file=sys.stderr)
     finally:
@@ -213,10 +217,11 @@ def child(options: argparse.Namespace) -> None:
         os._exit(0)  # clients that leave threads or sessions behind are not what is measured
 
 
-def run_child(name: str, url: str, calls: int, at_once: int) -> float | None:
+def run_child(name: str, url: str, calls: int, threads: int, at_once: int) -> float | None:
     """Measure one client in a process of its own, in the official client's environment where it is that one."""
     python = os.environ.get("RUNPOD_OFFICIAL_PYTHON", sys.executable) if "official" in name else sys.executable
-    command = [python, __file__, "--client", name, "--url", url, "--calls", str(calls), "--at-once", str(at_once)]
+    command = [python, __file__, "--client", name, "--url", url, "--calls", str(calls)]
+    command += ["--threads", str(threads), "--at-once", str(at_once)]
     printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     return float(printed.splitlines()[-1]) if printed else None
 
@@ -224,21 +229,22 @@ def run_child(name: str, url: str, calls: int, at_once: int) -> float | None:
 def report(rounds: int, calls: int) -> dict[str, Any]:
     """Measure all, print a table, and return the medians."""
     figures: dict[str, list[float]] = {}
-    rows = [(name, 0) for name in SYNC] + [(name, at_once) for at_once in (1, 16, 64, 200) for name in ASYNC]
+    rows = [(name, threads, 0) for threads in (1, 16) for name in SYNC if threads == 1 or name in SHARED]
+    rows += [(name, 0, at_once) for at_once in (1, 16, 64, 200) for name in ASYNC]
     server = [sys.executable, str(Path(__file__).with_name("static_server.py"))]
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         url = f"http://127.0.0.1:{int(process.stdout.readline())}/v2" if process.stdout else ""
         for _ in range(rounds):
-            for name, at_once in rows:
+            for name, threads, at_once in rows:
                 slow = name == "httpx" and at_once > 1
-                figure = run_child(name, url, calls // 4 if slow else calls, at_once)
+                figure = run_child(name, url, calls // 4 if slow else calls, threads, at_once)
                 if figure is not None:
-                    figures.setdefault(f"{name}|{at_once}", []).append(figure)
+                    figures.setdefault(f"{name}|{threads}|{at_once}", []).append(figure)
         if process.stdin:
             process.stdin.close()
-    print("| client | sync | async, 1 | 16 | 64 | 200 |\n|---|---|---|---|---|---|")
+    print("| client | sync | 16 threads | async, 1 | 16 | 64 | 200 |\n|---|---|---|---|---|---|---|")
     for name in dict.fromkeys([*SYNC, *ASYNC]):
-        cells = [figures.get(f"{name}|{at_once}") for at_once in (0, 1, 16, 64, 200)]
+        cells = [figures.get(f"{name}|{place}") for place in ("1|0", "16|0", "0|1", "0|16", "0|64", "0|200")]
         shown = ["-" if cell is None else f"{statistics.median(cell):.0f}" for cell in cells]
         print(f"| {name} | {' | '.join(shown)} |")
     return {key: statistics.median(found) for key, found in figures.items()}
@@ -249,7 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="CPU microseconds per call (median of interleaved rounds)")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
-    for name, kind in (("--client", str), ("--url", str), ("--calls", int), ("--at-once", int)):
+    for name, kind in (("--client", str), ("--url", str), ("--calls", int), ("--threads", int), ("--at-once", int)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
