@@ -61,11 +61,8 @@ examples:
   runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 600
   runpod-sdk map abc123 inputs.jsonl --output results.jsonl"""
 
-_FAILED, _INTERRUPTED, _PIPE_BROKEN = (
-    1,
-    130,
-    141,
-)  # what a shell makes of SIGINT and SIGPIPE: 128 and the signal's number
+_FAILED = 1
+_INTERRUPTED, _PIPE_BROKEN = 130, 141  # what a shell makes of SIGINT and SIGPIPE: 128 and the signal's number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

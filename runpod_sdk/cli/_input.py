@@ -89,6 +89,8 @@ def _object(source: str, text: str | bytes) -> dict[str, Any]:
 
 def _field(word: str) -> tuple[str, Any]:
     name, is_field, value = word.partition("=")
+    if not word.isascii() and word != word.encode(errors="ignore").decode():
+        raise BadCallError(f"{word}: it is no text in the encoding of this shell")
     if not is_field or not name.rstrip(":"):
         raise BadCallError(f"{word}: KEY=VALUE or KEY:=JSON expected")
     if not name.endswith(":"):

@@ -110,6 +110,7 @@ def test_fields_may_stand_after_options(shell: Shell) -> None:
     [
         (["prompt"], "prompt: KEY=VALUE or KEY:=JSON expected"),
         (["=x"], "=x: KEY=VALUE or KEY:=JSON expected"),
+        (["prompt=\udcff"], r"prompt=\udcff: it is no text in the encoding of this shell"),
         (["n:=three"], "n:=three: no JSON behind := ; a text is n=three"),
         (["--input", "[1]"], "--input: a JSON object expected"),
         (["--input", "{"], "--input: Expecting property name"),
