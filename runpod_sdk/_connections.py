@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import httpcore
 import httpx
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     from ._message import Address, Incoming, Outgoing
 
-C = TypeVar("C", httpcore.HTTPConnection, httpcore.AsyncHTTPConnection)
+
+class _Connection(Protocol):
+    """What httpcore's connections of both kinds tell of themselves."""
+
+    def has_expired(self) -> bool: ...
+
+    def is_available(self) -> bool: ...
+
+
+C = TypeVar("C", bound=_Connection)
 
 
 class Stack(Generic[C]):

@@ -40,7 +40,11 @@ def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if wire == "async-httpcore":
         monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: False)
     if wire.endswith("httpx"):
-        monkeypatch.setattr("runpod_sdk._transports.is_proxied", lambda _: True)
+
+        def is_proxied(_: object) -> bool:
+            return True
+
+        monkeypatch.setattr("runpod_sdk._transports.is_proxied", is_proxied)
 
 
 @pytest.mark.usefixtures("_short_holds", "_chosen")

@@ -58,7 +58,12 @@ def server() -> Iterator[TLSServer]:
 @pytest.fixture
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: wire == "aiohttp")
-    monkeypatch.setattr("runpod_sdk._transports.is_proxied", lambda _: wire == "httpx")
+    if wire == "httpx":
+
+        def is_proxied(_: object) -> bool:
+            return True
+
+        monkeypatch.setattr("runpod_sdk._transports.is_proxied", is_proxied)
 
 
 @pytest.fixture
