@@ -112,7 +112,7 @@ def load(target: str, former: HandlerFile | None = None) -> HandlerFile:
         path=path,
         handler=handler,
         return_aggregate_stream=bool(config.get("return_aggregate_stream", False)),
-        concurrency=_concurrency(handler, config.get("concurrency_modifier")),
+        concurrency=_concurrency(path, handler, config.get("concurrency_modifier")),
         modules=modules,
         stamps=stamps_of(modules.values()) | stamps,
     )
@@ -151,7 +151,7 @@ def start(config: dict[str, Any]) -> None:
     configs = _CONFIG.get()
     if configs is None:
         raise RuntimeError("runpod.serverless.start: no emulator is loading this file; run `runpod-sdk emulate FILE`")
-    configs.append(config)
+    configs.append(config if isinstance(config, dict) else {})  # pyright: ignore[reportUnnecessaryIsInstance]
     raise _Started
 
 
@@ -226,9 +226,12 @@ def _hint(module: ModuleType, path: Path) -> str:
     return f"; name its function: {path.name}:handler" if callable(likely) else ""
 
 
-def _concurrency(handler: Handler, modifier: Callable[[int], int] | None) -> int:
+def _concurrency(path: Path, handler: Handler, modifier: Callable[[int], int] | None) -> int:
     is_async = inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler)
-    return max(1, modifier(1)) if modifier is not None and is_async else 1
+    try:
+        return max(1, modifier(1)) if modifier is not None and is_async else 1
+    except Exception as error:
+        raise HandlerFileError(f"{path}: its concurrency_modifier cannot be used: {_why(error)}") from error
 
 
 # The package `runpod`.

@@ -234,6 +234,13 @@ def test_a_reload_takes_the_file_and_its_neighbours_again(write: Write) -> None:
         ("def other(job): ...", "handler.py:handler", "it has no function 'handler'"),
         ("handler = 1", "handler.py:handler", "it has no function 'handler'"),
         ("import runpod\nrunpod.serverless.start({})", "handler.py", "without a handler"),
+        ("import runpod\nrunpod.serverless.start(None)", "handler.py", "without a handler"),
+        (
+            "import runpod\nasync def work(job): ...\n"
+            'runpod.serverless.start({"handler": work, "concurrency_modifier": lambda current: 1 // 0})',
+            "handler.py",
+            r"handler\.py: its concurrency_modifier cannot be used: ZeroDivisionError",
+        ),
         ("raise ValueError('boom')", "handler.py", "ValueError: boom"),
         ("raise SystemExit(1)", "handler.py", "it exited before"),
         ("def f(:", "handler.py", "SyntaxError"),
