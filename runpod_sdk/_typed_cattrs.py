@@ -19,6 +19,7 @@ from collections.abc import (
 from collections.abc import (
     Set as AbstractSet,
 )
+from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache, partial
 from types import NoneType, UnionType
@@ -62,6 +63,8 @@ _ARRAYS: dict[Any, Callable[[Iterable[Any]], Any]] = {
     AbstractSet: frozenset,
 }
 _OBJECTS: tuple[Any, ...] = (dict, Mapping, MutableMapping)
+# The TypedDicts that are being worked out, each with its hook once there is one.
+_BEGUN: ContextVar[Mapping[Any, list[Hook]]] = ContextVar("runpod_typed_dicts", default={})  # noqa: B039  never written
 _SCALARS: tuple[Any, ...] = (str, bool, int, float, NoneType)  # bool is an int, so it comes first
 
 
@@ -188,6 +191,20 @@ def _mapping(kind: Any, converter: Converter) -> Hook:
 
 
 def _typed_dict(kind: Any, converter: Converter) -> Hook:
+    """Return what reads a TypedDict; one that holds itself is met again while that is made, and looks for it later."""
+    begun = _BEGUN.get()
+    if kind in begun:
+        return lambda value, _: begun[kind][0](value, kind)
+    made: list[Hook] = []
+    token = _BEGUN.set({**begun, kind: made})
+    try:
+        made.append(_keys(kind, converter))
+    finally:
+        _BEGUN.reset(token)
+    return made[0]
+
+
+def _keys(kind: Any, converter: Converter) -> Hook:
     hints: dict[str, Any] = get_type_hints(kind, include_extras=True)
     marks = {name: get_origin(hint) for name, hint in hints.items()}
     # Where annotations are strings, `__required_keys__` knows nothing of NotRequired.

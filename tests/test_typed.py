@@ -54,6 +54,11 @@ class Tree:
     kids: list[Tree]
 
 
+class Branch(TypedDict):
+    name: str
+    kids: NotRequired[list[Branch]]
+
+
 @dataclasses.dataclass
 class Box(Generic[T]):
     content: T
@@ -120,6 +125,7 @@ FITS: list[tuple[Any, Any, Any]] = [
     (Page, {"images": [], "seed": 0}, Page([], 0)),
     (Empty, {}, Empty()),
     (Tree, {"kids": [{"kids": []}]}, Tree([Tree([])])),
+    (Branch, {"name": "a", "kids": [{"name": "b"}]}, {"name": "a", "kids": [{"name": "b"}]}),
     (Box[int], {"content": 1}, Box(1)),
     (Words, {"a": 1}, {"a": 1}),
     (Words, {"a": 1, "b": "x", "c": None}, {"a": 1, "b": "x", "c": None}),
@@ -179,6 +185,7 @@ MISFITS: list[tuple[Any, Any, str, str]] = [
     (Page, [], "output", "expected Page, found list"),
     (Empty, "x", "output", "expected Empty, found str"),
     (Empty, [], "output", "expected Empty, found list"),
+    (Branch, {"name": "a", "kids": [{"name": "b", "kids": [{}]}]}, "output.kids[0].kids[0].name", "it is missing"),
     (Tree, {"kids": [{"kids": [3]}]}, "output.kids[0].kids[0]", "expected Tree, found int"),
     (Checked, {"n": 1}, "output", "it does not fit Checked (ValueError)"),
     (Words, {"b": "x"}, "output.a", "it is missing"),
