@@ -31,7 +31,9 @@ def table(title: str, rows: Iterable[tuple[str, object]]) -> str:
 
 def _cell(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return escape(text if len(text) <= CELL_MAX else text[:CELL_MAX] + "…")
+    shown = text if len(text) <= CELL_MAX else text[:CELL_MAX] + "…"
+    # A lone surrogate, half of a character that a worker has cut in two, is no UTF-8: the whole cell would fail.
+    return escape(shown.encode("utf-8", "backslashreplace").decode())
 
 
 def job_html(endpoint_id: str, job_id: str, submitted_at: datetime | None) -> str:

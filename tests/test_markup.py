@@ -37,6 +37,11 @@ def rows(value: Any) -> dict[str, str]:
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
+def test_a_text_that_no_notebook_can_be_sent_is_escaped() -> None:
+    state = JobState(id="j1", endpoint_id="abc", status=JobStatus.FAILED, error="half a \ud83d")
+    assert rows(state)["error"] == "half a \\ud83d"
+
+
 @given(title=st.text(), name=st.text(), value=st.text() | st.lists(st.text()))
 def test_nothing_gets_out_of_its_cell(title: str, name: str, value: Any) -> None:
     assert Reader(table(title, [(name, value)])).tags <= {"table", "caption", "tr", "th", "td", "tbody"}
