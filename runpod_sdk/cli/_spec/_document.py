@@ -42,9 +42,12 @@ def document_from(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise InvalidDocumentError("not UTF-8") from error
     try:
-        node = json.loads(text)
-    except ValueError:
-        node = _document_from_yaml(text)
+        try:
+            node = json.loads(text)
+        except ValueError:
+            node = _document_from_yaml(text)
+    except RecursionError as error:
+        raise InvalidDocumentError("nested too deeply") from error
     document = object_in(node)
     if document is None:
         raise InvalidDocumentError(f"an object expected, not {type(node).__name__}")
@@ -78,6 +81,8 @@ def _document_from_yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise InvalidDocumentError(f"neither JSON nor YAML: {reason}") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidDocumentError(f"no JSON could hold it: {error}") from error
 
 
 def _yaml() -> Any:
