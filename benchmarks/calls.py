@@ -115,7 +115,8 @@ async def async_aiohttp(url: str, stack: AsyncExitStack) -> AsyncCall:
 
 
 async def _sdk(url: str, stack: AsyncExitStack, *, is_fast: bool) -> AsyncCall:
-    from runpod_sdk import AsyncClient, _transports
+    from runpod_sdk import AsyncClient
+    from runpod_sdk._http import _transports
 
     if is_fast:
         import aiohttp  # noqa: F401  the row is left out where it is missing

@@ -86,7 +86,8 @@ def peak(call: Callable[[], object]) -> float:
 
 def measure(url: str) -> None:
     """Print the table."""
-    from runpod_sdk import AsyncClient, Client, _transports
+    from runpod_sdk import AsyncClient, Client
+    from runpod_sdk._http import _transports
 
     given, body = {"text": TEXT}, json.dumps({"output": TEXT})
     floor_in = cpu(lambda: json.dumps({"input": given}).encode())

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ._async import AsyncClient
     from ._async_endpoint import AsyncEndpoint
     from ._async_job import AsyncJob, AsyncStream
-    from ._completed import as_completed
-    from ._images import OutputImage, OutputImages
-    from ._map import AsyncMap, Map
-    from ._map_job import AsyncMapResult, MapResult
-    from ._map_report import MapReport, Percentiles
+    from ._bulk._completed import as_completed
+    from ._bulk._map import AsyncMap, Map
+    from ._bulk._map_job import AsyncMapResult, MapResult
+    from ._bulk._map_report import MapReport, Percentiles
+    from ._notebook._images import OutputImage, OutputImages
     from ._policies import PollPolicy, Retry, RetryPolicy
     from ._requests import SubmitOptions
     from ._states import (
@@ -69,11 +69,11 @@ _ROOMS = {
     "_async": ("AsyncClient",),
     "_async_endpoint": ("AsyncEndpoint",),
     "_async_job": ("AsyncJob", "AsyncStream"),
-    "_completed": ("as_completed",),
-    "_images": ("OutputImage", "OutputImages"),
-    "_map": ("AsyncMap", "Map"),
-    "_map_job": ("AsyncMapResult", "MapResult"),
-    "_map_report": ("MapReport", "Percentiles"),
+    "_bulk._completed": ("as_completed",),
+    "_notebook._images": ("OutputImage", "OutputImages"),
+    "_bulk._map": ("AsyncMap", "Map"),
+    "_bulk._map_job": ("AsyncMapResult", "MapResult"),
+    "_bulk._map_report": ("MapReport", "Percentiles"),
     "_policies": ("PollPolicy", "Retry", "RetryPolicy"),
     "_states": (
         "Health",

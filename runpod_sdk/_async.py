@@ -78,11 +78,11 @@ class AsyncClient(AsyncShell):
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
-        from ._exchange import Settings
+        from ._flows._exchange import Settings
+        from ._http._wire import AsyncWire
         from ._limiter import Limiter
         from ._service import Service
         from ._telemetry import Meter, Unknowns
-        from ._wire import AsyncWire
         from .clock import SystemClock
 
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
@@ -125,7 +125,7 @@ class AsyncClient(AsyncShell):
 
         if output_type is Any:
             return AsyncEndpoint(self, endpoint_id)
-        from ._typed import reader_of
+        from ._typed._reader import reader_of
 
         return AsyncEndpoint(self, endpoint_id, reader_of(output_type))
 

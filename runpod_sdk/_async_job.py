@@ -8,22 +8,23 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from . import _api, _stream, _submit, _wait
+from . import _api
 from ._async_shell import called
-from ._effects import Done, Flow
+from ._flows import _stream, _submit, _wait
+from ._flows._effects import Done, Flow
+from ._flows._wait import OnAbandon, checked_abandon
 from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
-from ._wait import OnAbandon, checked_abandon
 from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ._async import AsyncClient
-    from ._exchange import Settings
+    from ._flows._exchange import Settings
+    from ._flows._stream import OnGap
     from ._policies import Deadline
     from ._status import JobStatus
-    from ._stream import OnGap
 
 T = TypeVar("T")
 OnUpdate = Callable[[JobState], object]
@@ -206,7 +207,7 @@ class AsyncJob(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from ._markup import job_html  # noqa: PLC0415  for notebooks
+        from ._notebook._markup import job_html  # noqa: PLC0415  for notebooks
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 

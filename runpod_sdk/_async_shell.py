@@ -6,7 +6,7 @@ from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from ._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
 from ._policies import GRACE
 from .errors import RunpodError, SubmissionUnknownError
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
-    from ._exchange import Settings
+    from ._flows._exchange import Settings
+    from ._flows._wait import JobRef, OnAbandon
     from ._outcomes import Result
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
     from ._states import JobState
     from ._telemetry import Unknowns
-    from ._wait import JobRef, OnAbandon
 
 T = TypeVar("T")
 
@@ -94,9 +94,9 @@ class AsyncShell:
     async def _submit(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> JobState:
-        from . import _submit
+        from ._flows import _submit
+        from ._flows._wait import JobRef
         from ._telemetry import note_interrupted
-        from ._wait import JobRef
 
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
@@ -136,7 +136,8 @@ class AsyncShell:
         return task.result()
 
     async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
-        from . import _api, _submit
+        from . import _api
+        from ._flows import _submit
         from ._telemetry import note_cancel, note_cancel_failed
 
         request = _api.cancel(job.endpoint_id, job.job_id)

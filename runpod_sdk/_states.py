@@ -16,7 +16,7 @@ from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutErro
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from ._images import OutputImages
+    from ._notebook._images import OutputImages
 
     T_co = TypeVar("T_co", covariant=True, default=Any)
 else:
@@ -76,12 +76,12 @@ class JobState:
 
         As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched or written unless you ask.
         """
-        from ._images import images_in  # noqa: PLC0415  few want them
+        from ._notebook._images import images_in  # noqa: PLC0415  few want them
 
         return images_in(self.output if self.is_final else self.progress)
 
     def _repr_html_(self) -> str:
-        from ._markup import state_html  # noqa: PLC0415  for notebooks
+        from ._notebook._markup import state_html  # noqa: PLC0415  for notebooks
 
         return state_html(self)
 
@@ -132,7 +132,7 @@ class Health:
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     def _repr_html_(self) -> str:
-        from ._markup import health_html  # noqa: PLC0415  for notebooks
+        from ._notebook._markup import health_html  # noqa: PLC0415  for notebooks
 
         return health_html(self)
 

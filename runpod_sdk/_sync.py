@@ -76,11 +76,11 @@ class Client(Shell):
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
-        from ._exchange import Settings
+        from ._flows._exchange import Settings
+        from ._http._wire import Wire
         from ._limiter import Limiter
         from ._service import Service
         from ._telemetry import Meter, Unknowns
-        from ._wire import Wire
         from .clock import SystemClock
 
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
@@ -123,7 +123,7 @@ class Client(Shell):
 
         if output_type is Any:
             return Endpoint(self, endpoint_id)
-        from ._typed import reader_of
+        from ._typed._reader import reader_of
 
         return Endpoint(self, endpoint_id, reader_of(output_type))
 

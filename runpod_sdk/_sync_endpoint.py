@@ -5,25 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from . import _api, _stream
+from . import _api
 from ._arguments import checked_id, unwrapped
-from ._exchange import ask
+from ._flows import _stream
+from ._flows._exchange import ask
+from ._flows._wait import OnAbandon, checked_abandon
 from ._policies import HOLD_MIN
 from ._states import T_co
 from ._sync_job import Job, OnUpdate, Stream
 from ._telemetry import span
-from ._wait import OnAbandon, checked_abandon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._map import Map, OnResult
-    from ._map_job import Inputs, OnSubmit
+    from ._bulk._map import Map, OnResult
+    from ._bulk._map_job import Inputs, OnSubmit
+    from ._flows._stream import OnGap
     from ._outcomes import Answer
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
     from ._states import Health, JobState, PurgeResult
-    from ._stream import OnGap
     from ._sync import Client
 
 T = TypeVar("T")
@@ -181,8 +182,8 @@ class Endpoint(Generic[T_co]):
             TypeError, ValueError: a bad argument; a bad input is a result.
             RuntimeError: the client was closed meanwhile (while iterating).
         """
-        from ._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
-        from ._map_job import MapResult, Plan  # noqa: PLC0415  as above
+        from ._bulk._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
+        from ._bulk._map_job import MapResult, Plan  # noqa: PLC0415  as above
 
         plan: Plan[MapResult[T_co]] = Plan(
             endpoint_id=self.id,

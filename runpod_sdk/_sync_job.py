@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from . import _api, _stream, _submit, _wait
-from ._effects import Done, Flow
+from . import _api
+from ._flows import _stream, _submit, _wait
+from ._flows._effects import Done, Flow
+from ._flows._wait import OnAbandon, checked_abandon
 from ._states import JobState, StreamChunk, T_co
 from ._telemetry import span
-from ._wait import OnAbandon, checked_abandon
 from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._exchange import Settings
-    from ._notebook import WaitLine
+    from ._flows._exchange import Settings
+    from ._flows._stream import OnGap
+    from ._notebook._live import WaitLine
     from ._policies import Deadline
     from ._status import JobStatus
-    from ._stream import OnGap
     from ._sync import Client
 
 T = TypeVar("T")
@@ -208,7 +209,7 @@ class Job(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from ._markup import job_html  # noqa: PLC0415  for notebooks
+        from ._notebook._markup import job_html  # noqa: PLC0415  for notebooks
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 
@@ -220,7 +221,7 @@ def _line() -> WaitLine | None:
     """Return what shows a wait in a notebook; None anywhere else."""
     if "IPython" not in sys.modules:
         return None
-    from ._notebook import wait_line  # noqa: PLC0415  for notebooks
+    from ._notebook._live import wait_line  # noqa: PLC0415  for notebooks
 
     return wait_line()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from ._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
 from ._policies import GRACE
 from ._shield import Shield
 from .errors import RunpodError, SubmissionUnknownError
@@ -12,13 +12,13 @@ from .errors import RunpodError, SubmissionUnknownError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._exchange import Settings
+    from ._flows._exchange import Settings
+    from ._flows._wait import JobRef, OnAbandon
+    from ._http._wire import Wire
     from ._policies import Deadline
     from ._requests import Request, SubmitOptions
     from ._states import JobState
     from ._telemetry import Unknowns
-    from ._wait import JobRef, OnAbandon
-    from ._wire import Wire
 
 T = TypeVar("T")
 
@@ -70,9 +70,9 @@ class Shell:
                 on_emit(step.item)
 
     def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
-        from . import _submit
+        from ._flows import _submit
+        from ._flows._wait import JobRef
         from ._telemetry import note_interrupted
-        from ._wait import JobRef
 
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
@@ -93,7 +93,8 @@ class Shell:
 
         Returns what the job then is; None where it goes on.
         """
-        from . import _api, _submit
+        from . import _api
+        from ._flows import _submit
         from ._telemetry import note_cancel, note_cancel_failed, note_running
 
         if on_abandon == "detach":

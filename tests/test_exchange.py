@@ -26,7 +26,7 @@ from runpod_sdk import (
     Retry,
     RetryPolicy,
 )
-from runpod_sdk._exchange import Refused, Settings, ask, error_from, exchange
+from runpod_sdk._flows._exchange import Refused, Settings, ask, error_from, exchange
 from runpod_sdk._outcomes import Answer, Outcome, Result
 from runpod_sdk._policies import GRACE, HELD_PATIENCE
 from runpod_sdk.clock import VIRTUAL_EPOCH

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import JobState, JobStatus, OutputImage
-from runpod_sdk._images import IMAGE_MAX, SHOWN_MAX, images_in
+from runpod_sdk._notebook._images import IMAGE_MAX, SHOWN_MAX, images_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

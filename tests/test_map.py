@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._crew import Crew, Line, Outbox
-from runpod_sdk._map_job import Item, items_of
-from runpod_sdk._map_progress import Lines
-from runpod_sdk._map_report import Durations, Tally
+from runpod_sdk._bulk._crew import Crew, Line, Outbox
+from runpod_sdk._bulk._map_job import Item, items_of
+from runpod_sdk._bulk._map_progress import Lines
+from runpod_sdk._bulk._map_report import Durations, Tally
 from runpod_sdk._states import JobState
 from runpod_sdk._status import JobStatus
 from runpod_sdk.errors import (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import AsyncClient, Client, Health, JobCounts, JobState, JobStatus, QueueReason, WorkerCounts
-from runpod_sdk._markup import CELL_MAX, line_html, progress_html, table
+from runpod_sdk._notebook._markup import CELL_MAX, line_html, progress_html, table
 from runpod_sdk.emulator import Emulator
 
 

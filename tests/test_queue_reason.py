@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runpod_sdk import Health, JobCounts, JobState, QueueReason, WaitTimeoutError, WorkerCounts
-from runpod_sdk._wait import JobRef, wait
+from runpod_sdk._flows._wait import JobRef, wait
 from tests.flows import After, Play, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._exchange import Settings
+    from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._outcomes import Result
     from runpod_sdk._requests import Request
     from tests.flows import Given

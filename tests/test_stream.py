@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runpod_sdk._stream as room
+import runpod_sdk._flows._stream as room
 from runpod_sdk import (
     APIConnectionError,
     APIResponseValidationError,
@@ -25,14 +25,14 @@ from runpod_sdk import (
     StreamInterruptedError,
     WaitTimeoutError,
 )
+from runpod_sdk._flows._stream import BUFFER_MAX, Delivery, OnGap, checked_gap, stream
+from runpod_sdk._flows._wait import JobRef
 from runpod_sdk._policies import GRACE, REQUEST_MIN
-from runpod_sdk._stream import BUFFER_MAX, Delivery, OnGap, checked_gap, stream
-from runpod_sdk._wait import JobRef
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._exchange import Settings
+    from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._outcomes import Result
     from runpod_sdk._requests import Request
 

@@ -25,13 +25,13 @@ from runpod_sdk import (
     RetryPolicy,
     SubmissionUnknownError,
 )
-from runpod_sdk._effects import Interruption
+from runpod_sdk._flows._effects import Interruption
+from runpod_sdk._flows._submit import Stopped, cancel, retry, submit
 from runpod_sdk._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
-from runpod_sdk._submit import Stopped, cancel, retry, submit
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._exchange import Settings
+    from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._requests import OnUnknown
 
 SECRET = {"prompt": "hunter2"}

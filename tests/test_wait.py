@@ -25,13 +25,13 @@ from runpod_sdk import (
     RunpodError,
     WaitTimeoutError,
 )
+from runpod_sdk._flows._wait import JobRef, checked_abandon, look, output, wait
 from runpod_sdk._policies import GRACE
-from runpod_sdk._wait import JobRef, checked_abandon, look, output, wait
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._exchange import Settings
+    from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._outcomes import Result
 
 FROM_ELSEWHERE = JobRef("abc", "j1")

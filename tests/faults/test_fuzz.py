@@ -172,7 +172,7 @@ def test_bytes_instead_of_http(flavour: Flavour, raw: bytes, starts_well: bool) 
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
 def test_reading_ends_where_what_is_unpacked_passes_the_cap(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._message.BODY_CAP", 2**20)
+    monkeypatch.setattr("runpod_sdk._http._message.BODY_CAP", 2**20)
     packed = gzip.compress(b"0" * 2**26, compresslevel=1)
     bomb = Canned(200, {"content-encoding": b"gzip"}, packed)
     play(flavour, bomb)

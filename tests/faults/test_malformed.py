@@ -140,7 +140,7 @@ def check(flavour: Flavour, case: Case, name: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _low_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._message.BODY_CAP", CAP)
+    monkeypatch.setattr("runpod_sdk._http._message.BODY_CAP", CAP)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)

@@ -29,7 +29,12 @@ CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for
 @pytest.fixture
 def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stalled request that the service may hold end as soon as any other."""
-    for name in ("_policies.HOLD_MIN", "_wait.HOLD_MIN", "_stream.HOLD_MIN", "_stream.STREAM_HOLD"):
+    for name in (
+        "_policies.HOLD_MIN",
+        "_flows._wait.HOLD_MIN",
+        "_flows._stream.HOLD_MIN",
+        "_flows._stream.STREAM_HOLD",
+    ):
         monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
     monkeypatch.setattr("runpod_sdk._api.RUN_SYNC_HOLD", 0.01)
 
@@ -38,13 +43,13 @@ def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
     if wire == "async-httpcore":
-        monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: False)
+        monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: False)
     if wire.endswith("httpx"):
 
         def is_proxied(_: object) -> bool:
             return True
 
-        monkeypatch.setattr("runpod_sdk._transports.is_proxied", is_proxied)
+        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
 
 
 @pytest.mark.usefixtures("_short_holds", "_chosen")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runpod_sdk import _connections
-from runpod_sdk._connections import Stack
+from runpod_sdk._http import _connections
+from runpod_sdk._http._connections import Stack
 
 
 class Connection:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-import runpod_sdk._message as message
+import runpod_sdk._http._message as message
 from runpod_sdk import (
     APIConnectionError,
     APIResponseValidationError,

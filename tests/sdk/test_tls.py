@@ -57,13 +57,13 @@ def server() -> Iterator[TLSServer]:
 
 @pytest.fixture
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._transports.has_aiohttp", lambda: wire == "aiohttp")
+    monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: wire == "aiohttp")
     if wire == "httpx":
 
         def is_proxied(_: object) -> bool:
             return True
 
-        monkeypatch.setattr("runpod_sdk._transports.is_proxied", is_proxied)
+        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
 
 
 @pytest.fixture

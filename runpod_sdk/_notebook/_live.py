@@ -12,13 +12,12 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ._markup import line_html, progress_html
-from ._states import shorten
+from ._markup import cut, line_html, progress_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._states import JobState
+    from runpod_sdk._states import JobState
 
 LIVE_VARIABLE = "RUNPOD_SDK_LIVE"  # "off" shows no line while a wait lasts
 # Between two drawings of a bar, seconds.
@@ -67,7 +66,7 @@ class WaitLine:
         if state.queue_reason is not None:
             facts.append(str(state.queue_reason))
         if state.progress is not None:
-            facts.append(shorten(repr(state.progress)))
+            facts.append(cut(repr(state.progress)))
         text = " · ".join(facts)
         self._display.show(line_html(text), text)
 

@@ -13,14 +13,15 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
+from runpod_sdk._states import shorten
+from runpod_sdk.errors import OutputTypeError
+
 from ._misfit import Misfit, first_line, name_of, step
-from ._states import shorten
-from .errors import OutputTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._states import JobState
+    from runpod_sdk._states import JobState
 
 
 def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:
@@ -37,7 +38,7 @@ def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:
     else:
         if find_spec("cattrs") is None:
             raise ImportError("output_type needs cattrs, or a pydantic model: pip install 'runpod-sdk[typed]'")
-        from ._typed_cattrs import reading  # noqa: PLC0415  an extra
+        from ._cattrs import reading  # noqa: PLC0415  an extra
 
         read = reading(output_type)
     return partial(_read, read, name_of(output_type))

@@ -11,21 +11,22 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _api
+from runpod_sdk import _api
+from runpod_sdk._outcomes import Outcome
+from runpod_sdk._policies import HOLD_MIN
+from runpod_sdk._requests import StreamPart
+from runpod_sdk._states import JobState, StreamChunk, error_of
+from runpod_sdk.errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError
+
 from ._effects import Emit, Flow, Sleep
 from ._exchange import Refused, Settings, cause_of, exchange
-from ._outcomes import Outcome
-from ._policies import HOLD_MIN
-from ._requests import StreamPart
-from ._states import JobState, StreamChunk, error_of
 from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
-from .errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._policies import Deadline
-    from .errors import APIError
+    from runpod_sdk._policies import Deadline
+    from runpod_sdk.errors import APIError
 
 OnGap = Literal["repair", "skip", "raise"]
 

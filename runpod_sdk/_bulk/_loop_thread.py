@@ -15,17 +15,18 @@ from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ._async_shell import AsyncShell
+from runpod_sdk._async_shell import AsyncShell
+
 from ._crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from ._outcomes import Result as Answered
-    from ._requests import Request
-    from ._sync_shell import Shell
-    from ._wire import Wire
+    from runpod_sdk._http._wire import Wire
+    from runpod_sdk._outcomes import Result as Answered
+    from runpod_sdk._requests import Request
+    from runpod_sdk._sync_shell import Shell
 
 T = TypeVar("T")
 Item = TypeVar("Item")

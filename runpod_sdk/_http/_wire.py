@@ -10,19 +10,21 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runpod_sdk._outcomes import Failure, Result
+
 from ._deadlines import within
 from ._message import Address
-from ._outcomes import Failure, Result
 
 if TYPE_CHECKING:
     import asyncio
 
     import httpx
 
+    from runpod_sdk._requests import Request
+    from runpod_sdk._service import Service
+    from runpod_sdk.clock import Clock
+
     from ._message import Incoming, Outgoing
-    from ._requests import Request
-    from ._service import Service
-    from .clock import Clock
 
 # Connections at once: ordinary requests, and held ones (the service takes 400 status requests at once; docs).
 _ORDINARY_MAX, _HELD_MAX = 200, 400

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from .clock import SystemClock
+from runpod_sdk.clock import SystemClock
 
 if TYPE_CHECKING:
     import os

@@ -31,8 +31,8 @@ class Progress(Protocol):
 def progress_of(title: str, total: int | None, now: Callable[[], float]) -> Progress:
     """Return what suits where we are; `now` tells the time in seconds."""
     if "IPython" in sys.modules:
-        from ._notebook import Bar as NotebookBar  # noqa: PLC0415  for notebooks
-        from ._notebook import in_notebook  # noqa: PLC0415  as above
+        from runpod_sdk._notebook._live import Bar as NotebookBar  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._live import in_notebook  # noqa: PLC0415  as above
 
         if in_notebook():
             return NotebookBar(title, total, now)

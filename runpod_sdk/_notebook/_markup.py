@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from ._map_report import MapReport
-    from ._states import Health, JobState
+    from runpod_sdk._bulk._map_report import MapReport
+    from runpod_sdk._states import Health, JobState
 
 # The longest text in a cell, characters.
 CELL_MAX = 200
@@ -30,10 +30,14 @@ def table(title: str, rows: Iterable[tuple[str, object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    shown = text if len(text) <= CELL_MAX else text[:CELL_MAX] + "…"
+    shown = cut(value if isinstance(value, str) else repr(value))
     # A lone surrogate, half of a character that a worker has cut in two, is no UTF-8: the whole cell would fail.
     return escape(shown.encode("utf-8", "backslashreplace").decode())
+
+
+def cut(text: str) -> str:
+    """Return as much of a text as a cell shows."""
+    return text if len(text) <= CELL_MAX else text[:CELL_MAX] + "…"
 
 
 def job_html(endpoint_id: str, job_id: str, submitted_at: datetime | None) -> str:

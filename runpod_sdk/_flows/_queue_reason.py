@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import _api
+from runpod_sdk import _api
+from runpod_sdk._outcomes import Answer
+from runpod_sdk._policies import REQUEST_MIN, Deadline, backoff
+from runpod_sdk._states import JobState, QueueReason
+from runpod_sdk._status import JobStatus
+from runpod_sdk.errors import APIResponseValidationError
+
 from ._exchange import Settings, result_of
-from ._outcomes import Answer
-from ._policies import REQUEST_MIN, Deadline, backoff
-from ._states import JobState, QueueReason
-from ._status import JobStatus
-from .errors import APIResponseValidationError
 
 if TYPE_CHECKING:
+    from runpod_sdk._requests import Request
+
     from ._effects import Flow
-    from ._requests import Request
 
 # Seconds in the queue before the first question; the pause before the second, its growth and its bound; and how long an
 # answer is waited for. Ours.

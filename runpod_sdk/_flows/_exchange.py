@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from . import _api
-from ._effects import Flow, Interruption, Send, Sleep
-from ._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
-from ._policies import (
+from runpod_sdk import _api
+from runpod_sdk._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
+from runpod_sdk._policies import (
     GRACE,
     HELD_PATIENCE,
     NO_RETRY,
@@ -21,9 +20,9 @@ from ._policies import (
     RetryPolicy,
     checked_timeout,
 )
-from ._states import shorten
-from ._telemetry import logger
-from .errors import (
+from runpod_sdk._states import shorten
+from runpod_sdk._telemetry import logger
+from runpod_sdk.errors import (
     APIConnectionError,
     APIError,
     APIStatusError,
@@ -38,13 +37,15 @@ from .errors import (
     RateLimitError,
 )
 
+from ._effects import Flow, Interruption, Send, Sleep
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._limiter import Limiter
-    from ._requests import Request
-    from ._telemetry import Meter
-    from .clock import Clock
+    from runpod_sdk._limiter import Limiter
+    from runpod_sdk._requests import Request
+    from runpod_sdk._telemetry import Meter
+    from runpod_sdk.clock import Clock
 
 T = TypeVar("T")
 

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from . import _wait
-from ._async_job import AsyncJob
+from runpod_sdk._async_job import AsyncJob
+from runpod_sdk._flows import _wait
+from runpod_sdk._sync_job import Job
+from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
+
 from ._crew import Line
 from ._loop_thread import LoopThread, twin_of
-from ._sync_job import Job
-from .errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from ._async_shell import AsyncShell
-    from ._states import JobState
+    from runpod_sdk._async_shell import AsyncShell
+    from runpod_sdk._states import JobState
 
 J = TypeVar("J", Job[Any], AsyncJob[Any])
 T = TypeVar("T")

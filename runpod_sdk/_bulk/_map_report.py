@@ -7,10 +7,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import JobCancelledError, JobFailedError, JobTimedOutError, OutputTypeError, SubmissionUnknownError
+from runpod_sdk.errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobTimedOutError,
+    OutputTypeError,
+    SubmissionUnknownError,
+)
 
 if TYPE_CHECKING:
-    from ._states import JobState
+    from runpod_sdk._states import JobState
 
 # Durations are counted in classes: exact up to this many milliseconds, and 1 % wide above.
 _EXACT, _WIDTH = 100, 1.01
@@ -102,7 +108,7 @@ class MapReport:
     estimated_execution_cost: float | None
 
     def _repr_html_(self) -> str:
-        from ._markup import report_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import report_html  # noqa: PLC0415  for notebooks
 
         return report_html("map", self)
 

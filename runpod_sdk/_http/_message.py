@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._outcomes import Answer, BodyTooLargeError
+from runpod_sdk._outcomes import Answer, BodyTooLargeError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from ._requests import Request
-    from ._service import Service
-    from .clock import Clock
+    from runpod_sdk._requests import Request
+    from runpod_sdk._service import Service
+    from runpod_sdk.clock import Clock
 
 # The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
 BODY_CAP = 256 * 2**20

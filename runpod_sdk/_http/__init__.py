@@ -1,0 +1,1 @@
+"""One request and its answer over HTTP, for threads and for tasks: `_wire.py` sends, the others carry."""

@@ -1,0 +1,1 @@
+"""What notebooks show: tables, a line while something goes on, pictures."""

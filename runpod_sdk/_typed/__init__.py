@@ -1,0 +1,1 @@
+"""Outputs read as the `output_type` that was asked for."""
