@@ -107,6 +107,9 @@ def _diff(path: Path, *, as_json: bool) -> int:
     except (OSError, InvalidDocumentError) as error:
         print(f"spec --diff {path}: {error}", file=sys.stderr)
         return 2
+    except RecursionError:
+        print(f"spec --diff {path}: nested too deeply", file=sys.stderr)
+        return 2
     is_breaking = any(change.is_breaking for change in changes)
     if as_json:
         versions = [document.get("info", {}).get("version") for document in (old, new)]

@@ -35,6 +35,7 @@ def document_from(path: Path) -> Document:
     Raises:
         OSError: the file cannot be read.
         InvalidDocumentError: it holds no object.
+        RecursionError: it is nested too deeply.
         MissingYamlError: it is not JSON, and PyYAML is not installed.
     """
     try:
@@ -42,12 +43,9 @@ def document_from(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise InvalidDocumentError("not UTF-8") from error
     try:
-        try:
-            node = json.loads(text)
-        except ValueError:
-            node = _document_from_yaml(text)
-    except RecursionError as error:
-        raise InvalidDocumentError("nested too deeply") from error
+        node = json.loads(text)
+    except ValueError:
+        node = _document_from_yaml(text)
     document = object_in(node)
     if document is None:
         raise InvalidDocumentError(f"an object expected, not {type(node).__name__}")
