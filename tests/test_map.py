@@ -320,7 +320,7 @@ def test_a_report_reads_well() -> None:
         "2 results in 10.0 s: 1 succeeded, 1 unsubmitted, 2 abandoned\n"
         "delay: p50 0.5 s, p95 0.5 s, p99 0.5 s\n"
         "execution: p50 3 s, p95 3 s, p99 3 s\n"
-        "3.0 s of execution on 1 workers, 0 retries\n"
+        "3.0 s of execution on 1 worker, 0 retries\n"
         "estimated execution cost: 1.5000"
     )
     assert str(Tally().report(seconds=0, abandoned=0, price_per_second=None)) == (

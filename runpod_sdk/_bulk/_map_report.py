@@ -119,7 +119,9 @@ class MapReport:
         for name, times in (("delay", self.delay), ("execution", self.execution)):
             if times is not None:
                 lines.append(f"{name}: p50 {times.p50:.3g} s, p95 {times.p95:.3g} s, p99 {times.p99:.3g} s")
-        lines.append(f"{self.execution_seconds:.1f} s of execution on {self.workers} workers, {self.retries} retries")
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        retries = "1 retry" if self.retries == 1 else f"{self.retries} retries"
+        lines.append(f"{self.execution_seconds:.1f} s of execution on {workers}, {retries}")
         if self.estimated_execution_cost is not None:
             lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f}")
         return "\n".join(lines)
