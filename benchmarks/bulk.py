@@ -1,153 +1,84 @@
-"""Measure bulk runs: 2,000 jobs of 200 ms on 100 workers, and 20,000 trivial ones, with both flavours of `map`.
+"""Bulk runs: 2,000 jobs of 200 ms on 100 workers, and 20,000 trivial ones: wall, CPU, memory and requests.
 
-    python benchmarks/bulk.py [--quick] [--repeat N] [--json] [--without PACKAGE …]
+    python benchmarks/bulk.py [--quick] [--json FILE]
 
-The emulator serves in a process of its own on loopback, each run has a fresh client process: its CPU and its peak
-memory are the client's alone. "KB a job" is by how much that peak grows over a run of a tenth of the jobs. The client
-uses aiohttp where it is installed; `--without aiohttp` measures the base install. httpx imports rich and click, 6 MB,
-where they are: `--without rich click`. Compare only within one run of this script, on a machine that does nothing else.
+The emulator serves in a process of its own on loopback, without ledger; each run has a fresh client process, whose CPU
+and peak memory are the client's alone. `map` has 128 and 64 jobs in flight; so have raw httpx, raw aiohttp and the
+floor, an asyncio.Protocol, which hold a request for each job. The official client looks once a second, with 800 in
+flight. "sync" are threads. "Memory a job" is by how much the peak grows over a run of a tenth of the jobs.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
-import resource
-import subprocess
-import sys
-import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
 
-from runpod_sdk import AsyncClient, Client
+from processes import AIOHTTP, FAST, FLOOR, HTTPX, OFFICIAL, OURS, measured, present, serving
+from rows import Row, main
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-# Name: jobs, seconds each, workers, jobs in flight.
-CASES = {"200 ms": (2_000, 0.2, 100, 128), "trivial": (20_000, 0.0, 100, 64)}
-FLAVOURS = ("sync", "async")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What one client process did."""
-
-    jobs: int
-    wall: float
-    cpu: float
-    rss_mb: float
-    requests: int
+CLIENTS = (OURS, FAST, OFFICIAL, AIOHTTP, FLOOR)
+# The case: jobs, seconds each, in flight, and what is expected of it: wall s, peak MB, requests, CPU ms and KB a job.
+CASES = {
+    "2,000 jobs of 200 ms": (2_000, 0.2, 128, {"wall": 4.5, "rss": 45.0, "requests": 4_100.0}),
+    "20,000 trivial jobs": (20_000, 0.0, 64, {"cpu_each": 0.8, "grown": 3.0}),
+}
+WORDS = {
+    "wall": ("wall", "s"),
+    "cpu_each": ("CPU a job", "ms"),
+    "rss": ("peak memory", "MB"),
+    "grown": ("memory a job", "KB"),
+    "requests": ("requests", ""),
+}
+FLAVOURS = ("async", "sync")  # raw clients have tasks only; so has the official one here: its threads poll, too
 
 
-def serve() -> None:
-    """Serve every case until standard input ends."""
-    from runpod_sdk.emulator import Emulator, Options  # the client's process need not hold it
+def runs_of(case: str, *, quick: bool, rounds: int) -> dict[tuple[str, str], list[dict[str, float]]]:
+    """Run one case with every client, in turn; the runs by flavour and client."""
+    jobs, seconds, in_flight, _ = CASES[case]
+    count = jobs // 10 if quick else jobs
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    pairs = [
+        (flavour, who) for who in present(CLIENTS) for flavour in FLAVOURS if flavour == "async" or who in (OURS, FAST)
+    ]
+    with serving("bulk_server.py") as server:
 
-    async def handler(job: dict[str, Any]) -> int:
-        if seconds := job["input"]["seconds"]:
-            await asyncio.sleep(seconds)
-        return 0
+        def one(flavour: str, who: str, many: int) -> dict[str, float]:
+            each = measured("bulk_clients.py", who, flavour, json.dumps(server.told), many, seconds, in_flight)
+            return {**each, "cpu_each": each["cpu"] / many * 1e3}
 
-    with Emulator(options=Options(ledger=0, record=0)) as emulator:
-        emulator.endpoint("bulk", handler, workers=100)
-        with emulator.serve() as server:
-            print(json.dumps(server.connection), flush=True)
-            for _ in sys.stdin:
-                pass
-
-
-def run(flavour: str, connection: dict[str, Any], jobs: int, seconds: float, concurrency: int) -> Figures:
-    """Make one bulk run in this process."""
-    inputs = ({"seconds": seconds} for _ in range(jobs))
-    began, cpu = time.perf_counter(), time.process_time()
-    if flavour == "sync":
-        with Client(**connection) as client:
-            done = sum(result.is_success for result in client.endpoint("bulk").map(inputs, concurrency=concurrency))
-            stats = client.stats
-    else:
-
-        async def main() -> tuple[int, Any]:
-            async with AsyncClient(**connection) as client:
-                results = client.endpoint("bulk").map(inputs, concurrency=concurrency)
-                return sum([result.is_success async for result in results]), client.stats
-
-        done, stats = asyncio.run(main())
-    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    if done != jobs:
-        raise SystemExit(f"{jobs - done} of {jobs} jobs failed")
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage: bytes there, KiB elsewhere
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return Figures(jobs, wall, cpu, rss, sum(stat.requests for stat in stats.values()))
+        for turn in range(rounds):
+            for flavour, who in pairs:
+                found.setdefault((flavour, who), []).append(one(flavour, who, count))
+            if turn == 0 and seconds:  # httpx's own pool takes 25 s, all of it CPU
+                found["async", HTTPX] = [one("async", HTTPX, count)]
+        if "grown" in CASES[case][3]:
+            for (flavour, who), runs in found.items():
+                small = one(flavour, who, count // 10)
+                for run in runs:
+                    run["grown"] = (run["rss"] - small["rss"]) * 1e3 / (count - count // 10)
+    return found
 
 
-def measured(
-    flavour: str, connection: str, jobs: int, seconds: float, concurrency: int, without: Sequence[str]
-) -> Figures:
-    """Make one bulk run in a process of its own, which knows nothing of some packages."""
-    command = [sys.executable, __file__, "--run", flavour, connection, str(jobs), str(seconds), str(concurrency)]
-    command += ["--without", *without]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  this file itself
-    return Figures(**json.loads(done.stdout))
-
-
-def compare(*, quick: bool, repeat: int, as_json: bool, without: Sequence[str]) -> None:
-    """Run every case with both flavours, in turn, and print the medians."""
-    from statistics import median  # 2 MB that a client's process need not hold
-
-    server = subprocess.Popen(  # noqa: S603  as above
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    rows: list[dict[str, Any]] = []
-    try:
-        connection = server.stdout.readline() if server.stdout is not None else ""
-        for case, (jobs, seconds, _, concurrency) in CASES.items():
-            count = jobs // 10 if quick else jobs
-            runs: dict[str, list[Figures]] = {flavour: [] for flavour in FLAVOURS}
-            for _ in range(repeat):
-                for flavour in FLAVOURS:
-                    runs[flavour].append(measured(flavour, connection, count, seconds, concurrency, without))
-            for flavour in FLAVOURS:
-                small = measured(flavour, connection, count // 10, seconds, concurrency, without)
-                middle = {name: median(getattr(one, name) for one in runs[flavour]) for name in asdict(small)}
-                grown = (middle["rss_mb"] - small.rss_mb) * 1e3 / (count - small.jobs)
-                rows.append({"case": case, "flavour": flavour, "concurrency": concurrency, **middle, "kb_a_job": grown})
-    finally:
-        server.communicate("")
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    print("| case | flavour | jobs | in flight | wall s | CPU s | CPU ms a job | peak RSS MB | KB a job | requests |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for row in rows:
-        print(
-            f"| {row['case']} | {row['flavour']} | {row['jobs']:.0f} | {row['concurrency']} | {row['wall']:.2f} "
-            f"| {row['cpu']:.2f} | {row['cpu'] / row['jobs'] * 1e3:.2f} | {row['rss_mb']:.1f} "
-            f"| {row['kb_a_job']:.2f} | {row['requests']:.0f} |"
-        )
-
-
-def main() -> None:
-    """Do what the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the jobs")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each kind; medians are shown")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--without", nargs="*", default=[], metavar="PACKAGE", help="as if it were not installed")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    sys.modules.update(dict.fromkeys(asked.without))  # None: not to be found
-    if asked.serve:
-        serve()
-    elif asked.run:
-        flavour, connection, jobs, seconds, concurrency = asked.run
-        figures = run(flavour, json.loads(connection), int(jobs), float(seconds), int(concurrency))
-        print(json.dumps(asdict(figures)))
-    else:
-        compare(quick=asked.quick, repeat=asked.repeat, as_json=asked.json, without=asked.without)
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
+    """Measure both cases."""
+    made: list[Row] = []
+    for case, (jobs, _, _, targets) in CASES.items():
+        words = case.replace(f"{jobs:,}", f"{jobs // 10:,}") if quick else case
+        for (flavour, who), runs in runs_of(case, quick=quick, rounds=1 if quick else 2).items():
+            for key, (figure, unit) in WORDS.items():
+                if key in runs[0]:
+                    is_ours = who in (OURS, FAST)
+                    is_whole = not quick or key not in ("wall", "requests")
+                    made.append(
+                        Row(
+                            figure=f"{words}, {flavour}: {figure}",
+                            who=who,
+                            unit=unit,
+                            values=tuple(run[key] for run in runs),
+                            most=targets.get(key) if is_ours and is_whole else None,
+                        )
+                    )
+    return sorted(made, key=lambda row: row.figure.split(": ")[0])
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -1,15 +1,18 @@
-"""One measured figure of one client, with its target: what every benchmark gives, and how tables show it."""
+"""What every benchmark gives: figures of one client each, with their targets; the table of them; the command line."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from processes import ORDER
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +54,40 @@ class Row:
             return f"≤ {shown(self.most)}"
         return "" if self.least is None else f"≥ {shown(self.least)}"
 
+    @property
+    def cell(self) -> str:
+        """The median, bold where it misses the target; and the least and the most where there were several runs."""
+        mark = "**" if self.is_met is False else ""
+        low, high = shown(min(self.values)), shown(max(self.values))
+        return f"{mark}{shown(self.median)}{mark}" + (f" ({low}…{high})" if low != high else "")
+
 
 def shown(value: float) -> str:
     """Return a number with three figures that count, and no more."""
+    if abs(value) < 0.005:
+        return "0"
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.2f}" if abs(value) < 1 else f"{value:.3g}"
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return a Markdown table; the median, and the least and the most in brackets where there were several runs."""
-    lines = ["| figure | of | measured | target | met |", "|---|---|---|---|---|"]
-    for row in rows:
-        spread = f" ({shown(min(row.values))} … {shown(max(row.values))})" if len(row.values) > 1 else ""
-        met = {True: "yes", False: "**no**", None: ""}[row.is_met]
-        lines.append(f"| {row.figure} | {row.who} | {shown(row.median)} {row.unit}{spread} | {row.target} | {met} |")
+    """Return a Markdown table: a line a figure, a column for each that it was measured on."""
+    found = list(rows)
+    columns = list(dict.fromkeys(row.who for row in found))
+    columns.sort(key=lambda who: ORDER.index(who) if who in ORDER else len(ORDER))
+    lines = [
+        f"| figure | {' | '.join(columns)} | target | met |",
+        "|---|" + "--:|" * len(columns) + "---|---|",
+    ]
+    for figure, unit in dict.fromkeys((row.figure, row.unit) for row in found):
+        across = {row.who: row for row in found if (row.figure, row.unit) == (figure, unit)}
+        cells = [across[who].cell if who in across else "" for who in columns]
+        targets = dict.fromkeys(row.target for row in across.values() if row.target)
+        judged = [row.is_met for row in across.values() if row.is_met is not None]
+        met = ("yes" if all(judged) else "**no**") if judged else ""
+        name = f"{figure}, {unit}" if unit else figure
+        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(targets)} | {met} |")
     return "\n".join(lines)
 
 
@@ -77,3 +99,15 @@ def write_json(path: Path, rows: Iterable[Row]) -> None:
 def row_from(facts: dict[str, Any]) -> Row:
     """Return the row that `write_json` wrote."""
     return Row(**{**facts, "values": tuple(facts["values"])})
+
+
+def main(rows: Callable[[bool], Sequence[Row]], doc: str | None, argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line says: print the table, and write JSON where it is asked for."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and less in each")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
+    asked = parser.parse_args(argv)
+    found = rows(asked.quick)
+    print(table(found))
+    if asked.json:
+        write_json(asked.json, found)

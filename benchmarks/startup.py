@@ -1,39 +1,50 @@
-"""What a process pays before it does anything: imports, the first request, `--help`; and what an install brings.
+"""What a process pays before it does anything: imports, the first call, `--help`; and what an install brings.
 
     python benchmarks/startup.py [--quick] [--json FILE]
 
 CPU of whole processes, in turn, so that a busy machine slows all of them alike. An import is what it costs over the
-bare interpreter of the same environment. BENCH_BASE_PYTHON names a Python that has the base install and nothing else,
-RUNPOD_OFFICIAL_PYTHON one that has the official package; without them this Python is measured, and the official one
-is left out.
+bare interpreter of the same environment. httpx is that of the base install: it imports rich and click where they are,
+which would flatter the SDK. The extra `fast` changes nothing here.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import resource
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rows import Row, table, write_json
+from processes import HTTPX, OFFICIAL, OURS, python_of, serving
+from rows import Row, main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OURS, OFFICIAL, HTTPX = "runpod_sdk", "runpod (official)", "httpx"
 NAMES = "from runpod_sdk import Client, AsyncClient, RunpodError, JobStatus"
 FIRST_OURS = """
 from runpod_sdk import Client
 Client("key", base_url="{url}").endpoint("abc").run({{"prompt": "hello"}})
 """
+FIRST_OURS_ASYNC = """
+import asyncio
+from runpod_sdk import AsyncClient
+async def main():
+    async with AsyncClient("key", base_url="{url}") as client:
+        await client.endpoint("abc").run({{"prompt": "hello"}})
+asyncio.run(main())
+"""
 FIRST_HTTPX = """
 import httpx
 client = httpx.Client(headers={{"authorization": "Bearer key"}})
 client.post("{url}/abc/run", json={{"input": {{"prompt": "hello"}}}}).json()
+"""
+FIRST_HTTPX_ASYNC = """
+import asyncio, httpx
+async def main():
+    async with httpx.AsyncClient(headers={{"authorization": "Bearer key"}}) as client:
+        (await client.post("{url}/abc/run", json={{"input": {{"prompt": "hello"}}}})).json()
+asyncio.run(main())
 """
 FIRST_OFFICIAL = """
 import os
@@ -42,6 +53,18 @@ import runpod
 runpod.api_key = "key"
 runpod.Endpoint("abc").run({{"prompt": "hello"}})
 """
+# By client: programs by what they are measured for.
+PROGRAMS = {
+    OURS: {
+        "bare": "pass",
+        "import": "import runpod_sdk",
+        "names": NAMES,
+        "sync": FIRST_OURS,
+        "async": FIRST_OURS_ASYNC,
+    },
+    HTTPX: {"bare": "pass", "import": "import httpx", "sync": FIRST_HTTPX, "async": FIRST_HTTPX_ASYNC},
+    OFFICIAL: {"bare": "pass", "import": "import runpod", "sync": FIRST_OFFICIAL},
+}
 FOOTPRINT = """
 import json
 from importlib.metadata import distributions
@@ -49,14 +72,10 @@ packages = [found for found in distributions() if found.name not in {"pip", "set
 files = [file.locate() for found in packages for file in found.files or ()]
 print(json.dumps([len(packages), sum(file.stat().st_size for file in files if file.exists())]))
 """
+IMPORT_MOST, FIRST_MOST, HELP_MOST, PACKAGES_MOST, SIZE_MOST = 20.0, 1.3, 100.0, 12.0, 25.0
 
 
-def cpu_of(python: str, code: str) -> float:
-    """Run a program, and return the milliseconds of CPU that it took."""
-    return cpu_of_command([python, "-I", "-c", code])
-
-
-def cpu_of_command(command: Sequence[str]) -> float:
+def cpu_of(command: Sequence[str]) -> float:
     """Run a command, and return the milliseconds of CPU that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603  programs of this file
@@ -71,85 +90,70 @@ def footprint(python: str) -> tuple[int, float]:
     return packages, size / 1e6
 
 
-def rows(*, quick: bool = False) -> list[Row]:
-    """Measure all, in turn."""
-    base = os.environ.get("BENCH_BASE_PYTHON", sys.executable)
-    official = os.environ.get("RUNPOD_OFFICIAL_PYTHON")
-    server = [sys.executable, str(Path(__file__).with_name("static_server.py"))]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        url = f"http://127.0.0.1:{int(process.stdout.readline())}/v2" if process.stdout else ""
-        programs = {
-            "bare": (base, "pass"),
-            "package": (base, "import runpod_sdk"),
-            "names": (base, NAMES),
-            "httpx": (base, "import httpx"),
-            "first": (base, FIRST_OURS.format(url=url)),
-            "first httpx": (base, FIRST_HTTPX.format(url=url)),
-        }
-        if official:
-            programs |= {
-                "official bare": (official, "pass"),
-                "official": (official, "import runpod"),
-                "first official": (official, FIRST_OFFICIAL.format(url=url)),
-            }
-        found: dict[str, list[float]] = {}
-        for name, (python, code) in programs.items():
-            cpu_of(python, code)  # byte code, and files in memory
-            found[name] = []
-        helps: list[float] = []
-        command = str(Path(base).with_name("runpod-sdk"))
-        for _ in range(5 if quick else 21):
-            for name, (python, code) in programs.items():
-                found[name].append(cpu_of(python, code))
-            helps.append(cpu_of_command([command, "--help"]))
-        if process.stdin:
-            process.stdin.close()
-
-    def over(name: str, bare: str) -> tuple[float, ...]:
-        return tuple(one - other for one, other in zip(found[name], found[bare], strict=True))
-
-    packages, size = footprint(base)
-    made = [
-        Row(
-            figure="import, over bare Python", who=f"import {OURS}", unit="ms", values=over("package", "bare"), most=20
-        ),
-        Row(figure="import, over bare Python", who=NAMES, unit="ms", values=over("names", "bare"), most=20),
-        Row(figure="import, over bare Python", who=f"import {HTTPX}", unit="ms", values=over("httpx", "bare")),
-        Row(
-            figure="process to first answer, over bare Python, against httpx",
-            who=OURS,
-            unit="times",
-            values=tuple(a / b for a, b in zip(over("first", "bare"), over("first httpx", "bare"), strict=True)),
-            most=1.3,
-        ),
-        Row(figure="process to first answer", who=OURS, unit="ms", values=tuple(found["first"])),
-        Row(figure="process to first answer", who=HTTPX, unit="ms", values=tuple(found["first httpx"])),
-        Row(figure="runpod-sdk --help", who=OURS, unit="ms", values=tuple(helps), most=100),
-        Row(figure="packages of the base install", who=OURS, unit="", values=(packages,), most=12),
-        Row(figure="size of the base install", who=OURS, unit="MB", values=(size,), most=25),
-    ]
-    if official:
-        packages, size = footprint(official)
-        made += [
-            Row(figure="import, over bare Python", who=OFFICIAL, unit="ms", values=over("official", "official bare")),
-            Row(figure="process to first answer", who=OFFICIAL, unit="ms", values=tuple(found["first official"])),
-            Row(figure="packages of the base install", who=OFFICIAL, unit="", values=(packages,)),
-            Row(figure="size of the base install", who=OFFICIAL, unit="MB", values=(size,)),
-        ]
+def commands(url: str) -> dict[tuple[str, str], list[str]]:
+    """Return what is run, by client and by what for."""
+    made: dict[tuple[str, str], list[str]] = {}
+    for who, programs in PROGRAMS.items():
+        if python := python_of(who):
+            made |= {(who, name): [python, "-I", "-c", code.format(url=url)] for name, code in programs.items()}
+    base = python_of(OURS) or ""
+    made[OURS, "help"] = [str(Path(base).with_name("runpod-sdk")), "--help"]
     return made
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Do what the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="five rounds")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args(argv)
-    found = rows(quick=asked.quick)
-    print(table(found))
-    if asked.json:
-        write_json(asked.json, found)
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
+    """Measure all, in turn."""
+    with serving("static_server.py") as server:
+        programs = commands(f"http://127.0.0.1:{server.told}/v2")
+        for command in programs.values():
+            cpu_of(command)  # byte code, and files in memory
+        found: dict[tuple[str, str], list[float]] = {key: [] for key in programs}
+        for turn in range(7 if quick else 21):
+            for key, command in programs.items():
+                if key[0] != OFFICIAL or turn % 3 == 0:  # it takes seconds
+                    found[key].append(cpu_of(command))
+    made: list[Row] = []
+    for name, figure in (("import", "import of the package"), ("names", "import of Client, AsyncClient and two more")):
+        for who in PROGRAMS:
+            if (who, name) in found:
+                made.append(
+                    Row(
+                        figure=f"{figure}, CPU over bare Python",
+                        who=who,
+                        unit="ms",
+                        values=tuple(minus(found[who, name], found[who, "bare"])),
+                        most=IMPORT_MOST if who == OURS else None,
+                    )
+                )
+    for name in ("sync", "async"):
+        figure = f"process to its first answer, {name}"
+        made += [
+            Row(figure=f"{figure}, CPU", who=who, unit="ms", values=tuple(values))
+            for (who, of), values in found.items()
+            if of == name
+        ]
+        ours, theirs = found[OURS, name], found[HTTPX, name]
+        over = minus(ours, found[OURS, "bare"]), minus(theirs, found[HTTPX, "bare"])
+        for words, first, second in (("", ours, theirs), (" over bare Python", *over)):
+            ratios = tuple(a / b for a, b in zip(first, second, strict=True))
+            figure_of = f"{figure}{words}, against httpx"
+            made.append(Row(figure=figure_of, who=OURS, unit="times", values=ratios, most=FIRST_MOST))
+    made.append(
+        Row(figure="runpod-sdk --help, CPU", who=OURS, unit="ms", values=tuple(found[OURS, "help"]), most=HELP_MOST)
+    )
+    for who in (OURS, OFFICIAL):
+        if python := python_of(who):
+            packages, size = footprint(python)
+            most = (PACKAGES_MOST, SIZE_MOST) if who == OURS else (None, None)
+            made.append(Row(figure="packages of the install", who=who, unit="", values=(packages,), most=most[0]))
+            made.append(Row(figure="size of the install", who=who, unit="MB", values=(size,), most=most[1]))
+    return made
+
+
+def minus(values: Sequence[float], bare: Sequence[float]) -> list[float]:
+    """Return the differences, round by round."""
+    return [one - other for one, other in zip(values, bare, strict=True)]
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)
