@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runpod_sdk.cli._map._journal import Again, Journal, Place
 from runpod_sdk.cli._session import BadCallError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 A, B, C = (Place(line, key, f"{line:064x}") for line, key in ((1, None), (2, "b"), (3, None)))
 
@@ -129,6 +127,30 @@ def test_the_last_line_of_an_input_counts_and_the_others_go(story: Story) -> Non
     assert (again.end_of(A), again.end_of(B), again.counts().total()) == ("COMPLETED", "COMPLETED", 3)
     assert story.output.read_bytes().count(b"\n") == 3
     again.close()
+
+
+def test_a_process_that_begins_as_another_tidies_up_keeps_its_journal(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    second: list[Journal] = []
+
+    def replaced(self: Path, target: Path) -> Path:
+        found = replace(self, target)
+        second.append(Journal(story.output, "abc"))
+        return found
+
+    first = Journal(story.output, "abc")
+    first.ended(A, "COMPLETED", {"id": "j9", "output": 1})
+    monkeypatch.setattr(Path, "replace", replaced)
+    first.finish()
+    first.close()
+    [begun] = second
+    begun.on_submit(A, None)
+    begun.close()
+    third = Journal(story.output, "abc")
+    assert third.end_of(A) == "UNKNOWN"
+    third.close()
 
 
 def test_a_file_that_could_not_be_read_is_not_kept_locked(story: Story) -> None:

@@ -142,11 +142,11 @@ class Journal:
 
     def finish(self) -> None:
         """Tidy up after an orderly end: a line for each input that has an end, and no journal where none is left."""
-        if self._is_superseded:
-            self._drop_superseded()
         if not self.in_flight:
             self._journal.close()  # Windows removes no file that is open
             self._journal_path.unlink()
+        if self._is_superseded:  # last: the new file is not locked, and whoever takes it has a journal of his own
+            self._drop_superseded()
 
     def close(self) -> None:
         """Close both files."""
