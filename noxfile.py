@@ -72,6 +72,14 @@ def _add_pyenv_pythons() -> None:
 _add_pyenv_pythons()
 
 
+def _python_to_measure() -> str | None:
+    """Return BENCH_PYTHON, else the system's Python if it is new enough and can make environments, else None: nox's."""
+    system = Path("/usr/bin/python3").resolve()  # python3.11, as distributions have it
+    minor = system.name.removeprefix("python3.")
+    is_new = minor.isdecimal() and int(minor) >= 11 and Path(f"/usr/lib/{system.name}/ensurepip").is_dir()
+    return os.environ.get("BENCH_PYTHON") or (str(system) if is_new else None)
+
+
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the tree with all that its tests need, and the tools of `groups`."""
     session.install("-e", ".[all,test]", *(tool for group in groups for tool in GROUPS[group]))
@@ -178,6 +186,20 @@ def live(session: nox.Session) -> None:
     session.run("runpod-sdk", "verify", endpoint, "--yes", "--json", report, *session.posargs)
 
 
+@nox.session(default=False, python=_python_to_measure())
+def bench(session: nox.Session) -> None:
+    """Measure all that docs/performance.md shows; `-- --quick`: in three minutes, `-- --write`: into that page."""
+    session.install("-e", ".[emulator,cli]", *GROUPS["bench"])
+    out = Path(session.create_tmp()).resolve()
+    official = out / "official" / "-".join(OFFICIAL)
+    pythons = {
+        "BENCH_BASE_PYTHON": _fresh_environment(session, out / "base", str(ROOT)),
+        "BENCH_FAST_PYTHON": _fresh_environment(session, out / "fast", f"{ROOT}[fast]"),
+        "RUNPOD_OFFICIAL_PYTHON": _official_python(session, official),
+    }
+    session.run("python", "benchmarks/run.py", *session.posargs, env=pythons)
+
+
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Plant each bug of tests/mutants/ alone; its named test must fail."""
@@ -266,11 +288,16 @@ def _numbers(document: dict[str, Any]) -> list[int]:
 def _official_software(session: nox.Session) -> dict[str, str]:
     """Install the official package once for all sessions, and return what tells the tests where it is."""
     out = Path(session.cache_dir).resolve() / "official"
-    folder = out / "-".join(OFFICIAL)
+    python = _official_python(session, out / "-".join(OFFICIAL))
+    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": str(out / "node")}
+
+
+def _official_python(session: nox.Session, folder: Path) -> str:
+    """Install the official package into `folder`, unless it is there, and return its Python."""
     python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
     if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last
         _fresh_environment(session, folder, *OFFICIAL)
-    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": str(out / "node")}
+    return python
 
 
 def _contents(wheel: Path) -> dict[str, int]:

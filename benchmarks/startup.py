@@ -112,47 +112,54 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
             for key, command in programs.items():
                 if key[0] != OFFICIAL or turn % 3 == 0:  # it takes seconds
                     found[key].append(cpu_of(command))
+    return [*imports(found), *first_answers(found), *installs(found[OURS, "help"])]
+
+
+def imports(found: dict[tuple[str, str], list[float]]) -> list[Row]:
+    """Return what imports cost, over bare Python."""
+    figures = {"import": "import of the package", "names": "import of Client, AsyncClient, RunpodError, JobStatus"}
+    return [
+        Row(
+            figure=f"{figures[name]}, CPU over bare Python",
+            who=who,
+            unit="ms",
+            values=minus(times, found[who, "bare"]),
+            most=IMPORT_MOST if who == OURS else None,
+        )
+        for (who, name), times in found.items()
+        if name in figures
+    ]
+
+
+def first_answers(found: dict[tuple[str, str], list[float]]) -> list[Row]:
+    """Return what the first call of a process costs, imports included, and how that compares with httpx's."""
     made: list[Row] = []
-    for name, figure in (("import", "import of the package"), ("names", "import of Client, AsyncClient and two more")):
-        for who in PROGRAMS:
-            if (who, name) in found:
-                made.append(
-                    Row(
-                        figure=f"{figure}, CPU over bare Python",
-                        who=who,
-                        unit="ms",
-                        values=tuple(minus(found[who, name], found[who, "bare"])),
-                        most=IMPORT_MOST if who == OURS else None,
-                    )
-                )
     for name in ("sync", "async"):
-        figure = f"process to its first answer, {name}"
+        figure = f"first answer of a process, {name}"
+        over = {who: minus(times, found[who, "bare"]) for (who, of), times in found.items() if of == name}
         made += [
-            Row(figure=f"{figure}, CPU", who=who, unit="ms", values=tuple(values))
-            for (who, of), values in found.items()
-            if of == name
+            Row(figure=f"{figure}, CPU over bare Python", who=who, unit="ms", values=values)
+            for who, values in over.items()
         ]
-        ours, theirs = found[OURS, name], found[HTTPX, name]
-        over = minus(ours, found[OURS, "bare"]), minus(theirs, found[HTTPX, "bare"])
-        for words, first, second in (("", ours, theirs), (" over bare Python", *over)):
-            ratios = tuple(a / b for a, b in zip(first, second, strict=True))
-            figure_of = f"{figure}{words}, against httpx"
-            made.append(Row(figure=figure_of, who=OURS, unit="times", values=ratios, most=FIRST_MOST))
-    made.append(
-        Row(figure="runpod-sdk --help, CPU", who=OURS, unit="ms", values=tuple(found[OURS, "help"]), most=HELP_MOST)
-    )
-    for who in (OURS, OFFICIAL):
+        ratios = tuple(ours / theirs for ours, theirs in zip(over[OURS], over[HTTPX], strict=True))
+        made.append(Row(figure=f"{figure}, against httpx", who=OURS, unit="times", values=ratios, most=FIRST_MOST))
+    return made
+
+
+def installs(helps: Sequence[float]) -> list[Row]:
+    """Return what an install brings, and what its command takes to say what it can."""
+    made = [Row(figure="runpod-sdk --help, CPU", who=OURS, unit="ms", values=tuple(helps), most=HELP_MOST)]
+    for who, most in ((OURS, (PACKAGES_MOST, SIZE_MOST)), (OFFICIAL, (None, None))):
         if python := python_of(who):
             packages, size = footprint(python)
-            most = (PACKAGES_MOST, SIZE_MOST) if who == OURS else (None, None)
             made.append(Row(figure="packages of the install", who=who, unit="", values=(packages,), most=most[0]))
             made.append(Row(figure="size of the install", who=who, unit="MB", values=(size,), most=most[1]))
     return made
 
 
-def minus(values: Sequence[float], bare: Sequence[float]) -> list[float]:
+def minus(values: Sequence[float], bare: Sequence[float]) -> tuple[float, ...]:
     """Return the differences, round by round."""
-    return [one - other for one, other in zip(values, bare, strict=True)]
+    return tuple(one - other for one, other in zip(values, bare, strict=True))
 
 
 if __name__ == "__main__":
