@@ -267,7 +267,7 @@ def test_a_torn_result_is_dropped_and_collected_again(bulk: Bulk) -> None:
     bulk.journal.write_text(
         json.dumps({**place, "event": "sending"})
         + "\n"
-        + json.dumps({"line": facts["line"], "event": "submitted", "id": facts["id"], "endpoint_id": "abc"})
+        + json.dumps({"line": facts["line"], "event": "submitted", "id": facts["id"], "endpoint": here()})
         + "\n"
     )
     assert (bulk().code, bulk.submits) == (0, 0)
@@ -280,22 +280,28 @@ def test_a_job_that_was_forgotten_meanwhile_is_expired(bulk: Bulk) -> None:
     sha256 = hashlib.sha256(b'{"n":1}').hexdigest()
     bulk.journal.write_text(
         json.dumps({"line": 1, "event": "sending", "input_sha256": sha256})
-        + '\n{"line": 1, "event": "submitted", "id": "gone", "endpoint_id": "abc"}\n'
+        + f'\n{{"line": 1, "event": "submitted", "id": "gone", "endpoint": "{here()}"}}\n'
     )
     assert (bulk().code, bulk.submits) == (1, 0)
     assert [(result["id"], result["status"]) for result in bulk.results] == [("gone", "EXPIRED")]
     assert (bulk("--retry-failed").code, bulk.submits) == (0, 1)
 
 
-def test_jobs_that_are_under_way_elsewhere_are_not_left_behind(bulk: Bulk) -> None:
+@pytest.mark.parametrize("where", ["https://api.runpod.ai/v2/other", "https://api.runpod.ai/v2/abc"])
+def test_jobs_that_are_under_way_elsewhere_are_not_left_behind(where: str, bulk: Bulk) -> None:
     bulk.give({"n": 1})
     bulk.journal.write_text(
         '{"line": 1, "event": "sending", "input_sha256": "00"}\n'
-        '{"line": 1, "event": "submitted", "id": "j1", "endpoint_id": "other"}\n'
+        f'{{"line": 1, "event": "submitted", "id": "j1", "endpoint": "{where}"}}\n'
     )
     done = bulk()
     assert (done.code, bulk.submits) == (2, 0)
-    assert 'jobs are under way on endpoint "other": go on there first' in done.err
+    assert f"jobs are under way on {where}: go on there first" in done.err
+
+
+def here() -> str:
+    """The endpoint of these tests, as the journal names it."""
+    return os.environ["RUNPOD_ENDPOINT_BASE_URL"] + "/abc"
 
 
 def under_way(bulk: Bulk, line: int, given: dict[str, Any]) -> str:
@@ -303,7 +309,7 @@ def under_way(bulk: Bulk, line: int, given: dict[str, Any]) -> str:
     job_id = bulk.shell("run", "abc", "--input", json.dumps(given)).out.strip()
     sha256 = hashlib.sha256(json.dumps(given, separators=(",", ":")).encode()).hexdigest()
     sent = {"line": line, "event": "sending", "input_sha256": sha256}
-    known = {"line": line, "event": "submitted", "id": job_id, "endpoint_id": "abc"}
+    known = {"line": line, "event": "submitted", "id": job_id, "endpoint": here()}
     bulk.journal.write_text(f"{json.dumps(sent)}\n{json.dumps(known)}\n")
     return job_id
 
@@ -369,7 +375,7 @@ def test_tidying_up_touches_no_other_file_and_keeps_the_mode_of_the_output(bulk:
         ("output", '{"line": 1, "input_sha256": "no digest"}\n'),
         ("output", '{"line": 1, "input_sha256": 5}\n'),
         ("output", '{"line": []}\n'),
-        ("journal", '{"line": 1, "event": "submitted", "id": "j1", "endpoint_id": "abc"}\n'),
+        ("journal", '{"line": 1, "event": "submitted", "id": "j1", "endpoint": "https://x/abc"}\n'),
         ("journal", '{"line": 1, "event": "submitted"}\n'),
     ],
 )

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         with ExitStack() as files:
             try:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
-                journal = files.enter_context(closing(Journal(arguments.output, endpoint.id)))
+                journal = files.enter_context(closing(Journal(arguments.output, endpoint.url)))
             except OSError as error:
                 raise BadCallError(f"{error.filename}: {error.strerror}") from None
             return _run(arguments, endpoint, file, journal)

@@ -80,8 +80,8 @@ class Journal:
         in_flight: what was begun and has no end, by name.
     """
 
-    def __init__(self, output: Path, endpoint_id: str) -> None:
-        self._endpoint_id = endpoint_id
+    def __init__(self, output: Path, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
         output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
         self._journal_path = output.with_name(output.name + ".journal")
         # Status and digest, of earlier runs: what this one adds does not come up in it again.
@@ -119,7 +119,7 @@ class Journal:
             self._journal.append({**place.facts, "event": "sending", "input_sha256": place.input_sha256})
         else:
             self.in_flight[place.name] = InFlight(place, job.id)
-            self._journal.append({**place.facts, "event": "submitted", "id": job.id, "endpoint_id": self._endpoint_id})
+            self._journal.append({**place.facts, "event": "submitted", "id": job.id, "endpoint": self._endpoint_url})
 
     def ended(self, place: Place, status: str, facts: Mapping[str, Any]) -> None:
         """Write a result."""
@@ -175,10 +175,9 @@ class Journal:
         if facts.get("event") == "settled":
             self.in_flight.pop(place.name, None)
         elif facts.get("event") == "submitted":
-            if facts["endpoint_id"] != self._endpoint_id:
-                where = facts["endpoint_id"]
-                raise BadCallError(f'{self._journal_path}: jobs are under way on endpoint "{where}": go on there first')
-            begun = self.in_flight[place.name]
+            begun, where = self.in_flight[place.name], facts["endpoint"]
+            if where != self._endpoint_url:  # another service does not know them, and they would count as EXPIRED
+                raise BadCallError(f"{self._journal_path}: jobs are under way on {where}: go on there first")
             self.in_flight[place.name] = InFlight(begun.place, facts["id"])
         else:
             self.in_flight[place.name] = InFlight(place)
