@@ -25,8 +25,6 @@ COLOURS = {OURS: "#7e57c2", FAST: "#26a69a", OFFICIAL: "#ef6c00", HTTPX: "#e5393
 mpl.rcParams |= {
     "svg.hashsalt": "runpod-sdk",
     "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["sans-serif"],
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.grid": True,
@@ -68,7 +66,7 @@ def _growth(rows: Sequence[Row]) -> Figure:
             (int(size.replace(",", "")), row.median)
             for row in rows
             for size, kind in [row.who.split()[:2] if " " in row.who else ("0", "")]
-            if row.figure == name and kind == counted
+            if row.figure == name and kind and counted.startswith(kind)
         )
         sizes = [size for size, _ in points]
         axes.plot(sizes, [cost for _, cost in points], marker="o", markersize=4, color=COLOURS[OURS])

@@ -49,7 +49,7 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
             made.append(
                 Row(
                     figure=figure,
-                    who=f"{size:,} {WHO[kind]}",
+                    who=f"{size:,} {WHO[kind] if size > 1 else WHO[kind][:-1]}",
                     unit=unit,
                     values=tuple(run[key] for run in runs),
                     most={"descriptors": DESCRIPTORS_MOST, "parked": PARKED_MOST}.get(key),

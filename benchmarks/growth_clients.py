@@ -18,7 +18,7 @@ from processes import LIMITS, begin, end, peak
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SETTLE = 5.0  # seconds until every waiter has its place
+SETTLE, SETTLE_FEW = 5.0, 1.0  # seconds until every waiter has its place: of hundreds, of less
 IDLE = 3.0  # seconds over which nothing happens
 CALLS = 1_000
 IN_FLIGHT = 64
@@ -36,7 +36,7 @@ def beside_tasks(connection: dict[str, Any], waiters: int) -> dict[str, float]:
         return endpoint, jobs, [asyncio.create_task(job.wait()) for job in jobs]
 
     endpoint, jobs, _ = runner.run(started())
-    runner.run(asyncio.sleep(SETTLE))
+    runner.run(asyncio.sleep(settling(waiters)))
     parked = share(lambda: runner.run(asyncio.sleep(IDLE)))
 
     async def look() -> None:
@@ -57,13 +57,18 @@ def beside_threads(connection: dict[str, Any], waiters: int) -> dict[str, float]
     job = endpoint.run({})
     for _ in range(waiters):
         threading.Thread(target=job.wait, daemon=True).start()
-    time.sleep(SETTLE)
+    time.sleep(settling(waiters))
     parked = share(lambda: time.sleep(IDLE))
     cpu = time.process_time()
     for _ in range(CALLS):
         job.state()
     cpu = time.process_time() - cpu
     return figures(parked, cpu, *timed(lambda: endpoint.run({}), lambda other: other.cancel()))
+
+
+def settling(waiters: int) -> float:
+    """Return the seconds until all have their places."""
+    return SETTLE if waiters > 100 else SETTLE_FEW
 
 
 def share(wait: Callable[[], object]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,23 +72,32 @@ def shown(value: float) -> str:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return a Markdown table: a line a figure, a column for each that it was measured on."""
-    found = list(rows)
-    columns = list(dict.fromkeys(row.who for row in found))
+    """Return Markdown: a line a figure, a column for each that it was measured on; a table where they are others."""
+    figures: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        figures.setdefault((row.figure, row.unit), {})[row.who] = row
+    groups: list[list[dict[str, Row]]] = []
+    for across in figures.values():
+        if groups and any(across.keys() & other.keys() for other in groups[-1]):
+            groups[-1].append(across)
+        else:
+            groups.append([across])
+    return "\n\n".join(map(_table, groups))
+
+
+def _table(lines: Sequence[dict[str, Row]]) -> str:
+    columns = list(dict.fromkeys(who for across in lines for who in across))
     columns.sort(key=lambda who: ORDER.index(who) if who in ORDER else len(ORDER))
-    lines = [
-        f"| figure | {' | '.join(columns)} | target | met |",
-        "|---|" + "--:|" * len(columns) + "---|---|",
-    ]
-    for figure, unit in dict.fromkeys((row.figure, row.unit) for row in found):
-        across = {row.who: row for row in found if (row.figure, row.unit) == (figure, unit)}
+    made = [f"| figure | {' | '.join(columns)} | target | met |", "|---|" + "--:|" * len(columns) + "---|---|"]
+    for across in lines:
+        first = next(iter(across.values()))
         cells = [across[who].cell if who in across else "" for who in columns]
         targets = dict.fromkeys(row.target for row in across.values() if row.target)
         judged = [row.is_met for row in across.values() if row.is_met is not None]
         met = ("yes" if all(judged) else "**no**") if judged else ""
-        name = f"{figure}, {unit}" if unit else figure
-        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(targets)} | {met} |")
-    return "\n".join(lines)
+        name = f"{first.figure}, {first.unit}" if first.unit else first.figure
+        made.append(f"| {name} | {' | '.join(cells)} | {', '.join(targets)} | {met} |")
+    return "\n".join(made)
 
 
 def write_json(path: Path, rows: Iterable[Row]) -> None:
@@ -98,7 +107,7 @@ def write_json(path: Path, rows: Iterable[Row]) -> None:
 
 def row_from(facts: dict[str, Any]) -> Row:
     """Return the row that `write_json` wrote."""
-    return Row(**{**facts, "values": tuple(facts["values"])})
+    return replace(Row(**facts), values=tuple(facts["values"]))
 
 
 def main(rows: Callable[[bool], Sequence[Row]], doc: str | None, argv: Sequence[str] | None = None) -> None:
