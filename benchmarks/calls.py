@@ -33,7 +33,7 @@ def cases() -> dict[str, tuple[str, int, tuple[str, ...]]]:
 
 def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
     """Measure all, round by round."""
-    rounds, calls = (2, 600) if quick else (5, 2000)
+    rounds, calls = (2, 400) if quick else (4, 2000)
     cpu: dict[tuple[str, str], list[float]] = {}
     memory: dict[tuple[str, str], list[float]] = {}
     with serving("static_server.py") as server:

@@ -51,7 +51,7 @@ def _calls(rows: Sequence[Row]) -> Figure:
         points = [(int(at[1]), row.median) for row in rows if row.who == who and (at := AT_ONCE.match(row.figure))]
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=who, color=colour)
-    axes.set(xscale="log", yscale="log", xlabel="async calls at once", ylabel="µs of CPU a call")
+    axes.set(xscale="log", yscale="log", xlabel="async calls at once", ylabel="µs of CPU a call, log scale")
     _ticks(axes, (1, 16, 64, 200))
     axes.set_yticks((10, 30, 100, 300, 1_000, 3_000), ["10", "30", "100", "300", "1,000", "3,000"])
     axes.legend(fontsize=9, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

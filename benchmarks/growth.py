@@ -38,7 +38,7 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
     cases += [("jobs", size) for size in (JOBS[:-1] if quick else JOBS)]
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     with serving("bulk_server.py") as server:
-        for turn in range(1 if quick else 3):
+        for turn in range(1 if quick else 2):
             for kind, size in cases:
                 if turn == 0 or size < JOBS[-1]:  # the largest takes a minute
                     one = measured("growth_clients.py", OURS, kind, json.dumps(server.told), size)

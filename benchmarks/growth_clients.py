@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SETTLE, SETTLE_FEW = 5.0, 1.0  # seconds until every waiter has its place: of hundreds, of less
-IDLE = 3.0  # seconds over which nothing happens
+IDLE = 2.0  # seconds over which nothing happens
 CALLS = 1_000
 IN_FLIGHT = 64
 

@@ -108,7 +108,7 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
         for command in programs.values():
             cpu_of(command)  # byte code, and files in memory
         found: dict[tuple[str, str], list[float]] = {key: [] for key in programs}
-        for turn in range(5 if quick else 21):
+        for turn in range(5 if quick else 15):
             for key, command in programs.items():
                 if key[0] != OFFICIAL or turn % 3 == 0:  # it takes seconds
                     found[key].append(cpu_of(command))
