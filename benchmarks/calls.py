@@ -50,7 +50,7 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
         Row(
             figure=figure,
             who=client,
-            unit="µs of CPU",
+            unit="µs",
             values=tuple(values),
             most=MOST.get(figure) if client in (OURS, FAST) else None,
         )

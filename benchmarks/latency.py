@@ -35,7 +35,7 @@ def percentile(lags: list[float], share: float) -> float:
 
 def rows(quick: bool) -> list[Row]:  # noqa: FBT001  as each benchmark has it
     """Measure all, round by round."""
-    rounds, jobs, streams = (1, 3, 1) if quick else (3, 4, 2)
+    rounds, jobs, streams = (1, 3, 1) if quick else (2, 6, 2)
     found: dict[tuple[str, str, str], list[tuple[list[list[float]], float]]] = {}
     clients = [(who, flavour) for who, flavour in CLIENTS if present([who])]
     with serving("latency_server.py") as server:

@@ -56,10 +56,11 @@ class Row:
 
     @property
     def cell(self) -> str:
-        """The median, bold where it misses the target; and the least and the most where there were several runs."""
+        """The median, bold where it misses the target; and half of the way from the least to the most, if it counts."""
         mark = "**" if self.is_met is False else ""
-        low, high = shown(min(self.values)), shown(max(self.values))
-        return f"{mark}{shown(self.median)}{mark}" + (f" ({low}…{high})" if low != high else "")
+        half = (max(self.values) - min(self.values)) / 2
+        spread = f"±{shown(half)}" if shown(half) != "0" and half >= abs(self.median) / 100 else ""
+        return f"{mark}{shown(self.median)}{mark}{spread}"
 
 
 def shown(value: float) -> str:
