@@ -58,7 +58,7 @@ class Row:
     def cell(self) -> str:
         """The median, bold where it misses the target; and half of the way from the least to the most, if it counts."""
         mark = "**" if self.is_met is False else ""
-        half = (max(self.values) - min(self.values)) / 2
+        half = float(f"{(max(self.values) - min(self.values)) / 2:.2g}")
         spread = f"±{shown(half)}" if shown(half) != "0" and half >= abs(self.median) / 100 else ""
         return f"{mark}{shown(self.median)}{mark}{spread}"
 
