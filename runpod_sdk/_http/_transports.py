@@ -1,7 +1,7 @@
 """What else carries requests, behind the same two methods: aiohttp for tasks, and httpx where it is given or needed.
 
 httpx is needed behind a proxy of the environment, as it knows all kinds of proxies. aiohttp (extra `fast`) is taken
-for tasks where it is installed; docs/transports.md has the figures.
+for tasks where it is installed; docs/performance.md has the figures.
 
 Errors are httpx's: ConnectError, ConnectTimeout and PoolTimeout are raised only where not one byte of the request has
 left. Nothing here repeats a request.
