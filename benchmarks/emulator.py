@@ -43,7 +43,7 @@ CONNECTIONS = 64
 JOB = {"input": {"prompt": "hello"}}
 HOLD_MS = 300_000
 INSIDE = str(Path(__file__).with_name("emulator_inside.py"))
-# How many of each are parked: as the issue of a busy day, and as many as one machine may have.
+# How many of each are parked: a busy day, and as many as one machine may have.
 CROWDS = {"2,200": (1_000, 1_000, 200, 0), "10,000": (1_000, 1_000, 200, 7_800)}
 IDLE_SECONDS = 5
 HAND_OVERS = 500
