@@ -18,8 +18,8 @@ from typing import Any
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._queue import Queue
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._queue import Queue
 
 DAY = 86_400.0
 RATE = 5  # jobs a second, where memory is measured: with a retention of 30 minutes, 9,000 of them are kept

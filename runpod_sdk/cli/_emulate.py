@@ -266,7 +266,7 @@ class _Files:
     def reload_changed(self) -> None:
         """Load again what has changed; what cannot be loaded stays as it was."""
         from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  see _serve
-        from runpod_sdk.emulator._handlers import stamps_of  # noqa: PLC0415  see _serve
+        from runpod_sdk.emulator._workers._handlers import stamps_of  # noqa: PLC0415  see _serve
 
         for endpoint, used in self._used.items():
             stamps = stamps_of(used if endpoint.file is not None else _scripts(endpoint))
@@ -285,7 +285,7 @@ class _Files:
 
 def _used(endpoint: EmulatedEndpoint) -> dict[Path, int]:
     """Return the files of an endpoint, and when each was changed."""
-    from runpod_sdk.emulator._handlers import stamps_of  # noqa: PLC0415  see _serve
+    from runpod_sdk.emulator._workers._handlers import stamps_of  # noqa: PLC0415  see _serve
 
     return stamps_of(_scripts(endpoint)) if endpoint.file is None else endpoint.file.stamps
 

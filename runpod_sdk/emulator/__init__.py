@@ -9,17 +9,17 @@
 42
 """
 
-from runpod_sdk.emulator._desk import RequestRecord
+from runpod_sdk.emulator._doors._desk import RequestRecord
 from runpod_sdk.emulator._emulator import Emulator
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
-from runpod_sdk.emulator._faults import Fault, InjectedFault, faults_from_json
-from runpod_sdk.emulator._handlers import HandlerFileError
-from runpod_sdk.emulator._jobs import JobRecord
-from runpod_sdk.emulator._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._options import Options
+from runpod_sdk.emulator._queue._jobs import JobRecord
+from runpod_sdk.emulator._record._faults import Fault, InjectedFault, faults_from_json
+from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
+from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._verdict import Ambiguous, Verdict
-from runpod_sdk.emulator._workers import progress_update
+from runpod_sdk.emulator._workers._callables import progress_update
+from runpod_sdk.emulator._workers._handlers import HandlerFileError
 
 __all__ = [
     "Ambiguous",

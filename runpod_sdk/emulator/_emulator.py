@@ -9,37 +9,37 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
-from runpod_sdk.emulator._asgi import App
-from runpod_sdk.emulator._client_api import ClientApi
-from runpod_sdk.emulator._control_api import ControlApi
-from runpod_sdk.emulator._desk import Desk
+from runpod_sdk.emulator._doors._asgi import App
+from runpod_sdk.emulator._doors._client_api import ClientApi
+from runpod_sdk.emulator._doors._control_api import ControlApi
+from runpod_sdk.emulator._doors._desk import Desk
+from runpod_sdk.emulator._doors._listener import Listener
+from runpod_sdk.emulator._doors._rates import Rates
+from runpod_sdk.emulator._doors._worker_api import WorkerApi
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
-from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault
-from runpod_sdk.emulator._handlers import HandlerFile, forget, load
 from runpod_sdk.emulator._hub import Hub
-from runpod_sdk.emulator._listener import Listener
-from runpod_sdk.emulator._mock_handler import mock_handler_for
 from runpod_sdk.emulator._options import Options
-from runpod_sdk.emulator._queue import Queue
-from runpod_sdk.emulator._rates import Rates
+from runpod_sdk.emulator._queue._queue import Queue
+from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._staff import Staff, worker_id_from
-from runpod_sdk.emulator._supervisor import command_of
-from runpod_sdk.emulator._worker_api import WorkerApi
-from runpod_sdk.emulator._workers import LoopThread, Pool
+from runpod_sdk.emulator._workers._callables import LoopThread, Pool
+from runpod_sdk.emulator._workers._handlers import HandlerFile, forget, load
+from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
+from runpod_sdk.emulator._workers._staff import Staff, worker_id_from
+from runpod_sdk.emulator._workers._supervisor import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._desk import RequestRecord
-    from runpod_sdk.emulator._jobs import JobRecord
-    from runpod_sdk.emulator._ledger import Ledger
+    from runpod_sdk.emulator._doors._desk import RequestRecord
+    from runpod_sdk.emulator._doors._site import Site
+    from runpod_sdk.emulator._doors._transport import Transport
+    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Entrance
-    from runpod_sdk.emulator._site import Site
-    from runpod_sdk.emulator._transport import Transport
-    from runpod_sdk.emulator._workers import Handler
+    from runpod_sdk.emulator._workers._callables import Handler
 
 # What stands before the endpoint id, without a socket; .invalid can never be a real host (RFC 2606).
 BASE_URL = "https://emulator.invalid/v2"
@@ -196,7 +196,7 @@ class Emulator:
     @property
     def transport(self) -> Transport:
         """The emulator as a transport for `httpx.Client` and `httpx.AsyncClient`."""
-        from runpod_sdk.emulator._transport import Transport  # noqa: PLC0415  who only serves needs no httpx
+        from runpod_sdk.emulator._doors._transport import Transport  # noqa: PLC0415  who only serves needs no httpx
 
         desk = self._open(VirtualClock)
         if self._transport is None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._handlers import load
+from runpod_sdk.emulator._workers._handlers import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runpod_sdk.emulator._handlers import HandlerFile
-    from runpod_sdk.emulator._jobs import JobRecord
-    from runpod_sdk.emulator._supervisor import Supervisor
-    from runpod_sdk.emulator._workers import Handler
+    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._workers._callables import Handler
+    from runpod_sdk.emulator._workers._handlers import HandlerFile
+    from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 
 class EmulatedEndpoint:

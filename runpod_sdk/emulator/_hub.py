@@ -11,21 +11,21 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._faults import OF_WORKERS
-from runpod_sdk.emulator._ledger import Ledger
-from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._record._faults import OF_WORKERS
+from runpod_sdk.emulator._record._ledger import Ledger
 from runpod_sdk.emulator._webhooks import Courier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.clock import Parking, ParkingClock, Timer
-    from runpod_sdk.emulator._faults import Faults, InjectedFault
-    from runpod_sdk.emulator._jobs import JobRecord
-    from runpod_sdk.emulator._ledger import Exchange
-    from runpod_sdk.emulator._queue import Queue
-    from runpod_sdk.emulator._requests import Chunk, Finish, Progress, Request, Take
+    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._queue._queue import Queue
+    from runpod_sdk.emulator._queue._requests import Chunk, Finish, Progress, Request, Take
+    from runpod_sdk.emulator._record._faults import Faults, InjectedFault
+    from runpod_sdk.emulator._record._ledger import Exchange
 
 # What a held request is told when its job was forgotten.
 GONE = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from runpod_sdk.emulator._supervisor import worker_environment
+from runpod_sdk.emulator._workers._supervisor import worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from runpod_sdk.emulator._asgi import App
-    from runpod_sdk.emulator._supervisor import Supervisor
+    from runpod_sdk.emulator._doors._asgi import App
+    from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 
 class Entrance(Protocol):

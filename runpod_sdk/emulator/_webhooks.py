@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._ledger import Ledger
-    from runpod_sdk.emulator._requests import Notice
+    from runpod_sdk.emulator._queue._requests import Notice
+    from runpod_sdk.emulator._record._ledger import Ledger
 
 # Deliveries at once; ours.
 _THREADS = 4

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runpod_sdk import AsyncClient, Client
-    from runpod_sdk.emulator._site import Site
+    from runpod_sdk.emulator._doors._site import Site
     from runpod_sdk.pytest_plugin._emulated import EmulatorFixture as EmulatorFixture
     from runpod_sdk.pytest_plugin._emulated import ServerFixture as ServerFixture
 
@@ -75,7 +75,7 @@ def runpod_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]
 @pytest.fixture(scope="session")
 def _runpod_site() -> Iterator[Site]:
     """Listen on a socket, once a session, for the tests that take `runpod_server`."""
-    from runpod_sdk.emulator._site import Site  # noqa: PLC0415  see the top of this file
+    from runpod_sdk.emulator._doors._site import Site  # noqa: PLC0415  see the top of this file
 
     try:
         site = Site()

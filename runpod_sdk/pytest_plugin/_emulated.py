@@ -14,8 +14,8 @@ import pytest
 from runpod_sdk import Client
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, HandlerFileError
-from runpod_sdk.emulator._handlers import parted
-from runpod_sdk.emulator._supervisor import command_of
+from runpod_sdk.emulator._workers._handlers import parted
+from runpod_sdk.emulator._workers._supervisor import command_of
 from runpod_sdk.pytest_plugin._faults import forget, inject
 from runpod_sdk.pytest_plugin._once import EMULATORS
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
     from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator import JobRecord, Ledger, RequestRecord, Server
-    from runpod_sdk.emulator._site import Site
+    from runpod_sdk.emulator._doors._site import Site
 
     Handler = Callable[[dict[str, Any]], Any]
 

@@ -21,7 +21,7 @@ from schemathesis.config import SchemathesisConfig
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
-from runpod_sdk.emulator._listener import Listener
+from runpod_sdk.emulator._doors._listener import Listener
 
 pytestmark = pytest.mark.contract
 

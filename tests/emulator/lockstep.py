@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._queue import _requests as ask
 from tests.emulator.model import FINAL, NEVER, NOT_FOUND, REFUSED, Model, ModelHold, ModelJob
 
 if TYPE_CHECKING:

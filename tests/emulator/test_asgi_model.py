@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator import Fault, Options
-from runpod_sdk.emulator import _requests as ask
+from runpod_sdk.emulator._queue import _requests as ask
 from tests.emulator.lockstep import HOLD, LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
 from tests.emulator.wire import Exchange, Wire

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runpod_sdk.emulator._chunks import split
 from runpod_sdk.emulator._limits import CHUNK_BYTES
+from runpod_sdk.emulator._queue._chunks import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from runpod_sdk.emulator import Options
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._client_api import Answer, Call, ClientApi
-from runpod_sdk.emulator._requests import Outcome, Reply
+from runpod_sdk.emulator._doors._client_api import Answer, Call, ClientApi
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._requests import Outcome, Reply
 
 BAD_WAIT = {"error": "wait is invalid; must be between 1000 and 300000"}
 GET_OR_POST = ("GET", "POST")

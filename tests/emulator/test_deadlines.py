@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._queue import Queue
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._queue import Queue
 
 
 def test_jobs_that_were_forgotten_leave_nothing_behind() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault
-from runpod_sdk.emulator._faults import OF_DOORS, OF_WORKERS, USER_OPERATIONS, Faults, faults_from_json
+from runpod_sdk.emulator._record._faults import OF_DOORS, OF_WORKERS, USER_OPERATIONS, Faults, faults_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

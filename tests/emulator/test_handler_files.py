@@ -14,7 +14,7 @@ import pytest
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, HandlerFileError
-from runpod_sdk.emulator._handlers import load
+from runpod_sdk.emulator._workers._handlers import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

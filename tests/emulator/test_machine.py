@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runpod_sdk.emulator._machine import FINAL, TABLE, Event, State, next_state
+from runpod_sdk.emulator._queue._machine import FINAL, TABLE, Event, State, next_state
 
 PAIRS = [(state, event) for state in State for event in Event]
 # What the service is known to do, written down a second time: by event, from which state to which.

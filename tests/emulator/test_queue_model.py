@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from runpod_sdk.emulator import Options
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._queue import Queue
-from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._queue import Queue
+from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 from tests.emulator.lockstep import LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
 

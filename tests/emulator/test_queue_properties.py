@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._queue import Queue
-from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._queue import Queue
+from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"}
 WORKERS = ["a", "b", "c"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runpod_sdk.emulator import _results as results
+from runpod_sdk.emulator._workers import _results as results
 
 JSON = st.recursive(
     st.none()

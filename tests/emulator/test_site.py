@@ -10,7 +10,7 @@ import pytest
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator
-from runpod_sdk.emulator._site import Site
+from runpod_sdk.emulator._doors._site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

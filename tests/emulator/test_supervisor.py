@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Options
-from runpod_sdk.emulator._supervisor import _Place, command_of
+from runpod_sdk.emulator._workers._supervisor import _Place, command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,11 +11,11 @@ import pytest
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, Options
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._faults import Faults
 from runpod_sdk.emulator._hub import Hub, Waiter
-from runpod_sdk.emulator._queue import Queue
-from runpod_sdk.emulator._requests import Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._queue import Queue
+from runpod_sdk.emulator._queue._requests import Reply
+from runpod_sdk.emulator._record._faults import Faults
 from tests.emulator.wire import Wire
 
 if TYPE_CHECKING:

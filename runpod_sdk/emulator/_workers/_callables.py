@@ -17,8 +17,8 @@ import threading
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator import _results as results
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._workers import _results as results
 
 if TYPE_CHECKING:
     from collections.abc import Callable

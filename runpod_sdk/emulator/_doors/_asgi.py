@@ -12,16 +12,16 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._client_api import Answer
-from runpod_sdk.emulator._control_api import BODY_LIMIT, PREFIX, Advance
-from runpod_sdk.emulator._desk import Damaged
+from runpod_sdk.emulator._doors._client_api import Answer
+from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
+from runpod_sdk.emulator._doors._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from runpod_sdk.clock import Parking
-    from runpod_sdk.emulator._desk import Desk, Visit
+    from runpod_sdk.emulator._doors._desk import Desk, Visit
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from runpod_sdk.emulator._control_api import PREFIX, Advance
-from runpod_sdk.emulator._desk import Damaged
+from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
+from runpod_sdk.emulator._doors._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from runpod_sdk.emulator._client_api import Answer
-    from runpod_sdk.emulator._desk import Desk, Visit
+    from runpod_sdk.emulator._doors._client_api import Answer
+    from runpod_sdk.emulator._doors._desk import Desk, Visit
 
 _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runpod_sdk.emulator._jobs import Job
+    from runpod_sdk.emulator._queue._jobs import Job
 
 
 # Outdated rows that are not worth the work of dropping them.

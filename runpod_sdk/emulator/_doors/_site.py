@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._asgi import respond
-from runpod_sdk.emulator._client_api import Answer
-from runpod_sdk.emulator._listener import Listener
+from runpod_sdk.emulator._doors._asgi import respond
+from runpod_sdk.emulator._doors._client_api import Answer
+from runpod_sdk.emulator._doors._listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from runpod_sdk.emulator._asgi import App, Receive, Send
+    from runpod_sdk.emulator._doors._asgi import App, Receive, Send
 
 _NOBODY = Answer(404, b'{"error": "no emulator is served here, or not any more"}')
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from runpod_sdk.emulator._limits import HANG_UP_GRACE
 
 if TYPE_CHECKING:
-    from runpod_sdk.emulator._jobs import Job
-    from runpod_sdk.emulator._requests import Hold
+    from runpod_sdk.emulator._queue._jobs import Job
+    from runpod_sdk.emulator._queue._requests import Hold
 
 
 class Worker:

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._machine import FINAL, State
-from runpod_sdk.emulator._requests import ABSENT
+from runpod_sdk.emulator._queue._machine import FINAL, State
+from runpod_sdk.emulator._queue._requests import ABSENT
 
 if TYPE_CHECKING:
-    from runpod_sdk.emulator._requests import Hold, Submit
+    from runpod_sdk.emulator._queue._requests import Hold, Submit
 
 
 class Job:

@@ -11,14 +11,14 @@ import json
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Literal
 
-from runpod_sdk.emulator._machine import Event, State
-from runpod_sdk.emulator._verdict import Ambiguous, Verdict
+from runpod_sdk.emulator._queue._machine import Event, State
+from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from runpod_sdk.emulator._jobs import Job
+    from runpod_sdk.emulator._queue._jobs import Job
 
 # How an answer went out: whole, in part, or not at all.
 Fate = Literal["whole", "truncated", "dropped", "reset", "stalled", "refused", "left"]

@@ -15,13 +15,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
-from runpod_sdk.emulator._client_api import Answer
-from runpod_sdk.emulator._faults import faults_from_json
+from runpod_sdk.emulator._doors._client_api import Answer
+from runpod_sdk.emulator._record._faults import faults_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._desk import Desk
+    from runpod_sdk.emulator._doors._desk import Desk
 
 PREFIX = "/_emulator/"
 # A body of a control route, bytes; ours.

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from runpod_sdk.emulator import _limits as limits
-from runpod_sdk.emulator._requests import Submit
+from runpod_sdk.emulator._queue._requests import Submit
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options

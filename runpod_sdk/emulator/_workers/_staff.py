@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._supervisor import Supervisor, worker_environment
+from runpod_sdk.emulator._workers._supervisor import Supervisor, worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _handlers
+from runpod_sdk.emulator._workers import _handlers
 
 from .._missing import missing_from
 from . import modules, utils

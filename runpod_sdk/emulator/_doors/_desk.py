@@ -12,23 +12,23 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._client_api import Answer, Call
-from runpod_sdk.emulator._faults import OF_DOORS
+from runpod_sdk.emulator._doors._client_api import Answer, Call
+from runpod_sdk.emulator._doors._worker_api import is_for_workers
 from runpod_sdk.emulator._hub import Waiter
-from runpod_sdk.emulator._ledger import Exchange, input_sha256
-from runpod_sdk.emulator._requests import Progress, Submit
-from runpod_sdk.emulator._worker_api import is_for_workers
+from runpod_sdk.emulator._queue._requests import Progress, Submit
+from runpod_sdk.emulator._record._faults import OF_DOORS
+from runpod_sdk.emulator._record._ledger import Exchange, input_sha256
 
 if TYPE_CHECKING:
     from runpod_sdk.clock import Parking
-    from runpod_sdk.emulator._client_api import ClientApi
-    from runpod_sdk.emulator._control_api import ControlApi
-    from runpod_sdk.emulator._faults import Fault, Faults, InjectedFault, Kind
+    from runpod_sdk.emulator._doors._client_api import ClientApi
+    from runpod_sdk.emulator._doors._control_api import ControlApi
+    from runpod_sdk.emulator._doors._rates import Rates
+    from runpod_sdk.emulator._doors._worker_api import WorkerApi
     from runpod_sdk.emulator._hub import Hub
-    from runpod_sdk.emulator._ledger import Fate
-    from runpod_sdk.emulator._rates import Rates
-    from runpod_sdk.emulator._requests import Reply
-    from runpod_sdk.emulator._worker_api import WorkerApi
+    from runpod_sdk.emulator._queue._requests import Reply
+    from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault, Kind
+    from runpod_sdk.emulator._record._ledger import Fate
 
 _FATES: dict[Kind, Fate] = {
     "drop": "dropped",

@@ -10,19 +10,19 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._deadlines import Deadlines
 from runpod_sdk.emulator._limits import MAX_REQUEUES
-from runpod_sdk.emulator._machine import Event, State, next_state
-from runpod_sdk.emulator._requests import Hold, Notice, Outcome, Reply
-from runpod_sdk.emulator._roster import Roster
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._deadlines import Deadlines
+from runpod_sdk.emulator._queue._machine import Event, State, next_state
+from runpod_sdk.emulator._queue._requests import Hold, Notice, Outcome, Reply
+from runpod_sdk.emulator._queue._roster import Roster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._jobs import Job
     from runpod_sdk.emulator._options import Options
-    from runpod_sdk.emulator._roster import Worker
+    from runpod_sdk.emulator._queue._jobs import Job
+    from runpod_sdk.emulator._queue._roster import Worker
 
     Observer = Callable[[str, Job, Event | None, State | None], None]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from runpod_sdk.emulator import _limits as limits
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._bodies import BadRequestError, submission
-from runpod_sdk.emulator._requests import Outcome
+from runpod_sdk.emulator._doors._bodies import BadRequestError, submission
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._requests import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._asgi import Application
+    from runpod_sdk.emulator._doors._asgi import Application
 
 _BACKLOG = 4096  # connections that may wait to be accepted
 _KEEP_ALIVE = 75  # seconds; longer than any client keeps an idle connection, so that none races with the close

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _workers
+from runpod_sdk.emulator._workers import _callables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -157,7 +157,7 @@ def start(config: dict[str, Any]) -> None:
 
 def progress_update(job: dict[str, Any], progress: Any) -> None:
     """Stand in for `runpod.serverless.progress_update`."""
-    _workers.progress_update(job, progress)
+    _callables.progress_update(job, progress)
 
 
 def _run(path: Path, module: ModuleType, configs: list[dict[str, Any]]) -> None:
@@ -288,7 +288,7 @@ def _replace(serverless: ModuleType) -> None:
             start(config)
 
     def emulated_progress(job: dict[str, Any], progress: Any) -> None:
-        if isinstance(job, _workers.HandedJob):
+        if isinstance(job, _callables.HandedJob):
             progress_update(job, progress)
         else:
             official_progress(job, progress)

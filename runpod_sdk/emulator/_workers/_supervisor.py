@@ -16,8 +16,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._requests import Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._requests import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

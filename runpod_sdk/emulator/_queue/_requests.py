@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from runpod_sdk.emulator._jobs import Job
+    from runpod_sdk.emulator._queue._jobs import Job
 
 
 class Absent(Enum):

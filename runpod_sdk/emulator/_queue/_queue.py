@@ -12,21 +12,21 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator import _requests as ask
-from runpod_sdk.emulator._book import NOT_FOUND, Book, read
-from runpod_sdk.emulator._chunks import split
-from runpod_sdk.emulator._jobs import Job, record_of
 from runpod_sdk.emulator._limits import DRAINING_HOLD
-from runpod_sdk.emulator._machine import FINAL, Event, State
 from runpod_sdk.emulator._options import Options
-from runpod_sdk.emulator._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._book import NOT_FOUND, Book, read
+from runpod_sdk.emulator._queue._chunks import split
+from runpod_sdk.emulator._queue._jobs import Job, record_of
+from runpod_sdk.emulator._queue._machine import FINAL, Event, State
+from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._book import Observer
-    from runpod_sdk.emulator._jobs import JobRecord
-    from runpod_sdk.emulator._requests import Notice
+    from runpod_sdk.emulator._queue._book import Observer
+    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._queue._requests import Notice
 
 _NOTED = Reply(Outcome.DONE)
 

@@ -1,7 +1,7 @@
 """What a worker sends for what its handler did: exactly as the official worker library builds it. Pure.
 
 Source of every rule: runpod-python 1.12.0, serverless/modules/rp_job.py and rp_http.py. When to send it, and to whom,
-is decided in `_workers.py`.
+is decided in `_callables.py`.
 """
 
 from __future__ import annotations
