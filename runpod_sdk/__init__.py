@@ -8,20 +8,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._version import __version__
+from ._values._version import __version__
 
 if TYPE_CHECKING:
-    from ._async import AsyncClient
-    from ._async_endpoint import AsyncEndpoint
-    from ._async_job import AsyncJob, AsyncStream
-    from ._bulk._completed import as_completed
-    from ._bulk._map import AsyncMap, Map
-    from ._bulk._map_job import AsyncMapResult, MapResult
-    from ._bulk._map_report import MapReport, Percentiles
+    from ._client._async import AsyncClient
+    from ._client._async_endpoint import AsyncEndpoint
+    from ._client._async_job import AsyncJob, AsyncStream
+    from ._client._bulk._completed import as_completed
+    from ._client._bulk._map import AsyncMap, Map
+    from ._client._bulk._map_job import AsyncMapResult, MapResult
+    from ._client._bulk._map_report import MapReport, Percentiles
+    from ._client._sync import Client
+    from ._client._sync_endpoint import Endpoint
+    from ._client._sync_job import Job, Stream
     from ._notebook._images import OutputImage, OutputImages
-    from ._policies import PollPolicy, Retry, RetryPolicy
-    from ._requests import SubmitOptions
-    from ._states import (
+    from ._telemetry import OperationStats, UnknownSubmission
+    from ._values._policies import PollPolicy, Retry, RetryPolicy
+    from ._values._requests import SubmitOptions
+    from ._values._states import (
         Health,
         JobCounts,
         JobState,
@@ -31,11 +35,7 @@ if TYPE_CHECKING:
         StreamChunk,
         WorkerCounts,
     )
-    from ._status import JobStatus
-    from ._sync import Client
-    from ._sync_endpoint import Endpoint
-    from ._sync_job import Job, Stream
-    from ._telemetry import OperationStats, UnknownSubmission
+    from ._values._status import JobStatus
     from .clock import Clock, SystemClock, VirtualClock
     from .errors import (
         APIConnectionError,
@@ -65,17 +65,17 @@ if TYPE_CHECKING:
     )
 
 _ROOMS = {
-    "_requests": ("SubmitOptions",),
-    "_async": ("AsyncClient",),
-    "_async_endpoint": ("AsyncEndpoint",),
-    "_async_job": ("AsyncJob", "AsyncStream"),
-    "_bulk._completed": ("as_completed",),
+    "_values._requests": ("SubmitOptions",),
+    "_client._async": ("AsyncClient",),
+    "_client._async_endpoint": ("AsyncEndpoint",),
+    "_client._async_job": ("AsyncJob", "AsyncStream"),
+    "_client._bulk._completed": ("as_completed",),
     "_notebook._images": ("OutputImage", "OutputImages"),
-    "_bulk._map": ("AsyncMap", "Map"),
-    "_bulk._map_job": ("AsyncMapResult", "MapResult"),
-    "_bulk._map_report": ("MapReport", "Percentiles"),
-    "_policies": ("PollPolicy", "Retry", "RetryPolicy"),
-    "_states": (
+    "_client._bulk._map": ("AsyncMap", "Map"),
+    "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
+    "_client._bulk._map_report": ("MapReport", "Percentiles"),
+    "_values._policies": ("PollPolicy", "Retry", "RetryPolicy"),
+    "_values._states": (
         "Health",
         "JobCounts",
         "JobState",
@@ -85,10 +85,10 @@ _ROOMS = {
         "StreamChunk",
         "WorkerCounts",
     ),
-    "_status": ("JobStatus",),
-    "_sync": ("Client",),
-    "_sync_endpoint": ("Endpoint",),
-    "_sync_job": ("Job", "Stream"),
+    "_values._status": ("JobStatus",),
+    "_client._sync": ("Client",),
+    "_client._sync_endpoint": ("Endpoint",),
+    "_client._sync_job": ("Job", "Stream"),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "errors": (

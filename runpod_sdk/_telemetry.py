@@ -13,13 +13,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ._states import shorten
-from ._version import __version__
+from ._values._states import shorten
+from ._values._version import __version__
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ._states import JobState
+    from ._values._states import JobState
     from .errors import SubmissionUnknownError
 
 LOG_VARIABLE = "RUNPOD_SDK_LOG"  # "debug" or "info" writes the log to standard error; else it is silent by default

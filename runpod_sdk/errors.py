@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ._async_job import AsyncJob
-    from ._states import JobState
-    from ._sync_job import Job
+    from ._client._async_job import AsyncJob
+    from ._client._sync_job import Job
+    from ._values._states import JobState
 
 
 class RunpodError(Exception):

@@ -19,10 +19,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from . import _api
+from ._flows import _api
 
 if TYPE_CHECKING:
-    from ._states import JobState
+    from ._values._states import JobState
 
 __all__ = ["is_token", "parse"]
 

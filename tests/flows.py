@@ -11,12 +11,12 @@ from typing import Any, Generic, TypeVar
 
 from runpod_sdk._flows._effects import Emit, Flow, Interruption, Send, Sleep
 from runpod_sdk._flows._exchange import Interrupted, Refused, Settings
+from runpod_sdk._flows._limiter import Limiter
 from runpod_sdk._flows._submit import Stopped
-from runpod_sdk._limiter import Limiter
-from runpod_sdk._outcomes import Answer, Failure, Result
-from runpod_sdk._policies import PollPolicy, RetryPolicy
-from runpod_sdk._requests import Request
 from runpod_sdk._telemetry import Meter
+from runpod_sdk._values._outcomes import Answer, Failure, Result
+from runpod_sdk._values._policies import PollPolicy, RetryPolicy
+from runpod_sdk._values._requests import Request
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.errors import RunpodError
 

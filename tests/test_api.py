@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runpod_sdk._api as api
+import runpod_sdk._flows._api as api
 from runpod_sdk import (
     APIResponseValidationError,
     Health,
@@ -22,14 +22,14 @@ from runpod_sdk import (
     StreamChunk,
     WorkerCounts,
 )
-from runpod_sdk._outcomes import Answer
-from runpod_sdk._requests import Request, StreamPart
+from runpod_sdk._values._outcomes import Answer
+from runpod_sdk._values._requests import Request, StreamPart
 from tests.flows import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._requests import SubmitOptions
+    from runpod_sdk._values._requests import SubmitOptions
 
 BUCKET = S3Config(access_id="i", access_secret="s", bucket_name="b", endpoint_url="https://e")  # noqa: S106  a test's
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._arguments import (
+from runpod_sdk._values._arguments import (
     BODY_MAX,
     EXECUTION_TIMEOUT_RANGE,
     TTL_RANGE,

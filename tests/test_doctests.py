@@ -17,12 +17,12 @@ MODULES = [
 ]
 # Classes that users meet first; each shows how it is used.
 SHOWN = [
-    "_sync.Client",
-    "_async.AsyncClient",
-    "_sync_endpoint.Endpoint",
-    "_async_endpoint.AsyncEndpoint",
-    "_policies.RetryPolicy",
-    "_status.JobStatus",
+    "_client._sync.Client",
+    "_client._async.AsyncClient",
+    "_client._sync_endpoint.Endpoint",
+    "_client._async_endpoint.AsyncEndpoint",
+    "_values._policies.RetryPolicy",
+    "_values._status.JobStatus",
 ]
 
 
@@ -34,6 +34,6 @@ def test_examples(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_there_is_an_example(name: str) -> None:
-    room, _, kind = name.partition(".")
+    room, _, kind = name.rpartition(".")
     shown = getattr(importlib.import_module(f"runpod_sdk.{room}"), kind)
     assert ">>> " in (shown.__doc__ or "")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runpod_sdk._api as api
+import runpod_sdk._flows._api as api
 from runpod_sdk import (
     APIConnectionError,
     APIResponseValidationError,
@@ -27,13 +27,13 @@ from runpod_sdk import (
     RetryPolicy,
 )
 from runpod_sdk._flows._exchange import Refused, Settings, ask, error_from, exchange
-from runpod_sdk._outcomes import Answer, Outcome, Result
-from runpod_sdk._policies import GRACE, HELD_PATIENCE
+from runpod_sdk._values._outcomes import Answer, Outcome, Result
+from runpod_sdk._values._policies import GRACE, HELD_PATIENCE
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
-    from runpod_sdk._requests import Request
+    from runpod_sdk._values._requests import Request
 
 RUN = api.run("abc", {"x": "hunter2"}, {})
 STATUS = api.status("abc", "j1")

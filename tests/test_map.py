@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._bulk._crew import Crew, Line, Outbox
-from runpod_sdk._bulk._map_job import Item, items_of
-from runpod_sdk._bulk._map_progress import Lines
-from runpod_sdk._bulk._map_report import Durations, Tally
-from runpod_sdk._states import JobState
-from runpod_sdk._status import JobStatus
+from runpod_sdk._client._bulk._crew import Crew, Line, Outbox
+from runpod_sdk._client._bulk._map_job import Item, items_of
+from runpod_sdk._client._bulk._map_progress import Lines
+from runpod_sdk._client._bulk._map_report import Durations, Tally
+from runpod_sdk._values._states import JobState
+from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
     APIError,
     JobCancelledError,

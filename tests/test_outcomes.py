@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._outcomes import REPEATABLE, BodyTooLargeError, Failure, Operation, Outcome, outcome_of, retry_after
+from runpod_sdk._values._outcomes import (
+    REPEATABLE,
+    BodyTooLargeError,
+    Failure,
+    Operation,
+    Outcome,
+    outcome_of,
+    retry_after,
+)
 from tests.flows import answer, failure
 
 SUBMITS: tuple[Operation, ...] = ("run", "runsync", "retry")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import PollPolicy, RetryPolicy
-from runpod_sdk._policies import GRACE, REQUEST_MIN, Deadline, backoff, checked_timeout
+from runpod_sdk._values._policies import GRACE, REQUEST_MIN, Deadline, backoff, checked_timeout
 
 SECONDS = st.floats(min_value=0, max_value=1e300)
 BASES = st.floats(min_value=1, max_value=1e300)

@@ -297,6 +297,7 @@ def test_importing_the_plugin_imports_neither_client_nor_emulator() -> None:
     assert not {"httpx", "attrs", "starlette", "uvicorn", "rich", "asyncio"} & set(loaded)
     assert {name for name in loaded if name.startswith("runpod")} <= {
         "runpod_sdk",
-        "runpod_sdk._version",
+        "runpod_sdk._values",
+        "runpod_sdk._values._version",
         "runpod_sdk.pytest_plugin",
     }

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._outcomes import Result
-    from runpod_sdk._requests import Request
+    from runpod_sdk._values._outcomes import Result
+    from runpod_sdk._values._requests import Request
     from tests.flows import Given
 
 QUEUED = job("IN_QUEUE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runpod_sdk import __version__
-from runpod_sdk._service import BASE_URL_VARIABLE, KEY_VARIABLE, Service
+from runpod_sdk._values._service import BASE_URL_VARIABLE, KEY_VARIABLE, Service
 
 
 @pytest.fixture(autouse=True)

@@ -27,14 +27,14 @@ from runpod_sdk import (
 )
 from runpod_sdk._flows._stream import BUFFER_MAX, Delivery, OnGap, checked_gap, stream
 from runpod_sdk._flows._wait import JobRef
-from runpod_sdk._policies import GRACE, REQUEST_MIN
+from runpod_sdk._values._policies import GRACE, REQUEST_MIN
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._outcomes import Result
-    from runpod_sdk._requests import Request
+    from runpod_sdk._values._outcomes import Result
+    from runpod_sdk._values._requests import Request
 
 FROM_ELSEWHERE = JobRef("abc", "j1")
 OURS = JobRef("abc", "j1", VIRTUAL_EPOCH)

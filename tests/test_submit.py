@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runpod_sdk._api as api
+import runpod_sdk._flows._api as api
 from runpod_sdk import (
     APIConnectionError,
     APIError,
@@ -27,12 +27,12 @@ from runpod_sdk import (
 )
 from runpod_sdk._flows._effects import Interruption
 from runpod_sdk._flows._submit import Stopped, cancel, retry, submit
-from runpod_sdk._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
+from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._requests import OnUnknown
+    from runpod_sdk._values._requests import OnUnknown
 
 SECRET = {"prompt": "hunter2"}
 RUN = api.run("abc", SECRET, {})

@@ -26,13 +26,13 @@ from runpod_sdk import (
     WaitTimeoutError,
 )
 from runpod_sdk._flows._wait import JobRef, checked_abandon, look, output, wait
-from runpod_sdk._policies import GRACE
+from runpod_sdk._values._policies import GRACE
 from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._outcomes import Result
+    from runpod_sdk._values._outcomes import Result
 
 FROM_ELSEWHERE = JobRef("abc", "j1")
 OURS = JobRef("abc", "j1", VIRTUAL_EPOCH)

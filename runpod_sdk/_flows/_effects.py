@@ -11,8 +11,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from runpod_sdk._outcomes import Result
-    from runpod_sdk._requests import Request
+    from runpod_sdk._values._outcomes import Result
+    from runpod_sdk._values._requests import Request
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from runpod_sdk import _api
-from runpod_sdk._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
-from runpod_sdk._policies import (
+from runpod_sdk._telemetry import logger
+from runpod_sdk._values._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
+from runpod_sdk._values._policies import (
     GRACE,
     HELD_PATIENCE,
     NO_RETRY,
@@ -20,8 +20,7 @@ from runpod_sdk._policies import (
     RetryPolicy,
     checked_timeout,
 )
-from runpod_sdk._states import shorten
-from runpod_sdk._telemetry import logger
+from runpod_sdk._values._states import shorten
 from runpod_sdk.errors import (
     APIConnectionError,
     APIError,
@@ -37,15 +36,17 @@ from runpod_sdk.errors import (
     RateLimitError,
 )
 
+from . import _api
 from ._effects import Flow, Interruption, Send, Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._limiter import Limiter
-    from runpod_sdk._requests import Request
     from runpod_sdk._telemetry import Meter
+    from runpod_sdk._values._requests import Request
     from runpod_sdk.clock import Clock
+
+    from ._limiter import Limiter
 
 T = TypeVar("T")
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runpod_sdk import _api
-from runpod_sdk._outcomes import Answer
-from runpod_sdk._policies import REQUEST_MIN, Deadline, backoff
-from runpod_sdk._states import JobState, QueueReason
-from runpod_sdk._status import JobStatus
+from runpod_sdk._values._outcomes import Answer
+from runpod_sdk._values._policies import REQUEST_MIN, Deadline, backoff
+from runpod_sdk._values._states import JobState, QueueReason
+from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import APIResponseValidationError
 
+from . import _api
 from ._exchange import Settings, result_of
 
 if TYPE_CHECKING:
-    from runpod_sdk._requests import Request
+    from runpod_sdk._values._requests import Request
 
     from ._effects import Flow
 

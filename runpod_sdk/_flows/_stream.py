@@ -11,13 +11,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from runpod_sdk import _api
-from runpod_sdk._outcomes import Outcome
-from runpod_sdk._policies import HOLD_MIN
-from runpod_sdk._requests import StreamPart
-from runpod_sdk._states import JobState, StreamChunk, error_of
+from runpod_sdk._values._outcomes import Outcome
+from runpod_sdk._values._policies import HOLD_MIN
+from runpod_sdk._values._requests import StreamPart
+from runpod_sdk._values._states import JobState, StreamChunk, error_of
 from runpod_sdk.errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError
 
+from . import _api
 from ._effects import Emit, Flow, Sleep
 from ._exchange import Refused, Settings, cause_of, exchange
 from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
@@ -25,7 +25,7 @@ from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runpod_sdk._policies import Deadline
+    from runpod_sdk._values._policies import Deadline
     from runpod_sdk.errors import APIError
 
 OnGap = Literal["repair", "skip", "raise"]

@@ -6,8 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runpod_sdk import _api
-from runpod_sdk._outcomes import Answer, Failure, Outcome, Result, outcome_of
+from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outcome_of
 from runpod_sdk.errors import (
     APIError,
     APIResponseValidationError,
@@ -15,13 +14,14 @@ from runpod_sdk.errors import (
     SubmissionUnknownError,
 )
 
+from . import _api
 from ._effects import Emit, Flow, Sleep
 from ._exchange import Interrupted, Refused, Settings, cause_of, exchange, notice
 
 if TYPE_CHECKING:
-    from runpod_sdk._policies import Deadline
-    from runpod_sdk._requests import OnUnknown, Request
-    from runpod_sdk._states import JobState
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._requests import OnUnknown, Request
+    from runpod_sdk._values._states import JobState
 
 
 class Stopped(Exception):  # noqa: N818  how the flow hands an interruption up, not an error for users

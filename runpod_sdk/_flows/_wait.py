@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from runpod_sdk import _api
-from runpod_sdk._outcomes import Answer, Outcome
-from runpod_sdk._policies import HOLD_MAX, HOLD_MIN, Deadline
-from runpod_sdk._states import JobState, error_of
+from runpod_sdk._values._outcomes import Answer, Outcome
+from runpod_sdk._values._policies import HOLD_MAX, HOLD_MIN, Deadline
+from runpod_sdk._values._states import JobState, error_of
 from runpod_sdk.errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
+from . import _api
 from ._effects import Emit, Flow, Sleep
 from ._exchange import SILENCE, Refused, Settings, ask, cause_of, exchange, notice
 from ._queue_reason import Why

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runpod_sdk._outcomes import Answer, BodyTooLargeError
+from runpod_sdk._values._outcomes import Answer, BodyTooLargeError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from runpod_sdk._requests import Request
-    from runpod_sdk._service import Service
+    from runpod_sdk._values._requests import Request
+    from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
 # The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.

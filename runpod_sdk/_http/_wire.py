@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runpod_sdk._outcomes import Failure, Result
+from runpod_sdk._values._outcomes import Failure, Result
 
 from ._deadlines import within
 from ._message import Address
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from runpod_sdk._requests import Request
-    from runpod_sdk._service import Service
+    from runpod_sdk._values._requests import Request
+    from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
     from ._message import Incoming, Outgoing

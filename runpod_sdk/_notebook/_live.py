@@ -17,7 +17,7 @@ from ._markup import cut, line_html, progress_html
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._states import JobState
+    from runpod_sdk._values._states import JobState
 
 LIVE_VARIABLE = "RUNPOD_SDK_LIVE"  # "off" shows no line while a wait lasts
 # Between two drawings of a bar, seconds.

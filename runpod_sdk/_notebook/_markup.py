@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from runpod_sdk._bulk._map_report import MapReport
-    from runpod_sdk._states import Health, JobState
+    from runpod_sdk._client._bulk._map_report import MapReport
+    from runpod_sdk._values._states import Health, JobState
 
 # The longest text in a cell, characters.
 CELL_MAX = 200

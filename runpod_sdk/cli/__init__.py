@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runpod_sdk._version import __version__
+from runpod_sdk._values._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from runpod_sdk import Endpoint
-    from runpod_sdk._requests import SubmitOptions
+    from runpod_sdk._values._requests import SubmitOptions
 
 _DESCRIPTION = f"""\
 Submits a job, and prints its id; with --wait its output, once it has ended;

@@ -112,7 +112,7 @@ def _service(arguments: argparse.Namespace) -> str:
 
 def _client(arguments: argparse.Namespace) -> Client:
     from runpod_sdk import Client  # noqa: PLC0415  as above
-    from runpod_sdk._service import KEY_VARIABLE  # noqa: PLC0415
+    from runpod_sdk._values._service import KEY_VARIABLE  # noqa: PLC0415
 
     if not os.environ.get(KEY_VARIABLE, "").strip():
         raise BadCallError(f"no API key: export {KEY_VARIABLE}=…")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._session import BadCallError
 
 if TYPE_CHECKING:
-    from runpod_sdk._requests import SubmitOptions
+    from runpod_sdk._values._requests import SubmitOptions
 
 _S3 = {
     "accessId": "access_id",

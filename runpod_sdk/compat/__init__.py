@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runpod_sdk._version import __version__
+from runpod_sdk._values._version import __version__
 
 from . import _access
 

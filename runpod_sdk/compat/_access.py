@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runpod_sdk._service import BASE_URL_VARIABLE, DEFAULT_BASE_URL, KEY_VARIABLE
+from runpod_sdk._values._service import BASE_URL_VARIABLE, DEFAULT_BASE_URL, KEY_VARIABLE
 
 _PACKAGE = __name__.rpartition(".")[0]
 # runpod-python 1.12.0 cli/groups/config/functions.py: written by `runpod config`.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._arguments import checked_id
-from runpod_sdk._async_job import AsyncJob
-from runpod_sdk._states import error_of
+from runpod_sdk._client._async_job import AsyncJob
+from runpod_sdk._values._arguments import checked_id
+from runpod_sdk._values._states import error_of
 
 from ._access import Access
 from ._body import input_parts
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from runpod_sdk._async_endpoint import AsyncEndpoint
-    from runpod_sdk._states import JobState
+    from runpod_sdk._client._async_endpoint import AsyncEndpoint
+    from runpod_sdk._values._states import JobState
 
 
 class AsyncioJob:

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
-from runpod_sdk._arguments import kind_of
-from runpod_sdk._requests import SubmitOptions
-from runpod_sdk._states import S3Config
+from runpod_sdk._values._arguments import kind_of
+from runpod_sdk._values._requests import SubmitOptions
+from runpod_sdk._values._states import S3Config
 
 # The fields of a request beside its input. docs: send-requests
 _BESIDE = frozenset({"webhook", "policy", "s3Config"})

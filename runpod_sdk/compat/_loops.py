@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runpod_sdk._async import AsyncClient
+from runpod_sdk._client._async import AsyncClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

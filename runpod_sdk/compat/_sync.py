@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._states import error_of
-from runpod_sdk._sync import Client
+from runpod_sdk._client._sync import Client
+from runpod_sdk._values._states import error_of
 
 from ._access import Access
 from ._body import parts
@@ -15,7 +15,7 @@ from .error import as_official
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runpod_sdk._states import JobState
+    from runpod_sdk._values._states import JobState
 
 # One client for each key and address, for the life of the process: endpoints are often made anew for each call. A
 # client is safe in threads and after a fork; dict.setdefault lets one win.

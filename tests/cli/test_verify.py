@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runpod_sdk._service import Service
+from runpod_sdk._values._service import Service
 from runpod_sdk.cli import _verify
 from runpod_sdk.cli._verify._bench import Bench, UnclearError
 from runpod_sdk.cli._verify._wire import Wire

@@ -69,7 +69,7 @@ def test_ctrl_c_lets_a_submit_come_home_and_cancels_the_job() -> None:
 
 
 def test_ctrl_c_leaves_a_record_of_a_submit_that_does_not_come_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._shield.GRACE", 0.05)
+    monkeypatch.setattr("runpod_sdk._client._shield.GRACE", 0.05)
     error, server, client = ctrl_c(submit, interrupt_and_stall)
     assert server.operations("e") == ["run"]
     [record] = client.unknowns

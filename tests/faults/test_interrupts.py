@@ -146,7 +146,7 @@ def test_a_task_that_is_cancelled_in_async_with_ends_at_once_and_cancels_its_job
 
 
 def test_a_cancelled_submit_that_does_not_come_home_leaves_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._async_shell.GRACE", 0.05)
+    monkeypatch.setattr("runpod_sdk._client._async_shell.GRACE", 0.05)
 
     async def main(server: FaultServer) -> None:
         async with AsyncClient(KEY, base_url=server.url) as client:

@@ -30,13 +30,13 @@ CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for
 def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stalled request that the service may hold end as soon as any other."""
     for name in (
-        "_policies.HOLD_MIN",
+        "_values._policies.HOLD_MIN",
         "_flows._wait.HOLD_MIN",
         "_flows._stream.HOLD_MIN",
         "_flows._stream.STREAM_HOLD",
     ):
         monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
-    monkeypatch.setattr("runpod_sdk._api.RUN_SYNC_HOLD", 0.01)
+    monkeypatch.setattr("runpod_sdk._flows._api.RUN_SYNC_HOLD", 0.01)
 
 
 @pytest.fixture

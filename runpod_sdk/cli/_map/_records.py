@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._bulk._map_job import HOPELESS
+from runpod_sdk._client._bulk._map_job import HOPELESS
 from runpod_sdk.errors import JobExpiredError, JobFailedError, NotFoundError, SubmissionUnknownError
 
 from ._journal import EXPIRED, UNKNOWN, UNSUBMITTED

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks."""
-    from runpod_sdk._service import Service  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk._values._service import Service  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415
 
     from ._bench import Bench, UnclearError  # noqa: PLC0415

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runpod_sdk._version import __version__
+from runpod_sdk._values._version import __version__
 
 if TYPE_CHECKING:
     from ._claims import Check, Finding

@@ -11,7 +11,7 @@ from ._bench import Answer, UnclearError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runpod_sdk._service import Service
+    from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
     from ._bench import Login

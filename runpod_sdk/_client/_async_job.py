@@ -8,23 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from . import _api
+from runpod_sdk._flows import _api, _stream, _submit, _wait
+from runpod_sdk._flows._effects import Done, Flow
+from runpod_sdk._flows._wait import OnAbandon, checked_abandon
+from runpod_sdk._telemetry import span
+from runpod_sdk._values._states import JobState, StreamChunk, T_co
+from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
+
 from ._async_shell import called
-from ._flows import _stream, _submit, _wait
-from ._flows._effects import Done, Flow
-from ._flows._wait import OnAbandon, checked_abandon
-from ._states import JobState, StreamChunk, T_co
-from ._telemetry import span
-from .errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runpod_sdk._flows._exchange import Settings
+    from runpod_sdk._flows._stream import OnGap
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._status import JobStatus
+
     from ._async import AsyncClient
-    from ._flows._exchange import Settings
-    from ._flows._stream import OnGap
-    from ._policies import Deadline
-    from ._status import JobStatus
 
 T = TypeVar("T")
 OnUpdate = Callable[[JobState], object]
@@ -207,7 +208,7 @@ class AsyncJob(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from ._notebook._markup import job_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import job_html
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 

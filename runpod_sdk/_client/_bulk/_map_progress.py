@@ -31,8 +31,8 @@ class Progress(Protocol):
 def progress_of(title: str, total: int | None, now: Callable[[], float]) -> Progress:
     """Return what suits where we are; `now` tells the time in seconds."""
     if "IPython" in sys.modules:
-        from runpod_sdk._notebook._live import Bar as NotebookBar  # noqa: PLC0415  for notebooks
-        from runpod_sdk._notebook._live import in_notebook  # noqa: PLC0415  as above
+        from runpod_sdk._notebook._live import Bar as NotebookBar
+        from runpod_sdk._notebook._live import in_notebook
 
         if in_notebook():
             return NotebookBar(title, total, now)
@@ -73,8 +73,8 @@ class Bar:
     """A bar of rich, drawn by a thread of rich's own."""
 
     def __init__(self, title: str, total: int | None) -> None:
-        from rich.console import Console  # noqa: PLC0415  an extra
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._progress: RichProgress = Progress(
             TextColumn("{task.description}"),

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from runpod_sdk._states import T_co
+from runpod_sdk._values._states import T_co
 
 from ._crew import Line, Outbox
 from ._loop_thread import LoopThread, places, twin_of
@@ -23,8 +23,8 @@ from ._map_report import MapReport, Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
 
-    from runpod_sdk._async_shell import AsyncShell
-    from runpod_sdk._sync_shell import Shell
+    from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk.clock import Clock
 
     from ._map_progress import Progress
@@ -219,7 +219,7 @@ class Map(Generic[T_co]):
             return None
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import report_html
 
         return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
 
@@ -367,7 +367,7 @@ class AsyncMap(Generic[T_co]):
             book.outbox.put(one)
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import report_html
 
         return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from typing import Any, get_args
 
-from runpod_sdk._states import shorten
+from runpod_sdk._values._states import shorten
 
 
 class Misfit(Exception):  # noqa: N818  never leaves the rooms that read outputs

@@ -16,7 +16,7 @@ from runpod_sdk.errors import (
 )
 
 if TYPE_CHECKING:
-    from runpod_sdk._states import JobState
+    from runpod_sdk._values._states import JobState
 
 # Durations are counted in classes: exact up to this many milliseconds, and 1 % wide above.
 _EXACT, _WIDTH = 100, 1.01
@@ -108,7 +108,7 @@ class MapReport:
     estimated_execution_cost: float | None
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import report_html
 
         return report_html("map", self)
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
-from ._policies import GRACE
+from runpod_sdk._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from runpod_sdk._values._policies import GRACE
+from runpod_sdk.errors import RunpodError, SubmissionUnknownError
+
 from ._shield import Shield
-from .errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._flows._exchange import Settings
-    from ._flows._wait import JobRef, OnAbandon
-    from ._http._wire import Wire
-    from ._policies import Deadline
-    from ._requests import Request, SubmitOptions
-    from ._states import JobState
-    from ._telemetry import Unknowns
+    from runpod_sdk._flows._exchange import Settings
+    from runpod_sdk._flows._wait import JobRef, OnAbandon
+    from runpod_sdk._http._wire import Wire
+    from runpod_sdk._telemetry import Unknowns
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._values._states import JobState
 
 T = TypeVar("T")
 
@@ -70,9 +71,9 @@ class Shell:
                 on_emit(step.item)
 
     def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
-        from ._flows import _submit
-        from ._flows._wait import JobRef
-        from ._telemetry import note_interrupted
+        from runpod_sdk._flows import _submit
+        from runpod_sdk._flows._wait import JobRef
+        from runpod_sdk._telemetry import note_interrupted
 
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
@@ -93,9 +94,8 @@ class Shell:
 
         Returns what the job then is; None where it goes on.
         """
-        from . import _api
-        from ._flows import _submit
-        from ._telemetry import note_cancel, note_cancel_failed, note_running
+        from runpod_sdk._flows import _api, _submit
+        from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)

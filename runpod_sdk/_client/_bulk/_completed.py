@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from runpod_sdk._async_job import AsyncJob
+from runpod_sdk._client._async_job import AsyncJob
+from runpod_sdk._client._sync_job import Job
 from runpod_sdk._flows import _wait
-from runpod_sdk._sync_job import Job
 from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
 
 from ._crew import Line
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from runpod_sdk._async_shell import AsyncShell
-    from runpod_sdk._states import JobState
+    from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._values._states import JobState
 
 J = TypeVar("J", Job[Any], AsyncJob[Any])
 T = TypeVar("T")
@@ -163,7 +163,7 @@ def _in_thread(jobs: Sequence[Job[Any]], timeout: float | None) -> Iterator[tupl
 
 async def _in_loop(
     jobs: Sequence[AsyncJob[Any]],
-    timeout: float | None,  # noqa: ASYNC109  a deadline over all requests, kept by the flows
+    timeout: float | None,
 ) -> AsyncIterator[tuple[AsyncJob[Any], JobState]]:
     waits = _Waits[AsyncJob[Any]]({job._owner: job._owner for job in jobs}, timeout)
     line: Line[AsyncJob[Any], _End[AsyncJob[Any]]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)

@@ -1,4 +1,4 @@
-"""The client for threads. Its twin for tasks is `_async.py`, in the same order.
+"""The client for tasks. Its twin for threads is `_sync.py`, in the same order.
 
 What a client needs is imported with the first one, not with the package.
 """
@@ -6,30 +6,31 @@ What a client needs is imported with the first one, not with the package.
 from __future__ import annotations
 
 import random
-import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
-from ._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
-from ._sync_shell import Shell
+from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
+
+from ._async_shell import AsyncShell
 
 if TYPE_CHECKING:
     import httpx
     from typing_extensions import TypeForm
 
-    from ._limiter import Limits
-    from ._sync_endpoint import Endpoint
-    from ._telemetry import OperationStats, UnknownSubmission
-    from .clock import Clock
+    from runpod_sdk._flows._limiter import Limits
+    from runpod_sdk._telemetry import OperationStats, UnknownSubmission
+    from runpod_sdk.clock import Clock
+
+    from ._async_endpoint import AsyncEndpoint
 
 T = TypeVar("T")
 
 
-class Client(Shell):
-    """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
+class AsyncClient(AsyncShell):
+    """Calls endpoints, for the tasks of one event loop: the first that it is used in.
 
-    After a fork (gunicorn, Celery) each process opens connections of its own. Works where an event loop runs already,
-    as in notebooks: there, a wait without `on_update` shows a line about its job for as long as it lasts, unless the
-    environment variable RUNPOD_SDK_LIVE is "off". It cannot be pickled; a `Job` can.
+    `async with` closes its connections, and is optional. The names are those of `Client`. It may be made before there
+    is a loop; in a second loop it raises RuntimeError, as connections cannot be shared: make one per loop.
 
     Args:
         api_key: the key; None takes it from RUNPOD_API_KEY.
@@ -38,8 +39,8 @@ class Client(Shell):
         timeout: most seconds for one ordinary request; a request that the service holds gets its hold on top.
         retry: how requests are repeated that may be; None is not at all.
         poll: how jobs are waited for.
-        http_client: an `httpx.Client` of your own, for all requests; it is not closed.
-        transport: an `httpx.BaseTransport` to use instead of the network, such as `emulator.transport`.
+        http_client: an `httpx.AsyncClient` of your own, for all requests; it is not closed.
+        transport: an `httpx.AsyncBaseTransport` to use instead of the network, such as `emulator.transport`.
         clock: what time is taken from.
         allow_http: send the key over http to another machine.
         trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
@@ -50,12 +51,15 @@ class Client(Shell):
         ValueError: no key, or a base URL that cannot be meant.
 
     Examples:
-        >>> from runpod_sdk import Client
+        >>> from runpod_sdk import AsyncClient
         >>> from runpod_sdk.emulator import Emulator
         >>> emulator = Emulator()
         >>> _ = emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
-        >>> with Client(**emulator.connection) as client:
-        ...     client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+        >>> async def main():
+        ...     async with AsyncClient(**emulator.connection) as client:
+        ...         return await client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+        >>> import asyncio
+        >>> asyncio.run(main())
         'HELLO'
     """
 
@@ -67,8 +71,8 @@ class Client(Shell):
         timeout: float = 60.0,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  frozen
         poll: PollPolicy = PollPolicy(),  # noqa: B008  frozen
-        http_client: httpx.Client | None = None,
-        transport: httpx.BaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
         allow_http: bool = False,
         trust_connect_errors: bool | None = None,
@@ -76,12 +80,12 @@ class Client(Shell):
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
-        from ._flows._exchange import Settings
-        from ._http._wire import Wire
-        from ._limiter import Limiter
-        from ._service import Service
-        from ._telemetry import Meter, Unknowns
-        from .clock import SystemClock
+        from runpod_sdk._flows._exchange import Settings
+        from runpod_sdk._flows._limiter import Limiter
+        from runpod_sdk._http._wire import AsyncWire
+        from runpod_sdk._telemetry import Meter, Unknowns
+        from runpod_sdk._values._service import Service
+        from runpod_sdk.clock import SystemClock
 
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
@@ -94,18 +98,18 @@ class Client(Shell):
             timeout=checked_timeout(timeout),
             random=random.random,
             trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
-            limiter=Limiter(limits, threading.Lock()),
-            meter=Meter(threading.Lock()),
+            limiter=Limiter(limits, nullcontext()),
+            meter=Meter(nullcontext()),
         )
-        super().__init__(settings, Wire(service, clock, http_client, transport), Unknowns())
+        super().__init__(settings, AsyncWire(service, clock, http_client, transport), Unknowns())
 
     @overload
-    def endpoint(self, endpoint_id: str) -> Endpoint[Any]: ...
+    def endpoint(self, endpoint_id: str) -> AsyncEndpoint[Any]: ...
 
     @overload
-    def endpoint(self, endpoint_id: str, *, output_type: TypeForm[T]) -> Endpoint[T]: ...
+    def endpoint(self, endpoint_id: str, *, output_type: TypeForm[T]) -> AsyncEndpoint[T]: ...
 
-    def endpoint(self, endpoint_id: str, *, output_type: Any = Any) -> Endpoint[Any]:
+    def endpoint(self, endpoint_id: str, *, output_type: Any = Any) -> AsyncEndpoint[Any]:
         """Return the endpoint of this id. Makes no request.
 
         Args:
@@ -119,13 +123,13 @@ class Client(Shell):
             TypeError, ValueError: an id that is none, or a type that no JSON can be read as.
             ImportError: the extra `typed` is not installed.
         """
-        from ._sync_endpoint import Endpoint
+        from ._async_endpoint import AsyncEndpoint
 
         if output_type is Any:
-            return Endpoint(self, endpoint_id)
-        from ._typed._reader import reader_of
+            return AsyncEndpoint(self, endpoint_id)
+        from runpod_sdk._values._typed._reader import reader_of
 
-        return Endpoint(self, endpoint_id, reader_of(output_type))
+        return AsyncEndpoint(self, endpoint_id, reader_of(output_type))
 
     def with_options(
         self,
@@ -133,9 +137,9 @@ class Client(Shell):
         timeout: float | None = None,
         retry: RetryPolicy | Literal["same"] | None = "same",
         poll: PollPolicy | None = None,
-    ) -> Client:
+    ) -> AsyncClient:
         """Return a client with other policies over the same connections; closing either closes both."""
-        other: Client = object.__new__(type(self))
+        other: AsyncClient = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
         return other
@@ -150,15 +154,15 @@ class Client(Shell):
         """The submits of this client whose outcome is unknown, the newest last (10,000 at most)."""
         return self._unknowns.all()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections. Calls after this raise RuntimeError."""
-        self._wire.close()
+        await self._wire.close()
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"

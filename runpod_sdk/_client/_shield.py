@@ -9,7 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Self
 
-from ._policies import GRACE
+from runpod_sdk._values._policies import GRACE
 
 if TYPE_CHECKING:
     from types import FrameType

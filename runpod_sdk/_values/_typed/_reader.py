@@ -13,7 +13,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
-from runpod_sdk._states import shorten
+from runpod_sdk._values._states import shorten
 from runpod_sdk.errors import OutputTypeError
 
 from ._misfit import Misfit, first_line, name_of, step
@@ -21,7 +21,7 @@ from ._misfit import Misfit, first_line, name_of, step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk._states import JobState
+    from runpod_sdk._values._states import JobState
 
 
 def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:

@@ -8,15 +8,16 @@ from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
+from runpod_sdk.errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
+
 from ._status import JobStatus
-from .errors import JobCancelledError, JobError, JobFailedError, JobTimedOutError
 
 # The type of an endpoint's outputs: any, unless `output_type` says which. Python knows defaults from 3.13 on, type
 # checkers always do.
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from ._notebook._images import OutputImages
+    from runpod_sdk._notebook._images import OutputImages
 
     T_co = TypeVar("T_co", covariant=True, default=Any)
 else:
@@ -76,12 +77,12 @@ class JobState:
 
         As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched or written unless you ask.
         """
-        from ._notebook._images import images_in  # noqa: PLC0415  few want them
+        from runpod_sdk._notebook._images import images_in  # noqa: PLC0415  few want them
 
         return images_in(self.output if self.is_final else self.progress)
 
     def _repr_html_(self) -> str:
-        from ._notebook._markup import state_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import state_html  # noqa: PLC0415  for notebooks
 
         return state_html(self)
 
@@ -132,7 +133,7 @@ class Health:
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     def _repr_html_(self) -> str:
-        from ._notebook._markup import health_html  # noqa: PLC0415  for notebooks
+        from runpod_sdk._notebook._markup import health_html  # noqa: PLC0415  for notebooks
 
         return health_html(self)
 

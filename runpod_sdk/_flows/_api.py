@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from ._arguments import (
+from runpod_sdk._values._arguments import (
     EXECUTION_TIMEOUT_RANGE,
     ID,
     TTL_RANGE,
@@ -23,17 +23,17 @@ from ._arguments import (
     encoded,
     kind_of,
 )
-from ._requests import Request, StreamPart, SubmitOptions
-from ._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
-from ._status import JobStatus
-from .errors import APIResponseValidationError
+from runpod_sdk._values._requests import Request, StreamPart, SubmitOptions
+from runpod_sdk._values._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
+from runpod_sdk._values._status import JobStatus
+from runpod_sdk.errors import APIResponseValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_queue_client import models
 
-    from ._outcomes import Answer, Operation
+    from runpod_sdk._values._outcomes import Answer, Operation
 
 T = TypeVar("T")
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)

@@ -15,7 +15,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from runpod_sdk._async_shell import AsyncShell
+from runpod_sdk._client._async_shell import AsyncShell
 
 from ._crew import Crew
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
+    from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk._http._wire import Wire
-    from runpod_sdk._outcomes import Result as Answered
-    from runpod_sdk._requests import Request
-    from runpod_sdk._sync_shell import Shell
+    from runpod_sdk._values._outcomes import Result as Answered
+    from runpod_sdk._values._requests import Request
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -159,7 +159,7 @@ class PooledWire:
         self._wire = wire
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="runpod-sdk-map")
 
-    async def send(self, request: Request, timeout: float) -> Answered:  # noqa: ASYNC109  the wire keeps it
+    async def send(self, request: Request, timeout: float) -> Answered:
         """Make one request."""
         loop = asyncio.get_running_loop()
         # In the task's own context: a virtual clock knows by it who is waiting.

@@ -6,21 +6,21 @@ from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
-from ._policies import GRACE
-from .errors import RunpodError, SubmissionUnknownError
+from runpod_sdk._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from runpod_sdk._values._policies import GRACE
+from runpod_sdk.errors import RunpodError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
-    from ._flows._exchange import Settings
-    from ._flows._wait import JobRef, OnAbandon
-    from ._outcomes import Result
-    from ._policies import Deadline
-    from ._requests import Request, SubmitOptions
-    from ._states import JobState
-    from ._telemetry import Unknowns
+    from runpod_sdk._flows._exchange import Settings
+    from runpod_sdk._flows._wait import JobRef, OnAbandon
+    from runpod_sdk._telemetry import Unknowns
+    from runpod_sdk._values._outcomes import Result
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._values._states import JobState
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class TaskWire(Protocol):
     """What sends for tasks; see `AsyncWire`."""
 
-    async def send(self, request: Request, timeout: float) -> Result:  # noqa: ASYNC109  the wire keeps it
+    async def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
         ...
 
@@ -94,9 +94,9 @@ class AsyncShell:
     async def _submit(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> JobState:
-        from ._flows import _submit
-        from ._flows._wait import JobRef
-        from ._telemetry import note_interrupted
+        from runpod_sdk._flows import _submit
+        from runpod_sdk._flows._wait import JobRef
+        from runpod_sdk._telemetry import note_interrupted
 
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
@@ -119,7 +119,7 @@ class AsyncShell:
         """
         import asyncio
 
-        from ._telemetry import note_running
+        from runpod_sdk._telemetry import note_running
 
         if on_abandon == "detach":
             note_running(error, job.endpoint_id, job.job_id)
@@ -136,9 +136,8 @@ class AsyncShell:
         return task.result()
 
     async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
-        from . import _api
-        from ._flows import _submit
-        from ._telemetry import note_cancel, note_cancel_failed
+        from runpod_sdk._flows import _api, _submit
+        from runpod_sdk._telemetry import note_cancel, note_cancel_failed
 
         request = _api.cancel(job.endpoint_id, job.job_id)
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ._outcomes import Operation
+    from runpod_sdk._values._outcomes import Operation
 
 Limits = Literal["react", "documented", "off"]
 

@@ -14,14 +14,13 @@ from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from runpod_sdk import _api
-from runpod_sdk._arguments import kind_of, unwrapped
-from runpod_sdk._flows import _submit, _wait
+from runpod_sdk._flows import _api, _submit, _wait
 from runpod_sdk._flows._effects import Emit, Flow, Send
 from runpod_sdk._flows._wait import JobRef, OnAbandon, checked_abandon
-from runpod_sdk._states import JobState, T_co, error_of, shorten
-from runpod_sdk._status import JobStatus
 from runpod_sdk._telemetry import span
+from runpod_sdk._values._arguments import kind_of, unwrapped
+from runpod_sdk._values._states import JobState, T_co, error_of, shorten
+from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
     APIError,
     APIStatusError,
@@ -37,10 +36,10 @@ from runpod_sdk.errors import (
 )
 
 if TYPE_CHECKING:
-    from runpod_sdk._async_job import AsyncJob
-    from runpod_sdk._async_shell import AsyncShell
-    from runpod_sdk._requests import Request, SubmitOptions
-    from runpod_sdk._sync_job import Job
+    from runpod_sdk._client._async_job import AsyncJob
+    from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._client._sync_job import Job
+    from runpod_sdk._values._requests import Request, SubmitOptions
 
     from ._map_report import Tally
 

@@ -1,36 +1,37 @@
-"""One endpoint, for threads. Its twin for tasks is `_async_endpoint.py`, in the same order."""
+"""One endpoint, for tasks. Its twin for threads is `_sync_endpoint.py`, in the same order."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from . import _api
-from ._arguments import checked_id, unwrapped
-from ._flows import _stream
-from ._flows._exchange import ask
-from ._flows._wait import OnAbandon, checked_abandon
-from ._policies import HOLD_MIN
-from ._states import T_co
-from ._sync_job import Job, OnUpdate, Stream
-from ._telemetry import span
+from runpod_sdk._flows import _api, _stream
+from runpod_sdk._flows._exchange import ask
+from runpod_sdk._flows._wait import OnAbandon, checked_abandon
+from runpod_sdk._telemetry import span
+from runpod_sdk._values._arguments import checked_id, unwrapped
+from runpod_sdk._values._policies import HOLD_MIN
+from runpod_sdk._values._states import T_co
+
+from ._async_job import AsyncJob, AsyncStream, OnUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._bulk._map import Map, OnResult
+    from runpod_sdk._flows._stream import OnGap
+    from runpod_sdk._values._outcomes import Answer
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._values._states import Health, JobState, PurgeResult
+
+    from ._async import AsyncClient
+    from ._bulk._map import AsyncMap, AsyncOnResult
     from ._bulk._map_job import Inputs, OnSubmit
-    from ._flows._stream import OnGap
-    from ._outcomes import Answer
-    from ._policies import Deadline
-    from ._requests import Request, SubmitOptions
-    from ._states import Health, JobState, PurgeResult
-    from ._sync import Client
 
 T = TypeVar("T")
 
 
-class Endpoint(Generic[T_co]):
+class AsyncEndpoint(Generic[T_co]):
     """One endpoint. Makes no request by itself.
 
     Attributes:
@@ -41,26 +42,26 @@ class Endpoint(Generic[T_co]):
         TypeError, ValueError: an id that is none.
 
     Examples:
-        >>> from runpod_sdk import Client
-        >>> Client("key").endpoint("abc").url
+        >>> from runpod_sdk import AsyncClient
+        >>> AsyncClient("key").endpoint("abc").url
         'https://api.runpod.ai/v2/abc'
     """
 
     __slots__ = ("_client", "_read", "id", "url")
 
-    def __init__(self, client: Client, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
+    def __init__(self, client: AsyncClient, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
         self._client = client
         self._read = read
         self.id = checked_id("endpoint_id", endpoint_id)
         self.url = f"{client.base_url}/{self.id}"
 
-    def run(
+    async def run(
         self,
         input: Mapping[str, Any],  # noqa: A002  the service's word
         *,
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> Job[T_co]:
+    ) -> AsyncJob[T_co]:
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
@@ -79,9 +80,9 @@ class Endpoint(Generic[T_co]):
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, unwrapped(input), options)
         with span("run", self.id):
-            return self._submitted(request, deadline, options, "cancel")[0]
+            return (await self._submitted(request, deadline, options, "cancel"))[0]
 
-    def run_sync(
+    async def run_sync(
         self,
         input: Mapping[str, Any],  # noqa: A002  the service's word
         timeout: float | None = None,
@@ -115,8 +116,8 @@ class Endpoint(Generic[T_co]):
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, unwrapped(input), options)
         with span("run_sync", self.id):
-            job, state = self._submitted(request, deadline, options, on_abandon)
-            return job._output(job._wait(deadline, on_abandon, on_update, seen=state))
+            job, state = await self._submitted(request, deadline, options, on_abandon)
+            return job._output(await job._wait(deadline, on_abandon, on_update, seen=state))
 
     def stream(
         self,
@@ -126,18 +127,18 @@ class Endpoint(Generic[T_co]):
         on_abandon: OnAbandon = "cancel",
         on_gap: OnGap = "repair",
         **options: Unpack[SubmitOptions],
-    ) -> Stream[T_co]:
+    ) -> AsyncStream[T_co]:
         """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
 
-        Arguments and errors are those of `run`, and of `Job.stream`.
+        Arguments and errors are those of `run`, and of `AsyncJob.stream`.
         """
         request = _api.run(self.id, unwrapped(input), options)
         _stream.checked_gap(on_gap)
 
-        def submit() -> Job[T_co]:
-            return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
+        async def submit() -> AsyncJob[T_co]:
+            return (await self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon))[0]
 
-        return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
+        return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
     def map(
         self,
@@ -148,10 +149,10 @@ class Endpoint(Generic[T_co]):
         retries: int = 0,
         on_abandon: OnAbandon = "cancel",
         on_submit: OnSubmit | None = None,
-        on_result: OnResult[T_co] | None = None,
+        on_result: AsyncOnResult[T_co] | None = None,
         progress: bool = False,
         **options: Unpack[SubmitOptions],
-    ) -> Map[T_co]:
+    ) -> AsyncMap[T_co]:
         """Return the results of many jobs, as they end: one job for each input, so many at once.
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
@@ -182,10 +183,10 @@ class Endpoint(Generic[T_co]):
             TypeError, ValueError: a bad argument; a bad input is a result.
             RuntimeError: the client was closed meanwhile (while iterating).
         """
-        from ._bulk._map import Map  # noqa: PLC0415  brings asyncio, which few calls need
-        from ._bulk._map_job import MapResult, Plan  # noqa: PLC0415  as above
+        from ._bulk._map import AsyncMap
+        from ._bulk._map_job import AsyncMapResult, Plan
 
-        plan: Plan[MapResult[T_co]] = Plan(
+        plan: Plan[AsyncMapResult[T_co]] = Plan(
             endpoint_id=self.id,
             inputs=inputs,
             concurrency=concurrency,
@@ -193,46 +194,46 @@ class Endpoint(Generic[T_co]):
             retries=retries,
             on_abandon=on_abandon,
             options=options,
-            job_of=lambda job_id, submitted_at: Job(self._client, self.id, job_id, submitted_at, self._read),
+            job_of=lambda job_id, submitted_at: AsyncJob(self._client, self.id, job_id, submitted_at, self._read),
             read=self._read,
-            result=MapResult,
-            handle=Job,
+            result=AsyncMapResult,
+            handle=AsyncJob,
             on_submit=on_submit,
         )
-        return Map(self._client, plan, on_result, progress=progress)
+        return AsyncMap(self._client, plan, on_result, progress=progress)
 
-    def job(self, job_id: str) -> Job[T_co]:
+    def job(self, job_id: str) -> AsyncJob[T_co]:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
-        return Job(self._client, self.id, checked_id("job_id", job_id), None, self._read)
+        return AsyncJob(self._client, self.id, checked_id("job_id", job_id), None, self._read)
 
-    def health(self) -> Health:
+    async def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.
 
         Raises:
             APIError: the service refused, or could not be reached.
         """
-        return self._ask(_api.health(self.id), _api.health_of)
+        return await self._ask(_api.health(self.id), _api.health_of)
 
-    def purge_queue(self) -> PurgeResult:
+    async def purge_queue(self) -> PurgeResult:
         """Remove every job that waits in the queue; running jobs go on. Not repeated when its outcome is unknown.
 
         Raises:
             APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
         """
-        return self._ask(_api.purge_queue(self.id), _api.purge_result)
+        return await self._ask(_api.purge_queue(self.id), _api.purge_result)
 
-    def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
+    async def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
         settings = self._client._settings
         with span(request.operation, self.id):
-            return self._client._drive(ask(settings, request, settings.deadline(None), read))
+            return await self._client._drive(ask(settings, request, settings.deadline(None), read))
 
-    def _submitted(
+    async def _submitted(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[Job[T_co], JobState]:
+    ) -> tuple[AsyncJob[T_co], JobState]:
         client = self._client
-        state = client._submit(request, deadline, options, on_abandon)
+        state = await client._submit(request, deadline, options, on_abandon)
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        return Job(client, self.id, state.id, submitted_at, self._read), state
+        return AsyncJob(client, self.id, state.id, submitted_at, self._read), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

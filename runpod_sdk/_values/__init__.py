@@ -1,0 +1,1 @@
+"""What flows, connections and clients speak of: frozen data, tables and arithmetic, without I/O."""
