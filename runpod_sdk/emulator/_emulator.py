@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._asgi import App
-from runpod_sdk.emulator._doors._client_api import ClientApi
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._desk import Desk
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import Rates
-from runpod_sdk.emulator._doors._worker_api import WorkerApi
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault
+from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import LoopThread, Pool
 from runpod_sdk.emulator._workers._handlers import HandlerFile, forget, load
@@ -302,10 +301,9 @@ class Emulator:
             if self._desk is None:
                 options = self._options
                 hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
-                api = ClientApi(self.api_key, self._options)
-                worker_api = WorkerApi(self.api_key, self._options, self._staff.has)
+                router = Router(self.api_key, options, self._staff.has)
                 rates = Rates(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
-                self._desk = Desk(hub, api, worker_api, self.faults, rates, options.record)
+                self._desk = Desk(hub, router, self.faults, rates, options.record)
                 self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)

@@ -28,17 +28,7 @@ WEBHOOK_TRIES = 3  # docs: send-requests#webhooks, 2 more tries
 WEBHOOK_PAUSE = 10.0  # the same
 WEBHOOK_TIMEOUT = 30.0  # assumed; real seconds
 
-# Of each operation of each endpoint, how many in 10 seconds and how many at once. docs: send-requests, rate limits
-RATES_WINDOW = 10.0
-RATES: dict[str, tuple[float, float]] = {
-    "run": (1000, 200),
-    "runsync": (2000, 400),
-    "status": (2000, 400),
-    "status-sync": (2000, 400),  # assumed: as status, which it is not in the table beside
-    "stream": (2000, 400),
-    "cancel": (100, 20),
-    "purge-queue": (2, float("inf")),
-}
+RATES_WINDOW = 10.0  # docs: send-requests, rate limits: so many in 10 seconds
 
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"
 HANG_UP_GRACE = 5.0  # assumed: how long a worker that hung up has to come back before its jobs are given to others

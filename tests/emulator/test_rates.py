@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
-from runpod_sdk.emulator._doors._rates import Rates
-from runpod_sdk.emulator._limits import RATES, RATES_WINDOW
+from runpod_sdk.emulator._doors._rates import RATES, Rates
+from runpod_sdk.emulator._limits import RATES_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The door for sockets: an ASGI application. It carries bytes; what they mean is decided in `_client_api.py`.
+"""The door for sockets: an ASGI application. It carries bytes; what they mean is said by the rows of `_routes`.
 
 A plain callable: the routes are the same as those of `_transport.py`, and twice as many requests per second go
 through it as through a web framework.
@@ -12,10 +12,10 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._doors._client_api import Answer
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._desk import Damaged
 from runpod_sdk.emulator._hub import Waiter
+from runpod_sdk.emulator._routes._route import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

@@ -15,8 +15,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
-from runpod_sdk.emulator._doors._client_api import Answer
 from runpod_sdk.emulator._record._faults import faults_from_json
+from runpod_sdk.emulator._routes._route import Answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,40 @@ class Advance:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class ControlRequest:
+    """What came with a request: its body, and the number in its path, where there is one."""
+
+    body: bytes
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRoute:
+    """One row.
+
+    Attributes:
+        method: the one that is let in.
+        path: below `PREFIX`; it may end in "{number}".
+        answer: what is done; a ValueError of it is answered with 400.
+    """
+
+    method: str
+    path: str
+    answer: Callable[[ControlApi, ControlRequest], Answer | Advance]
+
+    def matches(self, name: str) -> bool:
+        """Whether this is its path."""
+        head, number, _ = self.path.partition("{")
+        return (len(name) > len(head) and name.startswith(head)) if number else name == self.path
+
+    def number(self, name: str) -> str:
+        """Return what stands in the path where the number does."""
+        return name[self.path.index("{") :] if "{" in self.path else ""
+
+
 class ControlApi:
-    """The routes.
+    """What the routes do.
 
     Args:
         desk: what they look at.
@@ -51,56 +83,47 @@ class ControlApi:
     def __init__(self, desk: Desk, api_key: str, reset: Callable[[], None]) -> None:
         self._desk = desk
         self._keys = {api_key, f"Bearer {api_key}"}
-        self._reset = reset
-        self._routes: dict[tuple[str, str], Callable[[bytes], Answer | Advance]] = {
-            ("GET", "ready"): self._ready,
-            ("POST", "reset"): self._reset_all,
-            ("GET", "state"): self._state,
-            ("GET", "openapi.json"): self._openapi,
-            ("GET", "faults"): self._faults,
-            ("POST", "faults"): self._add_faults,
-            ("DELETE", "faults"): self._clear_faults,
-            ("GET", "ledger"): self._ledger,
-            ("GET", "verdict"): self._verdict,
-            ("GET", "clock"): lambda _: self.clock(),
-            ("POST", "clock/advance"): self._advance,
-        }
+        self._forget_all = reset
 
     def handle(self, method: str, path: str, host: str, authorization: str, body: bytes) -> Answer | Advance:
         """Answer a request whose path begins with `PREFIX`; `host` is the name that it was called by."""
         if not _is_this_machine(host) and authorization.strip() not in self._keys:
-            return _json(401, {"error": f"the host {host!r} is no name of this machine, so the API key is needed"})
+            return json_answer(
+                401, {"error": f"the host {host!r} is no name of this machine, so the API key is needed"}
+            )
         name = path.removeprefix(PREFIX)
-        if method == "DELETE" and name.startswith("faults/"):
-            return self._remove_fault(name.removeprefix("faults/"))
-        route = self._routes.get((method, name))
-        if route is not None:
+        rows = [row for row in CONTROL_ROUTES if row.matches(name)]
+        row = next((row for row in rows if row.method == method), None)
+        if row is not None:
             try:
-                return route(body)
+                return row.answer(self, ControlRequest(body, row.number(name)))
             except ValueError as error:
-                return _json(400, {"error": str(error)})
-        methods = [known for known, known_name in self._routes if known_name == name]
-        if not methods:
-            return _json(404, {"error": "path not found"})
-        return Answer(405, _dumped({"error": f"method {method} not allowed"}), allow=tuple(methods))
+                return json_answer(400, {"error": str(error)})
+        if not rows:
+            return json_answer(404, {"error": "path not found"})
+        allowed = tuple(row.method for row in rows)
+        return json_answer(405, {"error": f"method {method} not allowed"}, allow=allowed)
 
-    def clock(self) -> Answer:
+    def clock(self, _: ControlRequest | None = None) -> Answer:
         """Say what time it is, and how it passes."""
         clock = self._desk.hub.clock
         rate = clock.rate if isinstance(clock, SystemClock) else None
         mode = "system" if rate == 1 else "scaled"
         if isinstance(clock, VirtualClock):
             mode = "virtual" if clock.auto_jump else "manual"
-        return _json(200, {"mode": mode, "rate": rate, "time": clock.time(), "monotonic": clock.monotonic()})
+        return json_answer(200, {"mode": mode, "rate": rate, "time": clock.time(), "monotonic": clock.monotonic()})
 
-    def _ready(self, _: bytes) -> Answer:
-        return _json(200, {"ready": True, "endpoints": sorted(self._desk.hub.rooms)})
+    def ready(self, _: ControlRequest) -> Answer:
+        """Say that it answers, and for which endpoints."""
+        return json_answer(200, {"ready": True, "endpoints": sorted(self._desk.hub.rooms)})
 
-    def _reset_all(self, _: bytes) -> Answer:
-        self._reset()
-        return _json(200, {"reset": True})
+    def reset(self, _: ControlRequest) -> Answer:
+        """Forget every job, every request and every fault."""
+        self._forget_all()
+        return json_answer(200, {"reset": True})
 
-    def _state(self, _: bytes) -> Answer:
+    def state(self, _: ControlRequest) -> Answer:
+        """Show every job."""
         records = self._desk.hub.records()
         endpoints = {
             endpoint_id: {
@@ -109,41 +132,50 @@ class ControlApi:
             }
             for endpoint_id in sorted(self._desk.hub.rooms)
         }
-        return _json(200, {"time": self._desk.hub.clock.time(), "endpoints": endpoints})
+        return json_answer(200, {"time": self._desk.hub.clock.time(), "endpoints": endpoints})
 
-    def _openapi(self, _: bytes) -> Answer:
+    def openapi(self, _: ControlRequest) -> Answer:
+        """Return the document of the service."""
         document = files("runpod_sdk.emulator").joinpath("openapi.json").read_bytes()
         return Answer(200, document)
 
-    def _faults(self, _: bytes) -> Answer:
-        return _json(200, {"faults": [injected.to_json() for injected in self._desk.faults.all()]})
+    def faults(self, _: ControlRequest) -> Answer:
+        """List what is injected."""
+        return json_answer(200, {"faults": [injected.to_json() for injected in self._desk.faults.all()]})
 
-    def _add_faults(self, body: bytes) -> Answer:
-        faults = faults_from_json(_loaded(body))
-        return _json(200, {"faults": [self._desk.faults.add(fault).to_json() for fault in faults]})
+    def add_faults(self, request: ControlRequest) -> Answer:
+        """Inject faults."""
+        faults = faults_from_json(_loaded(request.body))
+        return json_answer(200, {"faults": [self._desk.faults.add(fault).to_json() for fault in faults]})
 
-    def _clear_faults(self, _: bytes) -> Answer:
+    def clear_faults(self, _: ControlRequest) -> Answer:
+        """Remove all faults."""
         removed = len(self._desk.faults.all())
         self._desk.faults.clear()
-        return _json(200, {"removed": removed})
+        return json_answer(200, {"removed": removed})
 
-    def _remove_fault(self, number: str) -> Answer:
+    def remove_fault(self, request: ControlRequest) -> Answer:
+        """Remove one fault."""
+        number = request.number
         if not (number.isascii() and number.isdigit() and self._desk.faults.remove(int(number))):
-            return _json(404, {"error": f"no fault has the number {number}"})
-        return _json(200, {"removed": 1})
+            return json_answer(404, {"error": f"no fault has the number {number}"})
+        return json_answer(200, {"removed": 1})
 
-    def _ledger(self, _: bytes) -> Answer:
+    def ledger(self, _: ControlRequest) -> Answer:
+        """Return what has happened, as JSON Lines."""
         body = self._desk.hub.ledger.to_jsonl().encode()
         return Answer(200, body, more=(("content-type", "application/x-ndjson"),))
 
-    def _verdict(self, _: bytes) -> Answer:
-        return _json(200, self._desk.hub.ledger.verdict().to_json())
+    def verdict(self, _: ControlRequest) -> Answer:
+        """Say whether anything was lost or doubled."""
+        return json_answer(200, self._desk.hub.ledger.verdict().to_json())
 
-    def _advance(self, body: bytes) -> Answer | Advance:
+    def advance(self, request: ControlRequest) -> Answer | Advance:
+        """Say by how much the clock is to be moved."""
         clock = self._desk.hub.clock
         if not isinstance(clock, VirtualClock):
-            return _json(409, {"error": "time passes by itself here; only a manual clock can be advanced"})
-        sent = _loaded(body)
+            return json_answer(409, {"error": "time passes by itself here; only a manual clock can be advanced"})
+        sent = _loaded(request.body)
         seconds: Any = cast("dict[str, Any]", sent).get("seconds") if isinstance(sent, dict) else None
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not (is_number and 0 <= seconds <= _ADVANCE_MAX):
@@ -168,9 +200,18 @@ def _loaded(body: bytes) -> Any:
         raise ValueError("body is nested too deeply") from error
 
 
-def _dumped(value: dict[str, Any]) -> bytes:
-    return json.dumps(value).encode()
-
-
-def _json(status: int, value: dict[str, Any]) -> Answer:
-    return Answer(status, _dumped(value))
+# To add a route, add its row, and its method above.
+CONTROL_ROUTES = (
+    ControlRoute("GET", "ready", ControlApi.ready),
+    ControlRoute("POST", "reset", ControlApi.reset),
+    ControlRoute("GET", "state", ControlApi.state),
+    ControlRoute("GET", "openapi.json", ControlApi.openapi),
+    ControlRoute("GET", "faults", ControlApi.faults),
+    ControlRoute("POST", "faults", ControlApi.add_faults),
+    ControlRoute("DELETE", "faults", ControlApi.clear_faults),
+    ControlRoute("DELETE", "faults/{number}", ControlApi.remove_fault),
+    ControlRoute("GET", "ledger", ControlApi.ledger),
+    ControlRoute("GET", "verdict", ControlApi.verdict),
+    ControlRoute("GET", "clock", ControlApi.clock),
+    ControlRoute("POST", "clock/advance", ControlApi.advance),
+)

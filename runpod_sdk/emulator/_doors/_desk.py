@@ -12,23 +12,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._doors._client_api import Answer, Call
-from runpod_sdk.emulator._doors._worker_api import is_for_workers
 from runpod_sdk.emulator._hub import Waiter
 from runpod_sdk.emulator._queue._requests import Progress, Submit
 from runpod_sdk.emulator._record._faults import OF_DOORS
 from runpod_sdk.emulator._record._ledger import Exchange, input_sha256
+from runpod_sdk.emulator._routes._route import Answer, Call
+from runpod_sdk.emulator._routes._worker_routes import taken_back
 
 if TYPE_CHECKING:
     from runpod_sdk.clock import Parking
-    from runpod_sdk.emulator._doors._client_api import ClientApi
     from runpod_sdk.emulator._doors._control_api import ControlApi
     from runpod_sdk.emulator._doors._rates import Rates
-    from runpod_sdk.emulator._doors._worker_api import WorkerApi
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._requests import Reply
     from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault, Kind
     from runpod_sdk.emulator._record._ledger import Fate
+    from runpod_sdk.emulator._routes._router import Router
 
 _FATES: dict[Kind, Fate] = {
     "drop": "dropped",
@@ -85,7 +84,6 @@ class Visit:
     """
 
     __slots__ = (
-        "_api",
         "_arrived",
         "_connected",
         "_desk",
@@ -97,7 +95,6 @@ class Visit:
         "_struck",
         "answer",
         "call",
-        "is_from_worker",
     )
 
     def __init__(
@@ -111,10 +108,8 @@ class Visit:
         self._arrived = desk.hub.clock.time()
         self._exchange: Exchange | None = None
         self._struck: Fault | None = None  # a fault that its answer will suffer
-        self.is_from_worker = is_for_workers(path)
-        self._api = desk.worker_api if self.is_from_worker else desk.api
         self._reply: Reply | None = None
-        found = self._api.call(method, path, query, authorization, desk.hub.rooms)
+        found = desk.router.call(method, path, query, authorization, desk.hub.rooms)
         self.call: Call | None = found if isinstance(found, Call) else None
         self.answer: Answer | None = found if isinstance(found, Answer) else None
 
@@ -128,10 +123,10 @@ class Visit:
         if self.call is None:
             return self._done(self.answer)
         call, desk = self.call, self._desk
-        request = self._api.request(call, body)
+        request = desk.router.request(call, body)
         self._note(input_sha256(request.input) if isinstance(request, Submit) else None)
         # Progress takes the route of results.  # runpod-python 1.12.0 rp_progress.py
-        struck = "job-progress" if isinstance(request, Progress) else call.operation
+        struck = call.route.also if isinstance(request, Progress) and call.route.also else call.route.operation
         injected = desk.faults.strike(struck, call.endpoint_id, OF_DOORS)
         if injected is not None:
             self._note_fault(injected)
@@ -139,9 +134,9 @@ class Visit:
             if injected.fault.when == "before":
                 return self._done(_NO_ANSWER)
         room = desk.hub.rooms[call.endpoint_id]
-        if desk.rates is not None and not self.is_from_worker:
+        if desk.rates is not None and not call.route.is_for_workers:
             now, workers = desk.hub.clock.monotonic(), room.queue.worker_count()
-            self._entered = desk.rates.enter(call.endpoint_id, call.operation, now, workers)
+            self._entered = desk.rates.enter(call.endpoint_id, call.route.operation, now, workers)
             if not self._entered:
                 return self._done(_TOO_MANY)
         if isinstance(request, Answer):
@@ -151,7 +146,7 @@ class Visit:
 
     def too_large(self) -> Answer | Damaged:
         """Return the answer to a body over `body_limit`."""
-        return self._done(self.answer if self.call is None else self._api.too_large(self.call))
+        return self._done(self.answer if self.call is None else self._desk.router.too_large(self.call))
 
     def conclude(self, waiter: Waiter) -> Answer | Damaged | None:
         """Return the answer after a wait; None if the caller's patience ended first."""
@@ -169,21 +164,21 @@ class Visit:
 
     @property
     def gives_work(self) -> bool:
-        """Claim that jobs were taken for the answer."""
+        """Whether jobs were taken for the answer."""
         call, reply = self.call, self._reply
-        return call is not None and reply is not None and bool(self._desk.worker_api.handed(call, reply))
+        return call is not None and reply is not None and bool(taken_back(call, reply))
 
     def undelivered(self) -> None:
         """Take back the jobs in an answer that was never written, because its worker has gone."""
         call, reply, hub = self.call, self._reply, self._desk.hub
         if call is None or reply is None:
             return
-        for lost in self._desk.worker_api.handed(call, reply):
+        for lost in taken_back(call, reply):
             hub.ask(hub.rooms[call.endpoint_id], lost, exchange=self._exchange)
 
     def _answered(self, call: Call, reply: Reply) -> Answer:
         self._reply = reply
-        return self._desk.worker_api.answer(call, reply) if self.is_from_worker else self._desk.api.answer(reply)
+        return self._desk.router.answer(call, reply)
 
     def pause(self, damaged: Damaged, patience: float = math.inf) -> Parking:
         """Return what to wait on before `damaged` is sent; give it back with `sent` or `left`."""
@@ -229,7 +224,7 @@ class Visit:
         hub, call = self._desk.hub, self.call
         if call is None:
             return False
-        return hub.lose(hub.rooms[call.endpoint_id], call.operation, call.query["worker"], self._exchange)
+        return hub.lose(hub.rooms[call.endpoint_id], call.route.operation, call.worker_id, self._exchange)
 
     def _note(self, sha256: str | None) -> None:
         ledger, call = self._desk.hub.ledger, self.call
@@ -238,7 +233,7 @@ class Visit:
         if call is None:
             self._exchange = ledger.request("", self._method, self._path, "", "", None)
         else:
-            operation, endpoint_id, job_id = call.operation, call.endpoint_id, call.job_id
+            operation, endpoint_id, job_id = call.route.operation, call.endpoint_id, call.job_id
             self._exchange = ledger.request(operation, self._method, self._path, endpoint_id, job_id, sha256)
 
     def _note_fault(self, injected: InjectedFault) -> None:
@@ -248,9 +243,9 @@ class Visit:
 
     def _record(self, answer: Answer | None, fate: Fate) -> None:
         status = None if answer is None else answer.status
-        operation = "" if self.call is None else self.call.operation
+        operation = "" if self.call is None else self.call.route.operation
         if self._entered and self._desk.rates is not None and self.call is not None:
-            self._desk.rates.leave(self.call.endpoint_id, self.call.operation)
+            self._desk.rates.leave(self.call.endpoint_id, self.call.route.operation)
         self._desk.records.append(RequestRecord(operation, self._method, self._path, status, self._arrived))
         ledger = self._desk.hub.ledger
         if not ledger.is_on:
@@ -264,13 +259,10 @@ class Visit:
 class Desk:
     """What both doors share."""
 
-    def __init__(
-        self, hub: Hub, api: ClientApi, worker_api: WorkerApi, faults: Faults, rates: Rates | None, record: int
-    ) -> None:
+    def __init__(self, hub: Hub, router: Router, faults: Faults, rates: Rates | None, record: int) -> None:
         self.rates = rates
         self.hub = hub
-        self.api = api
-        self.worker_api = worker_api
+        self.router = router
         self.faults = faults
         self.records: deque[RequestRecord] = deque(maxlen=record)
         self.control: ControlApi

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._limits import RATES, RATES_WINDOW
+from runpod_sdk.emulator._limits import RATES_WINDOW
+from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+
+# Of each operation of each endpoint, how many in `RATES_WINDOW` and how many at once.
+RATES = {route.operation: route.rate for route in CLIENT_ROUTES if route.rate is not None}
 
 
 class _Gate:

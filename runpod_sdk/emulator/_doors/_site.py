@@ -6,8 +6,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._doors._asgi import respond
-from runpod_sdk.emulator._doors._client_api import Answer
 from runpod_sdk.emulator._doors._listener import Listener
+from runpod_sdk.emulator._routes._route import Answer
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -17,8 +17,8 @@ from runpod_sdk.emulator._hub import Waiter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from runpod_sdk.emulator._doors._client_api import Answer
     from runpod_sdk.emulator._doors._desk import Desk, Visit
+    from runpod_sdk.emulator._routes._route import Answer
 
 _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 

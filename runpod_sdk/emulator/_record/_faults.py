@@ -11,6 +11,9 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 
+from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
+from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
@@ -21,10 +24,8 @@ At = Literal["take", "progress", "chunk", "done"]
 
 SUBMITS = frozenset({"run", "runsync"})
 # What users ask, by the names of its routes; then what workers ask.
-USER_OPERATIONS = frozenset(
-    {"run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"}
-)
-WORKER_OPERATIONS = frozenset({"job-take", "job-stop", "job-done", "job-progress", "job-stream", "ping"})
+USER_OPERATIONS = frozenset[str]().union(*(route.operations for route in CLIENT_ROUTES))
+WORKER_OPERATIONS = frozenset[str]().union(*(route.operations for route in WORKER_ROUTES))
 _OF_WORKERS: Mapping[Kind, frozenset[str]] = {
     "lose": frozenset({"job-take", "job-done", "job-stream"}),
     "duplicate": frozenset({"job-done"}),

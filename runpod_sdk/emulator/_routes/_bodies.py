@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._queue._requests import Submit
+from runpod_sdk.emulator._routes._route import InvalidRequestError
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
@@ -16,15 +17,11 @@ _S3_OPTIONAL = ("objectPath",)
 _FOR_THE_WORKER = ("s3Config", "webhookV2")
 
 
-class BadRequestError(ValueError):
-    """A request that the service answers with 400; the message is for the caller."""
-
-
 def submission(body: bytes, options: Options, *, wait: float | None, retention: float) -> Submit:
     """Return the submission in `body`. Unknown top-level keys are ignored: the official JavaScript sample sends one.
 
     Raises:
-        BadRequestError: it is no JSON object, or a field of it is not what the service takes.
+        InvalidRequestError: it is no JSON object, or a field of it is not what the service takes.
     """
     fields = _object(body)
     # official source: runpodctl, an array or a scalar is refused; assumed: so is an input that is missing
@@ -32,7 +29,7 @@ def submission(body: bytes, options: Options, *, wait: float | None, retention: 
     if job_input is None and not options.require_input:
         job_input = {}
     if not isinstance(job_input, dict):
-        raise BadRequestError("input is required" if job_input is None else "input must be an object")
+        raise InvalidRequestError("input is required" if job_input is None else "input must be an object")
     for name in ("webhook", "webhookV2"):
         _check_string(fields, name, name)
     s3_config: Any = fields.get("s3Config", {})
@@ -55,9 +52,9 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         fields: Any = json.loads(body.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadRequestError("body is not JSON") from error
+        raise InvalidRequestError("body is not JSON") from error
     if not isinstance(fields, dict):
-        raise BadRequestError("body must be an object")
+        raise InvalidRequestError("body must be an object")
     return fields  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -70,7 +67,7 @@ def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
     policy = {"executionTimeout": limits.EXECUTION_TIMEOUT_MS, "ttl": limits.TTL_MS, "lowPriority": False}
     if not isinstance(fields.get("policy", {}), dict):
         if options.check_policy:
-            raise BadRequestError("policy must be an object")
+            raise InvalidRequestError("policy must be an object")
         return policy
     sent: dict[str, Any] = fields.get("policy", {})
     ranges = {
@@ -82,30 +79,30 @@ def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
         if _is_integer(value) and low <= value <= high:
             policy[name] = int(value)
         elif name in sent and options.check_policy:
-            raise BadRequestError(f"policy.{name} is invalid; must be between {low} and {high}")
+            raise InvalidRequestError(f"policy.{name} is invalid; must be between {low} and {high}")
     low_priority = sent.get("lowPriority", False)
     if isinstance(low_priority, bool):
         policy["lowPriority"] = low_priority
     elif options.check_policy:
-        raise BadRequestError("policy.lowPriority must be a boolean")
+        raise InvalidRequestError("policy.lowPriority must be a boolean")
     return policy
 
 
 def _is_integer(value: Any) -> bool:
-    """Claim that JSON counts `value` as an integer, as it does 5000.0."""
+    """Whether JSON counts `value` as an integer, as it does 5000.0."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
 def _check_string(fields: dict[str, Any], name: str, where: str) -> None:
     if name in fields and not isinstance(fields[name], str):
-        raise BadRequestError(f"{where} must be a string")
+        raise InvalidRequestError(f"{where} must be a string")
 
 
 def _check_s3(config: Any) -> None:
     if not isinstance(config, dict):
-        raise BadRequestError("s3Config must be an object")
+        raise InvalidRequestError("s3Config must be an object")
     for name in _S3_REQUIRED:
         if name not in config:
-            raise BadRequestError(f"s3Config.{name} is required")
+            raise InvalidRequestError(f"s3Config.{name} is required")
     for name in (*_S3_REQUIRED, *_S3_OPTIONAL):
         _check_string(config, name, f"s3Config.{name}")  # pyright: ignore[reportUnknownArgumentType]

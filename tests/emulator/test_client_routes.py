@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from runpod_sdk.emulator import Options
-from runpod_sdk.emulator._doors._client_api import Answer, Call, ClientApi
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._requests import Outcome, Reply
+from runpod_sdk.emulator._routes._route import Answer, Call
+from runpod_sdk.emulator._routes._router import Router
 
 BAD_WAIT = {"error": "wait is invalid; must be between 1000 and 300000"}
 GET_OR_POST = ("GET", "POST")
@@ -32,8 +33,12 @@ def path_to(operation: str, endpoint_id: str = "e") -> str:
     return f"/v2/{endpoint_id}/{operation}" + ("/j" if ROUTES[operation][1] else "")
 
 
+def router(**options: Any) -> Router:
+    return Router("k", Options(**options), is_supervised=lambda _: False)
+
+
 def come(method: str, path: str, *, query: str = "", key: str = "Bearer k", **options: Any) -> Call | Answer:
-    return ClientApi("k", Options(**options)).call(method, path, query, key, {"e"})
+    return router(**options).call(method, path, query, key, {"e"})
 
 
 def turned_away(method: str, path: str, **how: Any) -> tuple[int, Any]:
@@ -47,7 +52,7 @@ def asked(operation: str, *, query: str = "", body: Any = None, **options: Any) 
     call = come(ROUTES[operation][0][0], path_to(operation), query=query)
     assert isinstance(call, Call)
     raw = body if isinstance(body, bytes) else json.dumps({"input": {"a": 1}} if body is None else body).encode()
-    result = ClientApi("k", Options(**options)).request(call, raw)
+    result = router(**options).request(call, raw)
     return (result.status, json.loads(result.body)) if isinstance(result, Answer) else result
 
 
@@ -58,7 +63,11 @@ def asked(operation: str, *, query: str = "", body: Any = None, **options: Any) 
 def test_every_operation_has_its_route(operation: str, method: str) -> None:
     call = come(method, path_to(operation))
     assert isinstance(call, Call)
-    assert (call.operation, call.endpoint_id, call.job_id) == (operation, "e", "j" if ROUTES[operation][1] else "")
+    assert (call.route.operation, call.endpoint_id, call.job_id) == (
+        operation,
+        "e",
+        "j" if ROUTES[operation][1] else "",
+    )
 
 
 @pytest.mark.parametrize("operation", ROUTES)
@@ -123,12 +132,13 @@ def test_an_unknown_endpoint_is_404_in_the_chosen_shape() -> None:
 
 
 def test_replies_become_answers() -> None:
-    api = ClientApi("k", Options())
-    done = api.answer(Reply(Outcome.DONE, {"id": "j"}))
+    health = come("GET", path_to("health"))
+    assert isinstance(health, Call)
+    done = router().answer(health, Reply(Outcome.DONE, {"id": "j"}))
     assert (done.status, done.body) == (200, b'{"id": "j"}')
     assert dict(done.headers()) == {"content-type": "application/json", "content-length": "11"}
-    assert api.answer(Reply(Outcome.REFUSED, message="no")).status == 400
-    missing = api.answer(Reply(Outcome.NOT_FOUND, message="job not found"))
+    assert router().answer(health, Reply(Outcome.REFUSED, message="no")).status == 400
+    missing = router().answer(health, Reply(Outcome.NOT_FOUND, message="job not found"))
     assert (missing.status, json.loads(missing.body)) == (404, {"error": "job not found"})
 
 
@@ -313,7 +323,7 @@ def test_body_limits_differ() -> None:
     assert isinstance(runsync, Call)
     assert isinstance(cancel, Call)
     assert (run.body_limit, runsync.body_limit, cancel.body_limit) == (10 * 2**20, 20 * 2**20, 0)
-    answer = ClientApi("k", Options()).too_large(run)
+    answer = router().too_large(run)
     assert (answer.status, json.loads(answer.body)) == (
         400,
         {"status": 400, "title": "Bad Request", "detail": "bad request: body: exceeded max body size of 10MiB"},

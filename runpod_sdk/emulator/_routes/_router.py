@@ -1,0 +1,90 @@
+"""Finds the row of a request, or the answer that turns it away: by its path, its method, its key and its endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES, not_found
+from runpod_sdk.emulator._routes._route import Call, InvalidRequestError, json_answer
+from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from runpod_sdk.emulator._options import Options
+    from runpod_sdk.emulator._queue._requests import Reply, Request
+    from runpod_sdk.emulator._routes._route import Answer, Route
+
+ROUTES = {route.name: route for route in (*CLIENT_ROUTES, *WORKER_ROUTES)}
+
+
+class Router:
+    """The routes of an emulator.
+
+    Args:
+        api_key: the only key that is let in.
+        options: the emulator's choices.
+        is_supervised: claims that this emulator has started a worker. Such a worker needs no key: the official library
+            sends the key of the user's own ~/.runpod/config.toml, where there is one, before that of its environment.
+    """
+
+    def __init__(self, api_key: str, options: Options, is_supervised: Callable[[str], bool]) -> None:
+        self._keys = {api_key, f"Bearer {api_key}"}  # docs: with Bearer; every curl sample: the raw key
+        self._options = options
+        self._is_supervised = is_supervised
+
+    def call(self, method: str, path: str, query: str, authorization: str, endpoints: Collection[str]) -> Call | Answer:
+        """Return what a request asks for, or the answer that turns it away.
+
+        Args:
+            method: in upper case.
+            path: decoded, from the root.
+            query: still encoded.
+            authorization: the header, or "".
+            endpoints: the ids that exist.
+        """
+        parts = path.split("/")  # "", "v2", endpoint, name, ids
+        route = ROUTES.get(parts[3]) if len(parts) > 3 and parts[1] == "v2" else None
+        if route is not None and route.is_for_workers:
+            # The official worker appends "&…" to whatever its environment says, be there a "?" or not.
+            path, _, glued = path.partition("&")
+            parts = path.split("/")
+            query = f"{query}&{glued}" if glued else query
+        if route is None or len(parts) != 4 + len(route.ids) or not (all(parts[4:]) or not route.is_for_workers):
+            return self._not_found("path not found", route)
+        if method not in route.methods:
+            return json_answer(405, {"error": f"method {method} not allowed"}, allow=route.methods)
+        ids = dict(zip(route.ids, parts[4:], strict=True))
+        worker_id = ids.get("worker", "")
+        if authorization.strip() not in self._keys and not (worker_id and self._is_supervised(worker_id)):
+            return json_answer(401, {"error": "invalid api key"})  # assumed: the body
+        if parts[2] not in endpoints:
+            return self._not_found("endpoint not found", route)  # assumed: the body
+        return Call(
+            route=route,
+            endpoint_id=parts[2],
+            job_id=ids.get("job", ""),
+            worker_id=worker_id,
+            query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+        )
+
+    def request(self, call: Call, body: bytes) -> Request | Answer:
+        """Return what to ask the queue, or a 400."""
+        try:
+            return call.route.request(call, body, self._options)
+        except InvalidRequestError as error:
+            return json_answer(400, {"error": str(error)})
+
+    def answer(self, call: Call, reply: Reply) -> Answer:
+        """Return what the caller sees of a reply."""
+        return call.route.answer(reply, self._options)
+
+    def too_large(self, call: Call) -> Answer:
+        """Return the answer to a body over the limit."""
+        return call.route.too_large(call.route)
+
+    def _not_found(self, detail: str, route: Route | None) -> Answer:
+        if route is not None and route.is_for_workers:
+            return json_answer(404, {"error": detail})
+        return not_found(detail, self._options)
