@@ -80,6 +80,11 @@ def _python_to_measure() -> str | None:
     return os.environ.get("BENCH_PYTHON") or (str(system) if is_new else None)
 
 
+def _scale(default: int) -> dict[str, str]:
+    """Return the environment that says how large tests are (tests/scale.py)."""
+    return {"TEST_SCALE": os.environ.get("TEST_SCALE", str(default))}
+
+
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the tree with all that its tests need, and the tools of `groups`."""
     session.install("-e", ".[all,test]", *(tool for group in groups for tool in GROUPS[group]))
@@ -134,16 +139,16 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run all tests that need neither Node nor official software."""
+    """Run all tests that need neither Node nor official software, the slow ones too."""
     _install(session)
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "--whole", *session.posargs, env=_scale(5))
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""
     _install(session)
-    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs, env={"CONTRACT_EXAMPLES": "75"})
+    session.run("python", "-m", "pytest", "-n2", "tests/contract", *session.posargs, env=_scale(10))
 
 
 @nox.session
@@ -158,12 +163,12 @@ def clients(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Run 10,000 jobs through a storm, 1,000 on official workers that are killed; hold the queue against its model."""
     _install(session)
-    env = _official_software(session) | {"CHAOS_JOBS": os.environ.get("CHAOS_JOBS", "10000")}
+    env = _official_software(session) | _scale(50)
     storms = ("tests/chaos", "tests/official/test_chaos.py")
     session.run("python", "-m", "pytest", "-s", *storms, *session.posargs, env=env)
-    session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env={"MODEL_STEPS": "100000"})
+    session.run("python", "-m", "pytest", "-s", "tests/emulator/test_queue_model.py", env=_scale(50))
     links = "tests/contract/test_schemathesis.py::test_links_lead_from_one_operation_to_the_next_over_a_socket"
-    session.run("python", "-m", "pytest", links, env={"CONTRACT_EXAMPLES": "400"})
+    session.run("python", "-m", "pytest", links, env=_scale(50))
 
 
 @nox.session

@@ -67,6 +67,8 @@ def blocks_of(page: str) -> list[Block]:
 
 
 RUN = [page for page in PAGES if any(block.language in _RUNNING for block in blocks_of(page))]
+# They start a process for most of their blocks.
+SLOW = ("cli.md", "testing.md")
 
 
 class Reader:
@@ -183,7 +185,7 @@ def reader_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield make
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page in RUN])
 def test_each_block_of_a_page_runs_and_prints_what_it_says(page: str, reader_of: Any) -> None:
     if any(block.language == "sh" for block in blocks_of(page)) and shutil.which("bash") is None:
         pytest.skip("no bash")

@@ -71,6 +71,7 @@ def test_a_client_brings_in_http_with_its_first_request() -> None:
     assert not {"httpx", "attr", "attrs", "asyncio", "runpod_queue_client"} & set(in_a_fresh_python(code).split())
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_first() -> None:
     """Else there is a cycle that the usual order of imports hides. Inside of packages: from the last to the first."""
     code = """

@@ -261,6 +261,7 @@ def test_an_async_client_reaches_what_was_served(pytester: pytest.Pytester) -> N
     assert passed(pytester, tests) == 1
 
 
+@pytest.mark.slow
 def test_tests_in_many_processes_do_not_meet(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # some of those here take seconds to import
     pytester.makepyfile(handler=HANDLER)

@@ -1,6 +1,6 @@
 """Chaos: a tenth of all requests refused, many more broken, and still no job twice and none lost in silence.
 
-`nox -s chaos` runs 10,000 jobs (CHAOS_JOBS), the default suite a hundred or so.
+`nox -s chaos` runs 10,000 jobs, the default suite 200 (TEST_SCALE).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos import storm
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JOBS = int(os.environ.get("CHAOS_JOBS", "120"))
+JOBS = scaled(200)
 SEED = int(os.environ.get("CHAOS_SEED", "4"))
 
 

@@ -347,12 +347,14 @@ def test_a_terminal_gets_plain_lines_without_rich(terminal: Terminal, monkeypatc
 # As a process.
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_the_whole_demo_and_stderr_stays_empty() -> None:
     done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  our own words
     assert (done.returncode, done.stderr) == (0, "")
     assert "14 of 14 scenarios ended as they must\n" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("flavour", ["sync", "async"])
 def test_ctrl_c_ends_the_demo_cleanly(flavour: str) -> None:

@@ -144,6 +144,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("base_url")
 @pytest.mark.parametrize(("code", "printed"), [(CALLS, "1"), (ASYNC_CALLS, "2")], ids=["sync", "asyncio"])
 def test_nothing_is_left_open_at_the_end(code: str, printed: str) -> None:
@@ -173,6 +174,7 @@ if child:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.usefixtures("base_url")
 def test_a_fork_has_connections_of_its_own() -> None:

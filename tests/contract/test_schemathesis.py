@@ -6,7 +6,6 @@ at what was really reached.
 """
 
 import itertools
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from schemathesis.config import SchemathesisConfig
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
 from runpod_sdk.emulator._doors._listener import Listener
+from tests.scale import scaled
 
 pytestmark = pytest.mark.contract
 
@@ -36,7 +36,7 @@ INPUTS = {
 }
 WEEK_MS = 604_800_000
 # Requests to an operation, and histories in a round; more in `nox -s contract`, and over a socket in `nox -s chaos`.
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "25"))
+EXAMPLES = scaled(8)
 CONFIG: dict[str, Any] = {
     "base-url": "http://emulator.test/v2",
     "headers": {"Authorization": "Bearer test"},
@@ -200,6 +200,7 @@ def test_links_lead_from_one_operation_to_the_next(options: Options) -> None:
         assert ways_not_gone(load_linked()) == []
 
 
+@pytest.mark.slow
 def test_links_lead_from_one_operation_to_the_next_over_a_socket() -> None:
     with Emulator(clock=VirtualClock(), seed=1) as emulator:
         emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)

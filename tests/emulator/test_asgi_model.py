@@ -11,12 +11,13 @@ from runpod_sdk.emulator._queue import _requests as ask
 from tests.emulator.lockstep import HOLD, LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
 from tests.emulator.wire import Exchange, Wire
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from tests.emulator.lockstep import Kind
     from tests.emulator.model import Seen
 
-STEPS = 5_000
+STEPS = scaled(1_000)
 SEED = 0
 
 

@@ -17,13 +17,14 @@ import pytest
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 
     from runpod_sdk.emulator import Server
 
-TAKES, STREAMS, SYNCS = 1_000, 1_000, 200
+TAKES, STREAMS, SYNCS = scaled(200, 1_000), scaled(200, 1_000), scaled(40, 200)
 PATIENCE = 60  # real seconds; nothing here takes so long
 SEED = 4
 

@@ -1,12 +1,11 @@
 """The queue against the small model of `model.py`, in lockstep.
 
-`nox -s chaos` takes 100,000 steps (MODEL_STEPS, over the seeds 0 to 9); the default suite takes fewer, with seed 0.
+`nox -s chaos` takes 100,000 steps over the seeds 0 to 9, the default suite 2,000 with seed 0 (TEST_SCALE).
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections import Counter
 from random import Random
@@ -22,12 +21,13 @@ from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 from tests.emulator.lockstep import LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from tests.emulator.lockstep import Kind
     from tests.emulator.model import Seen
 
-STEPS = int(os.environ.get("MODEL_STEPS", "5000"))
+STEPS = scaled(2_000)
 SEEDS = 10 if STEPS >= 100_000 else 1
 RATE = 2_000  # steps a second, at least, where they are so many that it says something
 

@@ -19,6 +19,7 @@ from runpod_sdk.emulator import Emulator
 from runpod_sdk.errors import APIConnectionError
 from tests.faults.flavours import ASYNC, FLAVOURS, Flavour, closed, settled
 from tests.faults.server import Connection, FaultServer, answer
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 def test_a_thousand_waiters_share_a_budget_and_a_submit_gets_through(emulator: Emulator) -> None:
-    waiters, seconds = 1000, 300.0
+    waiters, seconds = 500 + scaled(100, 500), 300.0
     hold = PollPolicy().hold
 
     async def main() -> None:

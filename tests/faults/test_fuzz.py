@@ -16,6 +16,7 @@ from runpod_sdk.errors import RunpodError
 from tests.faults.flavours import FLAVOURS, Flavour, ImpatientClock, settled
 from tests.faults.server import Connection, FaultServer
 from tests.faults.table import CALLS
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -138,7 +139,7 @@ def play(flavour: Flavour, transport: Canned) -> None:
     assert transport.requests < REQUESTS_MAX
 
 
-@settings(max_examples=150)
+@settings(max_examples=scaled(30))
 @given(flavour=st.sampled_from(FLAVOURS), status=statuses, headers=headers, body=st.binary(max_size=200))
 @example(flavour=FLAVOURS[0], status=200, headers={"content-encoding": b"gzip"}, body=b"\x1f\x8b\x08")
 @example(flavour=FLAVOURS[0], status=429, headers={"retry-after": b"9" * 400}, body=b"")
@@ -147,7 +148,7 @@ def test_bytes(flavour: Flavour, status: int, headers: dict[str, bytes], body: b
     play(flavour, Canned(status, headers, body))
 
 
-@settings(max_examples=400)
+@settings(max_examples=scaled(80))
 @given(flavour=st.sampled_from(FLAVOURS), status=statuses, data=shaped | json_values | st.lists(chunk, max_size=3))
 @example(
     flavour=FLAVOURS[0], status=200, data={"id": JOB_ID, "status": "FAILED", "error": '{"error_type": [], "a": 1}'}
@@ -158,7 +159,7 @@ def test_json_shaped_like_ours(flavour: Flavour, status: int, data: object) -> N
     play(flavour, Canned(status, {}, json.dumps(data).encode()))
 
 
-@settings(max_examples=40)
+@settings(max_examples=scaled(10))
 @given(flavour=st.sampled_from(FLAVOURS), raw=st.binary(max_size=300), starts_well=st.booleans())
 def test_bytes_instead_of_http(flavour: Flavour, raw: bytes, starts_well: bool) -> None:  # noqa: FBT001  hypothesis's
     def act(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """Official workers, unmodified, that are killed all the time: every job ends, none runs too often, nothing is left.
 
-`nox -s chaos` runs 1,000 jobs (CHAOS_JOBS / 10), `nox -s official` a few dozen. The client is ours, on a quiet network
+`nox -s chaos` runs 1,000 jobs (TEST_SCALE), `nox -s official` a few dozen. The client is ours, on a quiet network
 and in a storm; what it saw, what the workers noted in files of their own, and the ledger have to agree.
 """
 
@@ -21,6 +21,7 @@ import pytest
 from runpod_sdk import Client, JobFailedError, PollPolicy, RetryPolicy, SubmissionUnknownError
 from runpod_sdk.emulator import Emulator, Options
 from tests.chaos import storm
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="supervised workers are POSIX")
 
 FILE = str(Path(__file__).parent / "workers" / "tally.py")
-JOBS = max(60, int(os.environ.get("CHAOS_JOBS", "0")) // 10)
+JOBS = max(60, scaled(20))
 SEED = int(os.environ.get("CHAOS_SEED", "4"))
 WORKERS = 4
 IN_FLIGHT = 64

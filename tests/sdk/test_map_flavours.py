@@ -354,6 +354,7 @@ def peak(kind: type[Client | AsyncClient], count: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_memory_does_not_grow_with_the_number_of_inputs(kind: type[Client | AsyncClient]) -> None:
     peak(kind, 100)  # imports, and what is kept of the first request
