@@ -23,7 +23,8 @@ RunpodError
 ├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
-└── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
+├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
+└── ConfigurationError              a variable of the environment cannot be meant (also a ValueError); nothing was sent
 
 What else can leave the SDK: ValueError and TypeError for bad arguments, and ImportError for an extra that is not
 installed, before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and
@@ -58,6 +59,18 @@ def _rebuild(kind: type[RunpodError], args: tuple[object, ...], facts: dict[str,
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+class ConfigurationError(RunpodError, ValueError):
+    """The environment names a proxy or certificates that cannot be used; raised when a client is made.
+
+    Attributes:
+        variable: the variable of the environment that says so.
+    """
+
+    def __init__(self, message: str, *, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
 
 
 class APIError(RunpodError):

@@ -88,6 +88,7 @@ FACTS: dict[str, Any] = {
     "gap_after": 1,
     "path": "output.url",
     "raw": {"url": 1},
+    "variable": "HTTPS_PROXY",
 }
 
 

@@ -34,6 +34,12 @@ def resolved(base_url: str | None = None, *, api_key: str | None = "key", allow_
         ("http://localhost:8000/v2", "http://localhost:8000/v2"),
         ("http://emulator.localhost/v2", "http://emulator.localhost/v2"),
         ("http://[::1]:8000/v2", "http://[::1]:8000/v2"),
+        ("https://[fe80::1%25eth0]/v2", "https://[fe80::1%eth0]/v2"),
+        ("https://münchen.example/v2", "https://xn--mnchen-3ya.example/v2"),
+        ("https://my_gateway:8000/v2", "https://my_gateway:8000/v2"),
+        ("https://api.runpod.ai./v2", "https://api.runpod.ai./v2"),
+        ("https://host:/v2", "https://host/v2"),
+        ("https://host/ä b/%20/v2", "https://host/%C3%A4%20b/%20/v2"),
     ],
 )
 def test_a_base_url_is_what_stands_before_the_endpoint(given: str, meant: str) -> None:
@@ -50,6 +56,24 @@ def test_a_base_url_is_what_stands_before_the_endpoint(given: str, meant: str) -
         ("https://host:port/v2", "not a URL"),
         ("https://host:99999/v2", "not a URL"),
         ("https://[::1/v2", "not a URL"),
+        ("https://[::1]x/v2", "not a URL"),
+        ("https://[::zz]/v2", "not a URL"),
+        ("https://[v1.x]/v2", "not a URL"),
+        ("https://host:0/v2", "not a URL"),
+        ("https://host: 80/v2", "not a URL"),
+        ("https://api..runpod.ai/v2", "no host is called"),
+        ("https://.runpod.ai/v2", "no host is called"),
+        (f"https://{'a' * 64}.ai/v2", "no host is called"),
+        (f"https://{'.'.join(['a' * 60] * 5)}/v2", "no host is called"),
+        ("https://api runpod.ai/v2", "no host is called"),
+        ("https://*.runpod.ai/v2", "no host is called"),
+        ("https://api%2erunpod.ai/v2", "no host is called"),
+        ("https://\udc80.ai/v2", "no host is called"),
+        ("https://999.1.1.1/v2", "not a URL"),
+        ("https://host/\udc80/v2", "not a URL"),
+        ("https://host/../v2", "without . and .."),
+        ("https://ho\nst/v2", "control character"),
+        ("https://ho\0st/v2", "control character"),
         ("https://host/v2?key=1", "query"),
         ("https://host/v2#top", "fragment"),
         ("https://api.runpod.ai/v2/abc123", 'already names an endpoint ("abc123")'),
@@ -80,6 +104,13 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(given: str) -> None:
     with pytest.raises(ValueError, match="user name or password") as caught:
         resolved(given)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_query_may_be_a_secret_and_is_not_shown() -> None:
+    for given in ("https://host/v2?token=hunter2", "https://host/v2#hunter2", "host?hunter2"):
+        with pytest.raises(ValueError, match="base_url") as caught:
+            resolved(given)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_http_to_another_machine_has_to_be_asked_for() -> None:

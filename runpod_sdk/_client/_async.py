@@ -48,7 +48,8 @@ class AsyncClient(AsyncShell):
         limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
-        ValueError: no key, or a base URL that cannot be meant.
+        TypeError, ValueError: no key, a base URL that cannot be meant, or another bad argument.
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
 
     Examples:
         >>> from runpod_sdk import AsyncClient

@@ -29,7 +29,7 @@ class AsyncConnections:
 
     def __init__(self, address: Address, *, most: int, keepalive: float) -> None:
         self._origin = Origin(address)
-        origin, verify, backend = self._origin.value, address.verify if address.scheme == "https" else None, _Backend()
+        origin, verify, backend = self._origin.value, address.verify, _Backend()
 
         def make() -> httpcore.AsyncHTTPConnection:
             return httpcore.AsyncHTTPConnection(origin, verify, keepalive_expiry=keepalive, network_backend=backend)

@@ -128,7 +128,7 @@ class Connections:
 
     def __init__(self, address: Address, *, most: int, keepalive: float) -> None:
         self._origin = Origin(address)
-        origin, verify = self._origin.value, address.verify if address.scheme == "https" else None
+        origin, verify = self._origin.value, address.verify
         backend = cast("httpcore.NetworkBackend", Bounded(httpcore.SyncBackend()))
 
         def make() -> httpcore.HTTPConnection:

@@ -5,9 +5,13 @@ Everything that all requests of a client share is prepared once. Nothing here se
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError
+
+from ._proxies import proxy_of
 
 if TYPE_CHECKING:
     import ssl
@@ -17,8 +21,12 @@ if TYPE_CHECKING:
     from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
+    from ._proxies import Proxy
+
 # The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
 BODY_CAP = 256 * 2**20
+# What the environment may say of certificates; read in `_certificates.py`.
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE")
 
 
 class Outgoing(NamedTuple):
@@ -32,20 +40,40 @@ class Outgoing(NamedTuple):
 
 
 class Address:
-    """Where all requests of one client go, and what each of them carries.
+    """Where all requests of one client go, what each of them carries, and what the environment says of the way.
+
+    The environment is read once, when a client is made, so that what cannot be used is told before anything is sent. It
+    counts for connections of the SDK's own only. On loopback no proxy counts: it could not see this machine, and would
+    get the key.
 
     Attributes:
         base_url: what stands before a request's path.
-        trust_env: whether proxies and certificates of the environment count. Not on loopback: a proxy elsewhere cannot
-            see it, and would get the key.
+        is_ours: whether the connections are the SDK's own.
+        proxy: the one on the way.
+
+    Raises:
+        ConfigurationError: a variable of the environment that cannot be meant.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, is_ours: bool) -> None:
         self.base_url = service.base_url
-        self.trust_env = not service.is_loopback
+        self.is_ours = is_ours
+        self.proxy: Proxy | None = None
         self._headers = service.headers
         self._key = service.api_key.encode()
-        self._verify: ssl.SSLContext | None = None
+        self._certificates: ssl.SSLContext | None = None
+        if is_ours:
+            self._look_around(service)
+
+    def _look_around(self, service: Service) -> None:
+        if not service.is_loopback:
+            parts = urlsplit(self.base_url)
+            self.proxy = proxy_of(parts.scheme, parts.hostname or "", parts.port, os.environ)
+        is_secure = self.scheme == "https" or (self.proxy is not None and self.proxy.is_secure)
+        if is_secure and any(map(os.environ.get, VARIABLES)):
+            from ._certificates import certificates_of  # noqa: PLC0415  brings ssl, 15 ms
+
+            self._certificates = certificates_of(os.environ)
 
     @property
     def scheme(self) -> str:
@@ -53,13 +81,18 @@ class Address:
         return self.base_url.partition(":")[0]
 
     @property
-    def verify(self) -> ssl.SSLContext:
-        """What certificates are checked with: reading them costs 20 ms, so once, and only where there are any."""
-        if self._verify is None:
+    def verify(self) -> ssl.SSLContext | None:
+        """What the service's certificate is checked with; None where it has none."""
+        return self.certificates if self.scheme == "https" else None
+
+    @property
+    def certificates(self) -> ssl.SSLContext:
+        """What certificates are checked with: reading the trusted ones costs 20 ms, so once."""
+        if self._certificates is None:
             import httpx  # noqa: PLC0415  50 ms that an import of the package need not pay
 
-            self._verify = httpx.create_ssl_context(verify=self.scheme == "https", trust_env=self.trust_env)
-        return self._verify
+            self._certificates = httpx.create_ssl_context(trust_env=False)
+        return self._certificates
 
     def outgoing(self, request: Request, timeout: float) -> Outgoing:
         """Return a request as it is written."""

@@ -12,8 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING
-from urllib.request import getproxies
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -32,8 +31,19 @@ _LARGE = 2**20
 
 
 def is_proxied(address: Address) -> bool:
-    """Whether the environment names a proxy for the service."""
-    return address.trust_env and bool(getproxies().keys() & {address.scheme, "all"})
+    """Whether there is a proxy on the way to the service."""
+    return address.proxy is not None
+
+
+def httpx_options(address: Address) -> dict[str, Any]:
+    """Return what makes a client of httpx's go the way that the environment wants; it asks no environment itself."""
+    if not address.is_ours:
+        return {"trust_env": False}
+    options: dict[str, Any] = {"verify": address.verify or False, "trust_env": False}
+    proxy = address.proxy
+    if proxy is not None:
+        options["proxy"] = httpx.Proxy(proxy.url, ssl_context=address.certificates if proxy.is_secure else None)
+    return options
 
 
 def has_aiohttp() -> bool:
@@ -57,7 +67,7 @@ class HttpxConnections:
         self._is_ours = given is None
         if given is None:
             limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
-            given = httpx.Client(transport=transport, limits=limits, verify=address.verify, trust_env=address.trust_env)
+            given = httpx.Client(transport=transport, limits=limits, **httpx_options(address))
             bound_reads(given)
         self._client = given
 
@@ -94,9 +104,7 @@ class AsyncHttpxConnections:
         self._is_ours = given is None
         if given is None:
             limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
-            given = httpx.AsyncClient(
-                transport=transport, limits=limits, verify=address.verify, trust_env=address.trust_env
-            )
+            given = httpx.AsyncClient(transport=transport, limits=limits, **httpx_options(address))
         self._client = given
 
     async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
@@ -138,7 +146,7 @@ class AiohttpConnections:
         self._base_url = address.base_url
         self._url = yarl.URL
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=most, keepalive_timeout=keepalive, ssl=address.verify),
+            connector=aiohttp.TCPConnector(limit=most, keepalive_timeout=keepalive, ssl=address.verify or False),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # as for all other connections, httpx does it
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],

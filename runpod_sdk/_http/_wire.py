@@ -74,8 +74,7 @@ class Wire:
     ) -> None:
         _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
         _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
-        self._service = service
-        self._address = Address(service)
+        self._address = Address(service, is_ours=http_client is None and transport is None)
         self._clock = clock
         self._given = http_client
         self._transport = transport
@@ -127,7 +126,7 @@ class Wire:
         transport = self._transport
         if self._given is not None or not isinstance(transport, httpx.AsyncBaseTransport | None):
             return None
-        return AsyncWire(self._service, self._clock, None, transport, lender=self)
+        return AsyncWire(self._address, self._clock, None, transport, lender=self)
 
     def check_open(self) -> None:
         """Raise RuntimeError if this object is closed."""
@@ -153,7 +152,7 @@ class AsyncWire:
 
     def __init__(
         self,
-        service: Service,
+        service: Service | Address,
         clock: Clock,
         http_client: httpx.AsyncClient | None,
         transport: httpx.AsyncBaseTransport | None,
@@ -162,7 +161,8 @@ class AsyncWire:
         _check_kind("http_client", http_client, "httpx.AsyncClient", is_right=hasattr(http_client, "aclose"))
         is_right = hasattr(transport, "handle_async_request")
         _check_kind("transport", transport, "httpx.AsyncBaseTransport", is_right=is_right)
-        self._address = Address(service)
+        is_ours = http_client is None and transport is None
+        self._address = service if isinstance(service, Address) else Address(service, is_ours=is_ours)
         self._lender = lender  # whose transport it is, then not closed here
         self._clock = clock
         self._given = http_client

@@ -11,6 +11,7 @@ import certifi
 import pytest
 
 from runpod_sdk import APIConnectionError, AsyncClient, Client
+from runpod_sdk._http._message import VARIABLES
 from tests.sdk.flavours import caught
 from tests.sdk.test_socket import NO_WAIT, Kind, RawServer, answered, play
 
@@ -64,6 +65,13 @@ def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
         monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
+
+
+@pytest.fixture(autouse=True)
+def _untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no environment say whose certificates count."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

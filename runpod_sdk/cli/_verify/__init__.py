@@ -65,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ._report import Report, line  # noqa: PLC0415
     from ._wire import Wire  # noqa: PLC0415
 
+    clock = SystemClock()
     try:
         service = Service.resolve(None, None, allow_http=False)
+        wire = Wire(service, clock)
         checks = chosen_checks(arguments.only, slow=arguments.slow, generator=arguments.generator is not None)
     except ValueError as error:
         return _refuse(str(error))
@@ -74,8 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(checks)} claims, with at most {jobs} jobs, on {service.base_url}/{arguments.endpoint}")
     if not (arguments.yes or _consents()):
         return _refuse("nothing was submitted; --yes goes on without asking")
-    clock = SystemClock()
-    with Wire(service, clock) as wire:
+    with wire:
         bench = Bench(
             wire.send, clock, arguments.endpoint, generator_id=arguments.generator, patience=arguments.patience
         )

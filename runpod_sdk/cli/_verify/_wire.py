@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from runpod_sdk._http._message import Address
+from runpod_sdk._http._transports import httpx_options
+
 from ._bench import Answer, UnclearError
 
 if TYPE_CHECKING:
@@ -28,12 +31,16 @@ class Wire:
         service: where it is, and the key.
         clock: measures how long an answer takes.
         transport: of httpx; None for a network.
+
+    Raises:
+        ConfigurationError: a proxy or certificates of the environment that cannot be used.
     """
 
     def __init__(self, service: Service, clock: Clock, transport: httpx.BaseTransport | None = None) -> None:
         self._service = service
         self._clock = clock
-        self._http = httpx.Client(transport=transport, follow_redirects=False)
+        address = Address(service, is_ours=transport is None)
+        self._http = httpx.Client(transport=transport, follow_redirects=False, **httpx_options(address))
 
     def __enter__(self) -> Self:
         """Return the wire itself."""
