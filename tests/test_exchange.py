@@ -27,6 +27,7 @@ from runpod_sdk import (
     RetryPolicy,
 )
 from runpod_sdk._flows._exchange import Refused, Settings, ask, error_from, exchange
+from runpod_sdk._flows._pulse import Pulse
 from runpod_sdk._values._outcomes import Answer, Outcome, Result
 from runpod_sdk._values._policies import GRACE, HELD_PATIENCE
 from runpod_sdk.clock import VIRTUAL_EPOCH
@@ -49,7 +50,8 @@ def exchanged(
     on: Settings | None = None,
 ) -> Play[tuple[Answer, float]]:
     on = on or settings()
-    return play(on, exchange(on, request, on.deadline(timeout), outage=outage), script)
+    pulse = None if outage is None else Pulse(PollPolicy(outage=outage))
+    return play(on, exchange(on, request, on.deadline(timeout), pulse=pulse), script)
 
 
 def test_an_answer_is_returned_with_the_time_when_it_was_asked_for() -> None:
@@ -142,11 +144,18 @@ def test_a_sign_of_life_ends_an_outage() -> None:
     assert (done.value[0], len(done.sent)) == (job("COMPLETED"), 12)
 
 
-def test_a_storm_of_429_ends_with_the_deadline_only() -> None:
-    done = exchanged(STATUS, lambda _: answer(429, retry_after="3600"), outage=300, timeout=3600)
-    assert done.slept == [60.0] * 60
-    assert done.ended_at == 3600
+@pytest.mark.parametrize(("timeout", "ends"), [(None, 900), (3600, 900), (600, 600)])
+def test_a_storm_of_429_ends_after_a_stated_time(timeout: float | None, ends: float) -> None:
+    done = exchanged(STATUS, lambda _: answer(429, retry_after="3600"), outage=300, timeout=timeout)
+    assert set(done.slept) == {60.0}
+    assert done.ended_at == ends
     assert isinstance(done.raised(Refused).error, RateLimitError)
+
+
+def test_a_held_look_is_made_once() -> None:
+    for result in (answer(429), answer(503), answer(521), failure("ConnectError")):
+        done = exchanged(api.status_sync("abc", "j1", hold=90), [result], outage=300)
+        assert (done.raised(Refused).attempts, done.slept) == (1, [])
 
 
 def test_a_status_of_no_such_route_does_not_wait_for_the_end_of_an_outage() -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import Clock
 
     from ._limiter import Limiter
+    from ._pulse import Pulse
 
 T = TypeVar("T")
 
@@ -122,19 +123,18 @@ class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an er
 
 
 def exchange(
-    settings: Settings, request: Request, deadline: Deadline, *, outage: float | None = None
+    settings: Settings, request: Request, deadline: Deadline, *, pulse: Pulse | None = None
 ) -> Flow[tuple[Answer, float]]:
     """Send a request until it is answered with a 2xx; return the answer, and when the request was sent (since 1970).
 
-    Repeats what `REPEATABLE` allows: `attempts` times; or, where `outage` is given, for as long as the deadline allows
-    and the service has not been silent for that many seconds. Never sleeps beyond the deadline.
+    Repeats what `REPEATABLE` allows: `attempts` times; or, where a `pulse` is given, for as long as that and the
+    deadline allow, but for a held look, which is then made once. Never sleeps beyond the deadline.
 
     Raises:
         Refused: any other end.
         Interrupted: the caller was interrupted while a submit was out.
     """
     attempt = 0
-    silent_since: float | None = None
     while True:
         attempt += 1
         pause = settings.limiter.delay(request.endpoint_id, request.operation, settings.now())
@@ -153,11 +153,12 @@ def exchange(
         error = error_from(request, result, attempt, asked_wait)
         left = deadline.left(settings.now())
         wait = settings.retry.next_wait(attempt, settings.random(), asked_wait)
-        if outage is None:
+        if pulse is None:
             is_spent = attempt >= settings.retry.attempts or wait >= left or (asked_wait or 0.0) > RETRY_AFTER_MAX
         else:
-            silent_since = (began if silent_since is None else silent_since) if outcome in SILENCE else None
-            is_spent = left <= 0 or (silent_since is not None and settings.now() - silent_since >= outage)
+            due = min(began + request.hold, settings.now())  # until then nothing was to be heard
+            is_over = pulse.miss(outcome, result, due, settings.now())
+            is_spent = is_over or left <= 0 or request.operation == "status-sync"
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
@@ -184,10 +185,6 @@ def _take_note(settings: Settings, request: Request, result: Result, began: floa
     if logger.isEnabledFor(DEBUG):
         what = f"HTTP {status}" if isinstance(result, Answer) else type(result.error).__name__
         logger.debug("%s: %s in %.0f ms", request.about, what, (now - began) * 1000)
-
-
-# No sign of life of the service itself; 429 and other refusals are one.
-SILENCE = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
 
 
 def notice(settings: Settings, request: Request, attempt: int, wait: float, error: APIError) -> None:

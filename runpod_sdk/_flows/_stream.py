@@ -11,27 +11,25 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from runpod_sdk._values._outcomes import Outcome
 from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk._values._requests import StreamPart
 from runpod_sdk._values._states import JobState, StreamChunk, error_of
-from runpod_sdk.errors import APIResponseValidationError, NotFoundError, RunpodError, StreamInterruptedError
+from runpod_sdk.errors import RunpodError, StreamInterruptedError
 
-from . import _api
 from ._effects import Emit, Flow, Sleep
-from ._exchange import Refused, Settings, cause_of, exchange
-from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, output, timed_out
+from ._pulse import Pulse
+from ._reads import last_state, read
+from ._wait import JobRef, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runpod_sdk._values._policies import Deadline
-    from runpod_sdk.errors import APIError
+
+    from ._exchange import Settings
 
 OnGap = Literal["repair", "skip", "raise"]
 
-# official source (runpod-mcp): an empty read is held 10 s by default. Seconds.
-STREAM_HOLD = 10.0
 # How many chunks are kept back while a gap is open; ours.
 BUFFER_MAX = 10_000
 
@@ -125,8 +123,9 @@ def stream(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delive
         APIError: the service refused, or could not be reached.
     """
     try:
-        yield from _drain(settings, job, deadline, delivery)
-        state = yield from _state(settings, job, deadline)
+        pulse = Pulse(settings.poll)
+        yield from _drain(settings, job, deadline, delivery, pulse)
+        state = yield from last_state(settings, job, deadline, pulse)
         is_whole = delivery.gap_after is None or delivery.mend(state.output)
     except RunpodError as error:
         # What was drained cannot be read again: hand it out before the end.
@@ -144,72 +143,31 @@ def stream(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delive
     return output(state)
 
 
-def _drain(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delivery) -> Flow[None]:
+def _drain(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delivery, pulse: Pulse) -> Flow[None]:
     """Read until the job has ended and the stream is empty."""
-    lost_since: float | None = None
     pauses = 0
     while not delivery.is_full:
         read_at = settings.now()
-        part = yield from _read(settings, job, deadline, is_first=delivery.count == 0)
+        part = yield from read(settings, job, deadline, pulse, is_first=delivery.count == 0)
         if not isinstance(part, StreamPart):
-            lost_since = read_at if lost_since is None else lost_since
-            if not delivery.lose() or settings.now() - lost_since >= settings.poll.outage:
+            if not delivery.lose() or pulse.is_silent(read_at, settings.now()):
                 raise interrupted(job, None, delivery) from part
             pauses += 1
             yield Sleep(min(settings.retry.next_wait(pauses, settings.random()), deadline.left(settings.now())))
             continue
-        lost_since = None
+        pulse.beat()
         for chunk in delivery.accept(part.chunks):
             yield Emit(chunk)
         if part.chunks:
             pauses = 0
             continue
         # A bare list has no status, so an empty one says nothing about the end.
-        status = part.status or (yield from _state(settings, job, deadline)).status
+        status = part.status or (yield from last_state(settings, job, deadline, pulse)).status
         if status.is_final:
             return
         if settings.now() - read_at < HOLD_MIN / 2:  # the service did not hold the read
             pauses += 1
             yield Sleep(min(settings.poll.next_wait(pauses), deadline.left(settings.now())))
-
-
-def _read(settings: Settings, job: JobRef, deadline: Deadline, *, is_first: bool) -> Flow[StreamPart | APIError]:
-    """Read once; return the chunks, or the error of a read that may have taken chunks with it.
-
-    Any other error took nothing with it, and is raised.
-    """
-    while True:
-        left = deadline.left(settings.now())
-        if left <= 0:
-            raise timed_out(job, None)
-        request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(STREAM_HOLD, left)))
-        try:
-            answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
-            return _api.stream_part(request, answer)
-        except APIResponseValidationError as error:
-            return error
-        except Refused as refused:
-            if refused.outcome is Outcome.UNKNOWN:
-                return refused.error
-            if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
-                raise timed_out(job, None) from refused.error
-            age = job.age(settings.clock.time())
-            is_fresh = is_first and age is not None and age < FRESH
-            if not (isinstance(refused.error, NotFoundError) and is_fresh):
-                raise gone(settings, job, None, refused.error) from cause_of(refused.result)
-        yield Sleep(min(FRESH_PAUSE, left))
-
-
-def _state(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState]:
-    """Look at the job at its end: how it ended, and, for an aggregating worker, the list of all chunks."""
-    request = _api.status(job.endpoint_id, job.job_id)
-    try:
-        answer, _ = yield from exchange(settings, request, deadline, outage=settings.poll.outage)
-    except Refused as refused:
-        if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
-            raise timed_out(job, None) from refused.error
-        raise gone(settings, job, None, refused.error) from cause_of(refused.result)
-    return _api.job_state(request, answer)
 
 
 def interrupted(job: JobRef, state: JobState | None, delivery: Delivery) -> StreamInterruptedError:

@@ -1,7 +1,7 @@
 """Waiting for a job that is known by its id: by a held request where the service holds, by polling where it does not.
 
 Looking at a job costs nothing and changes nothing, so a wait survives outages, lost answers and 429. It ends with the
-job, with the caller's deadline, or when the service has stayed silent for `PollPolicy.outage`.
+job, with the caller's deadline, or when nothing has been heard of the service for too long (the table in `_pulse.py`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from runpod_sdk._values._outcomes import Answer, Outcome
-from runpod_sdk._values._policies import HOLD_MAX, HOLD_MIN, Deadline
+from runpod_sdk._values._outcomes import Answer, Outcome, retry_after
+from runpod_sdk._values._policies import HOLD_MAX, HOLD_MIN, RETRY_AFTER_MAX, Deadline, backoff
 from runpod_sdk._values._states import JobState, error_of
 from runpod_sdk.errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
 from . import _api
 from ._effects import Emit, Flow, Sleep
-from ._exchange import SILENCE, Refused, Settings, ask, cause_of, exchange, notice
+from ._exchange import Refused, Settings, ask, cause_of, exchange, notice
+from ._pulse import Pulse
 from ._queue_reason import Why
 
 OnAbandon = Literal["cancel", "detach"]
@@ -28,6 +29,8 @@ FRESH, FRESH_PAUSE = 5.0, 0.25
 SYNC_HOLD = 30.0
 # While somebody watches, the service is asked at least this often for what is new, seconds; grows while nothing is.
 WATCH_HOLD, WATCH_HOLD_MAX = 1.0, 5.0
+# After a 429 for a held look: seconds until the next one, their growth and bound. /status is asked meanwhile. Ours.
+UNHELD, UNHELD_GROWTH, UNHELD_MAX = 5.0, 2.0, 300.0
 # A held request that comes back before this share of its hold was not held: then pause as between polls.
 _HELD_SHARE = 0.5
 # An answer of /status-sync by which a service may say that it has no such route; /status then tells the truth.
@@ -99,22 +102,23 @@ def wait(
         JobExpiredError, NotFoundError: the service does not know the job.
         APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
     """
-    seen_so_far = _Seen(last=seen, once=once)
+    seen_so_far = _Seen(last=seen, once=once, pulse=Pulse(settings.poll))
     why = Why(watched=watched and not once)
     if seen is not None and deadline.left(settings.now()) <= 0:
         raise timed_out(job, seen)
     while True:
         last = seen_so_far.last
         left = deadline.left(settings.now())
+        asked_at = seen_so_far.asked_at = settings.now()
         wanted = _hold(seen_so_far, min(settings.poll.hold, job.longest_hold, left), watched=watched)
-        asked_at = settings.now()
         try:
-            state, hold = yield from _poll(settings, job, deadline, wanted)
+            state, hold = yield from _poll(settings, job, deadline, wanted, seen_so_far.pulse)
         except (APIResponseValidationError, Refused) as problem:
             pause = _bear(settings, job, deadline, seen_so_far, problem)
             if pause:
                 yield Sleep(min(pause, deadline.left(settings.now())))
             continue
+        seen_so_far.pulse.beat()
         was_held = hold and settings.now() - asked_at >= hold * _HELD_SHARE
         state = yield from why.explained(settings, state, deadline)
         if watched and (last is None or _news(state) != _news(last)):
@@ -122,7 +126,7 @@ def wait(
             seen_so_far.idle = 0
         if state.is_final:
             return state
-        seen_so_far.note(settings, state)
+        seen_so_far.note(settings, state, hold)
         if once or deadline.left(settings.now()) <= 0:
             raise timed_out(job, state)
         if not was_held:
@@ -139,21 +143,25 @@ class _Seen:
 
     last: JobState | None
     once: bool
+    pulse: Pulse
+    asked_at: float = 0.0  # when the last look began
     idle: int = 0  # looks without news
     polls: int = 0  # looks that were not held
     refusals: int = 0  # of held looks
+    throttled: int = 0  # 429s of held looks, in a row
     may_hold: bool = True
+    hold_at: float = 0.0  # not before this moment
     bearable: float = HOLD_MAX  # seconds that the way to the service has let a request be held
-    unread_since: float | None = None
 
     def __post_init__(self) -> None:
         self.may_hold = not self.once
 
-    def note(self, settings: Settings, state: JobState) -> None:
-        """Note a look that was answered."""
+    def note(self, settings: Settings, state: JobState, hold: float) -> None:
+        """Note a look that was answered, held for as long as `hold`."""
         self.last = state
         self.idle += 1
-        self.unread_since = None
+        if hold:
+            self.throttled = 0
         if self.refusals > 1:
             settings.limiter.refuse_holds(state.endpoint_id)
         else:
@@ -171,8 +179,7 @@ def _bear(
     last, now = seen_so_far.last, settings.now()
     if isinstance(problem, APIResponseValidationError):
         # Once the job has been seen, the address is right, and this is a passing fault of something in between.
-        since = seen_so_far.unread_since = now if seen_so_far.unread_since is None else seen_so_far.unread_since
-        if last is None or now - since >= settings.poll.outage:
+        if last is None or seen_so_far.pulse.is_silent(now, now):
             raise problem
         if deadline.left(now) <= 0:
             raise timed_out(job, last) from problem
@@ -183,18 +190,32 @@ def _bear(
         seen_so_far.may_hold = False  # no such route, or no such job yet: /status tells which
         seen_so_far.refusals += 1
         return 0.0
-    if problem.request.hold and problem.outcome in SILENCE:
-        # Something in between may not bear a connection that is quiet for long: ask at once, and hold for less then.
-        seen_so_far.may_hold = False
-        seen_so_far.bearable = max(HOLD_MIN, problem.request.hold / 2)
-        pause = settings.retry.next_wait(1, settings.random())
-        notice(settings, problem.request, 1, pause, problem.error)
-        return pause
+    if problem.request.hold and problem.outcome is not Outcome.REFUSED:
+        return _bear_hold(settings, seen_so_far, problem)
     if not (isinstance(problem.error, NotFoundError) and job.is_fresh(settings.clock.time())):
         raise gone(settings, job, last, problem.error) from cause_of(problem.result)
     if seen_so_far.once or deadline.left(now) <= 0:
         raise timed_out(job, last) from problem.error
     return FRESH_PAUSE
+
+
+def _bear_hold(settings: Settings, seen_so_far: _Seen, problem: Refused) -> float:
+    """Return how long to pause after a held look that failed, before the plain one that follows."""
+    seen_so_far.may_hold = False
+    asked_wait = retry_after(problem.result, settings.clock.time())
+    pause = settings.retry.next_wait(1, settings.random(), asked_wait)
+    if problem.outcome is Outcome.BUSY:
+        # Not every service that holds no more answers no more: /status may have a rate of its own.
+        seen_so_far.throttled += 1
+        wait = backoff(seen_so_far.throttled, UNHELD, UNHELD_MAX, UNHELD_GROWTH)
+        seen_so_far.hold_at = settings.now() + wait
+        pause = max(pause, settings.limiter.poll_delay(settings.now()))
+    else:
+        # Something in between may not bear a connection that is quiet for long: ask at once, and hold for less then.
+        seen_so_far.bearable = max(HOLD_MIN, problem.request.hold / 2)
+    pause = min(pause, RETRY_AFTER_MAX)
+    notice(settings, problem.request, 1, pause, problem.error)
+    return pause
 
 
 def _news(state: JobState) -> tuple[object, ...]:
@@ -204,7 +225,7 @@ def _news(state: JobState) -> tuple[object, ...]:
 
 def _hold(seen_so_far: _Seen, most: float, *, watched: bool) -> float:
     """Return how long the next request may be held; 0 where that is less than the service accepts."""
-    if not seen_so_far.may_hold:
+    if not seen_so_far.may_hold or seen_so_far.asked_at < seen_so_far.hold_at:
         return 0.0
     if watched:
         most = min(most, WATCH_HOLD_MAX, WATCH_HOLD * 1.5 ** min(seen_so_far.idle, 8))
@@ -212,7 +233,9 @@ def _hold(seen_so_far: _Seen, most: float, *, watched: bool) -> float:
     return hold if hold >= HOLD_MIN else 0.0
 
 
-def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> Flow[tuple[JobState, float]]:
+def _poll(
+    settings: Settings, job: JobRef, deadline: Deadline, hold: float, pulse: Pulse
+) -> Flow[tuple[JobState, float]]:
     """Look at the job, held if wanted and if the client has a held request to spare; return the hold that it had."""
     limiter = settings.limiter
     held = hold > 0 and limiter.take_hold(job.endpoint_id)
@@ -224,8 +247,7 @@ def _poll(settings: Settings, job: JobRef, deadline: Deadline, hold: float) -> F
             request = _api.status_sync(job.endpoint_id, job.job_id, hold=hold)
         else:
             request = _api.status(job.endpoint_id, job.job_id)
-        # A held request is not repeated while nothing answers: a plain one learns sooner that somebody is there again.
-        answer, _ = yield from exchange(settings, request, deadline, outage=0.0 if held else settings.poll.outage)
+        answer, _ = yield from exchange(settings, request, deadline, pulse=pulse)
     finally:
         if held:
             limiter.give_hold()

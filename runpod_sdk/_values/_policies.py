@@ -84,7 +84,10 @@ class PollPolicy:
         wait_initial: first pause between polls where the service does not hold requests, seconds.
         wait_max: longest such pause, seconds.
         wait_exp_base: growth of that pause.
-        outage: how long the service may stay without any answer before a wait gives up, seconds.
+        outage: how long there may be no sign of life of the service before a wait gives up, seconds. An edge that says
+            that the service is down is none.
+        rate_limited: how long the service may answer with nothing but 429 before a wait gives up, seconds. The default
+            is half of the time that a result is kept, so that a job that ended meanwhile is still there.
     """
 
     hold: float = 90.0
@@ -92,11 +95,12 @@ class PollPolicy:
     wait_max: float = 5.0
     wait_exp_base: float = 1.5
     outage: float = 300.0
+    rate_limited: float = 900.0
 
     def __post_init__(self) -> None:
         if not HOLD_MIN <= self.hold <= HOLD_MAX:
             raise ValueError(f"hold={self.hold!r}: {HOLD_MIN:g} … {HOLD_MAX:g} seconds expected")
-        for name in ("wait_initial", "wait_max", "outage"):
+        for name in ("wait_initial", "wait_max", "outage", "rate_limited"):
             _check_seconds(name, getattr(self, name))
         if not (math.isfinite(self.wait_exp_base) and self.wait_exp_base >= 1):
             raise ValueError(f"wait_exp_base={self.wait_exp_base!r}: a finite number of at least 1 expected")

@@ -80,8 +80,8 @@ not gzip                            unknown  unknown  again    settled  mended  
 closed between requests             ok       ok       ok       ok       ok       ok       ok       ok       ok
 keep-alive race, dropped unread     unknown  unknown  again    settled  mended   again    error    error    again
 keep-alive race, after reading      unknown  unknown  again    settled  mended   settled  settled  error    again
-HTTP 429                            again    again    again    again    again    again    again    again    again
-HTTP 521                            again    again    again    again    again    again    again    again    again
+HTTP 429                            again    again    again    settled  again    again    again    again    again
+HTTP 521                            again    again    again    settled  again    again    again    again    again
 HTTP 408                            unknown  unknown  again    settled  mended   again    error    error    again
 HTTP 502                            unknown  unknown  again    settled  mended   settled  settled  error    again
 HTTP 520                            unknown  unknown  again    settled  mended   settled  settled  error    again

@@ -33,7 +33,8 @@ def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
         "_values._policies.HOLD_MIN",
         "_flows._wait.HOLD_MIN",
         "_flows._stream.HOLD_MIN",
-        "_flows._stream.STREAM_HOLD",
+        "_flows._reads.HOLD_MIN",
+        "_flows._reads.STREAM_HOLD",
     ):
         monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
     monkeypatch.setattr("runpod_sdk._flows._api.RUN_SYNC_HOLD", 0.01)

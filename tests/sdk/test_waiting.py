@@ -13,6 +13,7 @@ from runpod_sdk import (
     JobState,
     NotFoundError,
     PollPolicy,
+    RateLimitError,
     WaitTimeoutError,
 )
 from runpod_sdk.emulator import Fault, progress_update
@@ -187,6 +188,36 @@ async def test_a_wait_gives_up_in_the_end_and_says_how_to_come_back(world: World
     with world.emulator.inject(Fault.drop()):
         assert "The job goes on" in notes(await caught(APIConnectionError, job.wait))
     assert world.now < 200
+
+
+@both_flavours
+async def test_a_wait_and_a_bulk_run_end_where_nothing_but_refusals_comes(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 5000))
+    endpoint = world.client().endpoint("abc")
+    looks = ["status", "status-sync"]
+    for fault, kind, limit in (
+        (Fault.status(521, on=looks), InternalServerError, 300),
+        (Fault.status(530, on=looks), InternalServerError, 300),
+        (Fault.rate_limited(5, on=looks), RateLimitError, 900),
+    ):
+        job = await endpoint.run({"a": 1}, execution_timeout=6000)
+        with world.emulator.inject(fault):
+            began = world.now
+            assert "The job goes on" in notes(await caught(kind, job.wait))
+            assert limit <= world.now - began < limit + 110
+            began = world.now
+            results = [result async for result in endpoint.map([{"a": 1}], execution_timeout=6000)]
+            assert [type(result.error) for result in results] == [kind]
+            assert limit <= world.now - began < limit + 110
+
+
+@both_flavours
+async def test_where_only_held_looks_are_refused_the_job_is_polled(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 2000))
+    world.emulator.inject(Fault.rate_limited(5, on="status-sync"))
+    job = await world.client().endpoint("abc").run({"a": 1}, execution_timeout=6000)
+    assert await job.output() == {"a": 1}
+    assert 2000 <= world.now < 2006
 
 
 @both_flavours
