@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ._values._arguments import kind_of
 from ._values._states import shorten
 from ._values._version import __version__
 
@@ -61,6 +62,7 @@ class Meter:
     def __init__(self, lock: AbstractContextManager[object]) -> None:
         self._lock = lock
         self._counts: dict[str, OperationStats] = {}
+        self._misfits: set[str] = set()
 
     def count(self, operation: str, **more: float) -> None:
         """Add to the counts of an operation."""
@@ -69,10 +71,23 @@ class Meter:
             changed: dict[str, Any] = {name: getattr(now, name) + number for name, number in more.items()}
             self._counts[operation] = replace(now, **changed)
 
+    def misfit(self, name: str, value: object) -> None:
+        """Log that a field of an answer was not what it should be: each field once."""
+        with self._lock:
+            is_new = name not in self._misfits
+            self._misfits.add(name)
+        if is_new:
+            log_misfit(name, value)
+
     def stats(self) -> dict[str, OperationStats]:
         """Return the counts by operation."""
         with self._lock:
             return dict(self._counts)
+
+
+def log_misfit(name: str, value: object) -> None:
+    """Log that a field of an answer was not what it should be; what stood there may be anybody's data."""
+    logger.warning("%s of an answer is %s: taken as not sent; `raw` has it", name, kind_of(value))
 
 
 def span(

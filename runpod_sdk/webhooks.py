@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ._flows import _api
+from ._telemetry import log_misfit
 
 if TYPE_CHECKING:
     from ._values._states import JobState
@@ -35,7 +36,8 @@ def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str
         endpoint_id: what `state.endpoint_id` is to be: the body does not name it. Put it into the URL if you need it.
 
     Raises:
-        ValueError: the body, whatever it is, does not describe a job. Answer with 400.
+        ValueError: the body, whatever it is, does not describe a job: it has no id, or no status. Answer with 400. Any
+            other field that is not what it should be is logged, and taken as not sent.
 
     Examples:
         >>> parse(b'{"id": "j1-u1", "status": "COMPLETED", "output": 42, "executionTime": 1500}').output
@@ -50,7 +52,7 @@ def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str
     if not isinstance(data, dict):
         raise ValueError("the body of a webhook is not a JSON object")  # noqa: TRY004  what came in, no argument
     try:
-        return _api.state_of(cast("dict[str, Any]", data), endpoint_id)
+        return _api.state_of(cast("dict[str, Any]", data), endpoint_id, log_misfit)
     except (_api.Unusable, RecursionError) as problem:
         raise ValueError(f"the body of a webhook does not describe a job: {problem}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +28,6 @@ from runpod_sdk._values._requests import Request, StreamPart
 from tests.flows import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runpod_sdk._values._requests import SubmitOptions
 
 BUCKET = S3Config(access_id="i", access_secret="s", bucket_name="b", endpoint_url="https://e")  # noqa: S106  a test's
@@ -164,8 +163,23 @@ def test_the_hash_is_of_the_input_alone_and_does_not_depend_on_the_order_of_keys
 STATUS = api.status("abc", "j1")
 
 
-def read(**fields: object) -> JobState:
-    return api.job_state(STATUS, answer(200, {"id": "j1", "status": "COMPLETED"} | fields))
+class Told:
+    """Keeps which fields did not fit."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str, value: object) -> None:
+        assert value is not None
+        self.names.append(name)
+
+
+def nothing(name: str, value: object) -> None:
+    raise AssertionError(f"{name} was told: {value!r}")
+
+
+def read(told: Callable[[str, object], object] = nothing, /, **fields: Any) -> JobState:
+    return api.job_state(STATUS, answer(200, {"id": "j1", "status": "COMPLETED"} | fields), told)
 
 
 def test_a_minimal_answer() -> None:
@@ -210,30 +224,82 @@ def test_absent_and_null_numbers_are_not_known() -> None:
     assert (found.delay_time_ms, found.execution_time_ms, found.retries, found.worker_id) == (None, None, 0, None)
 
 
+# What stands where a count, a text or an object should: of a wrong kind, not finite, or beyond all reason.
+NO_COUNTS: list[object] = ["5", "", True, False, [], [1], {}, float("nan"), float("inf"), -1, -0.5, 2**63, 10**400]
+NO_TEXTS: list[object] = [5, 0, 1.5, True, False, [], ["w"], {}, {"a": {}}, float("nan")]
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=lambda value: repr(value)[:12])
+def test_what_is_no_count_is_as_good_as_not_sent(value: object) -> None:
+    told = Told()
+    found = read(told, delayTime=value, executionTime=value, retries=value)
+    assert (found.delay_time_ms, found.execution_time_ms, found.retries) == (None, None, 0)
+    assert sorted(told.names) == ["delayTime", "executionTime", "retries"]
+    assert repr(found.raw["delayTime"]) == repr(value), "it stays in raw"
+
+
+@pytest.mark.parametrize("value", NO_TEXTS, ids=repr)
+def test_what_is_no_text_is_as_good_as_not_sent(value: object) -> None:
+    told = Told()
+    assert read(told, workerId=value, output=7).output == 7
+    assert read(told, workerId=value).worker_id is None
+    assert set(told.names) == {"workerId"}
+
+
+def test_an_error_that_cannot_be_written_again_is_as_good_as_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_deep(_: object) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("runpod_sdk._values._fields.json.dumps", too_deep)
+    told = Told()
+    body = b'{"id": "j1", "status": "FAILED", "error": [[]]}'
+    assert api.job_state(STATUS, Answer(200, {}, body), told).error is None
+    assert told.names == ["error"]
+
+
+@pytest.mark.parametrize("job_id", ["j2", "", 5, True, ["j1"], {}, "../j1", "j1 "])
+def test_an_answer_about_something_else_is_our_error_on_every_operation(job_id: object) -> None:
+    asked = [api.status("abc", "j1"), api.status_sync("abc", "j1", hold=1.0), api.cancel("abc", "j1")]
+    for request in [*asked, api.retry("abc", "j1")]:
+        with pytest.raises(APIResponseValidationError, match="it is about another job"):
+            api.job_state(request, answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
+    with pytest.raises(APIResponseValidationError, match="it is about another job"):
+        api.stream_part(STREAM, answer(200, {"id": job_id, "status": "COMPLETED", "stream": []}), nothing)
+    with pytest.raises(APIResponseValidationError, match="it is about another job"):
+        api.purge_result(api.purge_queue("abc"), answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
+    with pytest.raises(APIResponseValidationError, match="it is about another job"):
+        api.health_of(api.health("abc"), answer(200, {"id": job_id, "jobs": JOBS, "workers": WORKERS}), nothing)
+
+
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"id": None},
-        {"id": ""},
-        {"id": 5},
-        {"id": "../j1"},
-        {"id": "j2"},
-        {"status": None},
-        {"status": 404},
-        {"status": ["COMPLETED"]},
-        {"delayTime": "5"},
-        {"executionTime": True},
-        {"delayTime": float("inf")},
-        {"retries": {}},
-        {"workerId": 5},
-    ],
+    "body", [{"status": "COMPLETED", "output": 7}, {"id": None, "status": "COMPLETED", "output": 7}]
 )
-def test_a_wrong_field_is_named(fields: dict[str, object]) -> None:
+def test_an_answer_without_an_id_is_about_the_job_that_was_asked_for(body: object) -> None:
+    found = api.job_state(STATUS, answer(200, body), nothing)
+    assert (found.id, found.output) == ("j1", 7)
+
+
+@pytest.mark.parametrize("status", [None, 404, "", ["COMPLETED"], {}, True])
+def test_a_look_without_a_status_tells_nothing(status: object) -> None:
     with pytest.raises(APIResponseValidationError) as caught:
-        read(**fields)
-    assert str(caught.value).startswith(
-        'status of job j1 on endpoint "abc": HTTP 200 with an answer that cannot be used: '
+        read(status=status)
+    assert str(caught.value) == (
+        'status of job j1 on endpoint "abc": HTTP 200 with an answer that cannot be used: it has no status of a job'
     )
+
+
+@pytest.mark.parametrize("submit", [api.run("abc", {}, {}), api.run_sync("abc", {}, {})], ids=["run", "runsync"])
+@pytest.mark.parametrize("status", [None, 404, "", ["COMPLETED"], {}, True, float("nan")])
+def test_whoever_gives_a_job_an_id_has_queued_it(submit: Request, status: object) -> None:
+    told: list[str] = []
+    found = api.job_state(submit, answer(200, {"id": "j9", "status": status}), lambda name, _: told.append(name))
+    assert (found.id, found.status, told) == ("j9", "IN_QUEUE", ["status"])
+
+
+@pytest.mark.parametrize("job_id", [None, "", 5, ["j1"], "\ud800"])
+def test_a_submit_without_an_id_is_not_known(job_id: object) -> None:
+    with pytest.raises(APIResponseValidationError, match="it has no id of a job"):
+        api.job_state(api.run("abc", {}, {}), answer(200, {"id": job_id, "status": "IN_QUEUE"}), nothing)
 
 
 def chunks(*items: object) -> object:
@@ -244,14 +310,16 @@ STREAM = api.stream("abc", "j1", hold=10.0)
 
 
 def test_a_part_of_a_stream() -> None:
-    part = api.stream_part(STREAM, answer(200, chunks({"output": 0}, {"output": None, "metrics": {"n": 1}, "x": 2})))
+    part = api.stream_part(
+        STREAM, answer(200, chunks({"output": 0}, {"output": None, "metrics": {"n": 1}, "x": 2})), nothing
+    )
     assert part.status == "IN_PROGRESS"
     assert [(chunk.output, chunk.metrics) for chunk in part.chunks] == [(0, None), (None, {"n": 1})]
     assert part.chunks[1].raw == {"output": None, "metrics": {"n": 1}, "x": 2}
 
 
 def test_the_bare_list_of_the_documentation() -> None:
-    part = api.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]))
+    part = api.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]), nothing)
     assert part == StreamPart(
         (StreamChunk(output="a", raw={"output": "a"}), StreamChunk(output="b", raw={"output": "b"})), None
     )
@@ -264,41 +332,65 @@ def test_the_bare_list_of_the_documentation() -> None:
         5,
         {},
         {"status": "COMPLETED"},
-        {"stream": []},
-        {"status": 404, "stream": []},
+        {"status": 404, "title": "Not Found", "detail": "job not found"},
+        {"stream": None},
         {"status": "COMPLETED", "stream": {}},
+        {"status": "COMPLETED", "stream": "abc"},
+        {"status": "COMPLETED", "output": []},
         chunks(5),
+        chunks("abc"),
         chunks({"metrics": {}}),
-        chunks({"output": 1, "metrics": 5}),
         [[]],
     ],
 )
 def test_a_malformed_part_is_our_error(body: object) -> None:
     with pytest.raises(APIResponseValidationError, match="stream of job j1"):
-        api.stream_part(STREAM, answer(200, body))
+        api.stream_part(STREAM, answer(200, body), Told())
 
 
-def test_the_answer_to_a_purge() -> None:
-    request = api.purge_queue("abc")
-    result = api.purge_result(request, answer(200, {"removed": 2, "status": "completed"}))
-    assert result == PurgeResult(removed=2, status="completed")
+@pytest.mark.parametrize("status", [404, "", None, ["COMPLETED"], True])
+def test_chunks_are_read_whatever_stands_beside_them(status: object) -> None:
+    body: dict[str, object] = {
+        "status": status,
+        "stream": [{"output": 1, "metrics": 5}, {"output": 2, "metrics": []}, {"output": 3}],
+    }
+    part = api.stream_part(STREAM, answer(200, body), Told())
+    assert part.status is None
+    assert [(chunk.output, chunk.metrics) for chunk in part.chunks] == [(1, None), (2, None), (3, None)]
+    assert part.chunks[0].raw == {"output": 1, "metrics": 5}
+
+
+def test_no_chunks_may_be_null() -> None:
+    assert api.stream_part(STREAM, answer(200, {"stream": []}), nothing) == StreamPart((), None)
+    part = api.stream_part(STREAM, answer(200, {"id": "j1", "status": "COMPLETED", "stream": None}), nothing)
+    assert part == StreamPart((), JobStatus("COMPLETED"))
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "expected"),
     [
-        {"removed": "2", "status": "completed"},
-        {"removed": None, "status": "completed"},
-        {"removed": True, "status": "completed"},
-        {"removed": 2, "status": 5},
-        {"removed": 2},
-        {"status": "completed"},
-        [],
+        ({"removed": 2, "status": "completed"}, PurgeResult(removed=2, status="completed")),
+        ({"removed": "2", "status": "completed"}, PurgeResult(status="completed")),
+        ({"removed": None, "status": "completed"}, PurgeResult(status="completed")),
+        ({"removed": True, "status": "completed"}, PurgeResult(status="completed")),
+        ({"removed": -1, "status": "completed"}, PurgeResult(status="completed")),
+        ({"status": "completed"}, PurgeResult(status="completed")),
+        ({"removed": 2, "status": 5}, PurgeResult(removed=2)),
+        ({"removed": 2, "status": ["completed"]}, PurgeResult(removed=2)),
+        ({"removed": 2}, PurgeResult(removed=2)),
+        ({"removed": {}}, PurgeResult()),
     ],
+    ids=str,
 )
-def test_a_malformed_answer_to_a_purge_is_our_error(body: object) -> None:
-    with pytest.raises(APIResponseValidationError, match="purge-queue on endpoint"):
-        api.purge_result(api.purge_queue("abc"), answer(200, body))
+def test_of_the_answer_to_a_purge_what_there_is_is_kept(body: object, expected: PurgeResult) -> None:
+    assert api.purge_result(api.purge_queue("abc"), answer(200, body), Told()) == expected
+
+
+@pytest.mark.parametrize("body", [[], {}, {"error": "no"}, {"status": 404, "title": "Not Found"}, None, "completed"])
+def test_what_says_nothing_of_a_purge_is_our_error(body: object) -> None:
+    with pytest.raises(APIResponseValidationError, match="purge-queue on endpoint") as caught:
+        api.purge_result(api.purge_queue("abc"), answer(200, body), Told())
+    assert caught.value.__notes__ == ["The queue may have been purged all the same."]
 
 
 JOBS = {"completed": 1, "failed": 2, "inProgress": 3, "inQueue": 4, "retried": 5}
@@ -306,7 +398,7 @@ WORKERS = {"idle": 1, "initializing": 2, "ready": 3, "running": 4, "throttled": 
 
 
 def health(jobs: object, workers: object, **more: object) -> Health:
-    return api.health_of(api.health("abc"), answer(200, {"jobs": jobs, "workers": workers, **more}))
+    return api.health_of(api.health("abc"), answer(200, {"jobs": jobs, "workers": workers, **more}), nothing)
 
 
 def test_the_health_of_an_endpoint() -> None:
@@ -321,15 +413,30 @@ def test_older_samples_show_fewer_workers_and_newer_ones_may_show_more() -> None
     assert health(JOBS | {"note": "new"}, WORKERS | {"gpu": {"a": 1}, "paused": 7}, version="2").workers.unhealthy == 6
 
 
-@pytest.mark.parametrize("wrong", ["5", True, {}, [], float("inf")])
-def test_a_gauge_that_is_no_number_is_our_error(wrong: object) -> None:
-    with pytest.raises(APIResponseValidationError, match="a gauge is not a number"):
-        health(JOBS | {"inQueue": wrong}, WORKERS)
-    with pytest.raises(APIResponseValidationError, match="a gauge is not a number"):
-        health(JOBS, WORKERS | {"idle": wrong})
+@pytest.mark.parametrize("wrong", NO_COUNTS, ids=lambda value: repr(value)[:12])
+def test_a_gauge_that_is_no_count_is_0_and_the_others_stay(wrong: object) -> None:
+    told = Told()
+    body = {"jobs": JOBS | {"inQueue": wrong}, "workers": WORKERS | {"idle": wrong}}
+    found = api.health_of(api.health("abc"), answer(200, body), told)
+    assert found.jobs == JobCounts(completed=1, failed=2, in_progress=3, in_queue=0, retried=5)
+    assert found.workers == WorkerCounts(idle=0, initializing=2, ready=3, running=4, throttled=5, unhealthy=6)
+    assert told.names == ["inQueue", "idle"]
 
 
-READERS: list[tuple[Callable[[Request, Answer], object], Request]] = [
+@pytest.mark.parametrize("wrong", [5, [], "abc", True, [JOBS]])
+def test_of_health_one_half_is_enough(wrong: object) -> None:
+    request = api.health("abc")
+    told = Told()
+    assert api.health_of(request, answer(200, {"workers": WORKERS}), nothing).workers.unhealthy == 6
+    assert api.health_of(request, answer(200, {"jobs": JOBS, "workers": wrong}), told).workers == WorkerCounts()
+    assert api.health_of(request, answer(200, {"jobs": wrong, "workers": WORKERS}), told).jobs == JobCounts()
+    assert told.names == ["workers", "jobs"]
+    with pytest.raises(APIResponseValidationError, match="it has neither jobs nor workers"):
+        api.health_of(request, answer(200, {"jobs": wrong, "workers": wrong}), told)
+
+
+Reader = Callable[[Request, Answer, Callable[[str, object], object]], object]
+READERS: list[tuple[Reader, Request]] = [
     (api.job_state, STATUS),
     (api.job_state, api.run("abc", {}, {})),
     (api.stream_part, STREAM),
@@ -363,22 +470,22 @@ BODIES = st.recursive(
 @pytest.mark.parametrize(("reader", "request_"), READERS, ids=lambda value: getattr(value, "__name__", ""))
 class TestNoAnswerIsTooOdd:
     @given(body=BODIES)
-    def test_any_json(self, reader: Callable[[Request, Answer], object], request_: Request, body: object) -> None:
+    def test_any_json(self, reader: Reader, request_: Request, body: object) -> None:
         self.check(reader, request_, json.dumps(body).encode())
 
     @given(body=st.binary(max_size=40) | BODIES.map(lambda value: json.dumps(value).encode()[:-1]))
-    def test_any_bytes(self, reader: Callable[[Request, Answer], object], request_: Request, body: bytes) -> None:
+    def test_any_bytes(self, reader: Reader, request_: Request, body: bytes) -> None:
         self.check(reader, request_, body)
 
-    def test_bytes_that_break_decoders(self, reader: Callable[[Request, Answer], object], request_: Request) -> None:
+    def test_bytes_that_break_decoders(self, reader: Reader, request_: Request) -> None:
         for body in (b"", b"\xff\xfe\x00", b"[" * 100_000, b"1" * 10_000, b'{"id":' * 50_000, b"\x00", b"<html>"):
             with pytest.raises(APIResponseValidationError):
-                reader(request_, Answer(200, {}, body))
+                reader(request_, Answer(200, {}, body), Told())
 
     @staticmethod
-    def check(reader: Callable[[Request, Answer], object], request_: Request, body: bytes) -> None:
+    def check(reader: Reader, request_: Request, body: bytes) -> None:
         try:
-            reader(request_, Answer(200, {}, body))
+            reader(request_, Answer(200, {}, body), Told())
         except APIResponseValidationError as error:
             assert len(error.body) <= 500  # noqa: PT017  most answers raise, some do not
             assert error.status_code == 200  # noqa: PT017
@@ -386,7 +493,7 @@ class TestNoAnswerIsTooOdd:
 
 def test_the_error_keeps_the_beginning_of_the_answer() -> None:
     with pytest.raises(APIResponseValidationError) as caught:
-        api.job_state(STATUS, answer(200, b"<html>" + b"x" * 9_000, server="edge"))
+        api.job_state(STATUS, answer(200, b"<html>" + b"x" * 9_000, server="edge"), nothing)
     assert caught.value.body == "<html>" + "x" * 494
     assert (caught.value.status_code, caught.value.headers, caught.value.job_id) == (200, {"server": "edge"}, "j1")
 

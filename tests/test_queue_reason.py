@@ -183,3 +183,18 @@ def test_a_job_that_is_queued_again_begins_anew() -> None:
 
     done = play(on, wait(on, JobRef("abc", "j1"), on.deadline(None), watched=True), given)
     assert [state.queue_reason is not None for state in done.emitted] == [False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jobs": {"inQueue": 1}},
+        {"jobs": {"inQueue": 1}, "workers": {"idle": "2", "running": 0}},
+        {"jobs": {"inQueue": 1}, "workers": [{"idle": 2}]},
+        {"jobs": {"inQueue": "1"}, "workers": {"running": 1}},
+    ],
+    ids=str,
+)
+def test_what_was_not_said_of_workers_is_no_reason(body: object) -> None:
+    done = waited(answer(200, body), until=100)
+    assert all(state.queue_reason is None for state in done.emitted)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runpod_sdk._flows._stream import OnGap
+    from runpod_sdk._values._fields import Told
     from runpod_sdk._values._outcomes import Answer
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import Request, SubmitOptions
@@ -222,7 +223,7 @@ class AsyncEndpoint(Generic[T_co]):
         """
         return await self._ask(_api.purge_queue(self.id), _api.purge_result)
 
-    async def _ask(self, request: Request, read: Callable[[Request, Answer], T]) -> T:
+    async def _ask(self, request: Request, read: Callable[[Request, Answer, Told], T]) -> T:
         settings = self._client._settings
         with span(request.operation, self.id):
             return await self._client._drive(ask(settings, request, settings.deadline(None), read))

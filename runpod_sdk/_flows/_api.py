@@ -1,14 +1,16 @@
-"""The only door to the generated client: builds requests with its modules, and turns its models into our values.
+"""The only door to the generated client: builds requests with its modules; and reads answers into our values.
 
-The generated client knows paths, names and types. It does not check ranges, carry a deadline or survive a bad answer;
-so arguments are checked here before it sees them, and status, size and JSON of an answer before it parses them.
-Nothing generated gets past this file. It is imported with the first request: it brings httpx and attrs, 100 ms.
+The generated client knows paths, names and types. It does not check ranges, so arguments are checked here before it
+sees them; nothing generated gets past this file. It is imported with the first request: it brings httpx and attrs.
+
+Its models would raise at the first field of an answer that does not fit. So answers are read field by field: only what
+decides must be right, an id to know a job, a status to know its end; anything else that does not fit is as good as not
+sent, stays in `raw`, and is told to `told`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -23,19 +25,18 @@ from runpod_sdk._values._arguments import (
     encoded,
     kind_of,
 )
+from runpod_sdk._values._fields import Fields, camel
 from runpod_sdk._values._requests import Request, StreamPart, SubmitOptions
 from runpod_sdk._values._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import APIResponseValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runpod_queue_client import models
 
+    from runpod_sdk._values._fields import Told
     from runpod_sdk._values._outcomes import Answer, Operation
 
-T = TypeVar("T")
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 
 # How much of a bad answer an error keeps, characters; ours.
@@ -219,102 +220,132 @@ def _ms(seconds: float) -> int:
 # Answers.
 
 
-def job_state(request: Request, answer: Answer) -> JobState:
+def job_state(request: Request, answer: Answer, told: Told) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
     data = _object(request, answer)
-    state = _parsed(request, answer, lambda: state_of(data, request.endpoint_id))
-    if request.job_id is not None and state.id != request.job_id:
-        raise invalid(request, answer, "it is about another job")
-    return state
+    status = _status(data)
+    if request.is_submit:
+        if not _is_id(data.get("id")):
+            raise invalid(request, answer, "it has no id of a job")
+        if status is None:
+            # Whoever gives it an id has queued it, whatever else is said or not.
+            told("status", data.get("status"))
+            status = JobStatus.IN_QUEUE
+    else:
+        _check_about(request, answer, data)
+        if status is None:
+            raise invalid(request, answer, "it has no status of a job")
+    return _state(data, data.get("id") or request.job_id or "", request.endpoint_id, status, told)
 
 
-def state_of(data: dict[str, Any], endpoint_id: str) -> JobState:
-    """Read a JSON object that describes a job.
+def state_of(data: dict[str, Any], endpoint_id: str, told: Told) -> JobState:
+    """Read a JSON object of anybody's that is to describe a job: it has to have the id of one, and a status.
 
     Raises:
         Unusable: it does not.
     """
-    from runpod_queue_client import models
-    from runpod_queue_client.types import UNSET
+    job_id, status = data.get("id"), _status(data)
+    if not isinstance(job_id, str) or not ID.fullmatch(job_id):
+        raise Unusable("it has no id of a job")
+    if status is None:
+        raise Unusable("it has no status of a job")
+    return _state(data, job_id, endpoint_id, status, told)
 
-    job = _made(lambda: models.Job.from_dict(data))
-    wrong = _wrong_field(job)
-    if wrong is not None:
-        raise Unusable(wrong)
-    found = JobStatus(job.status)
-    output = None if job.output is UNSET else job.output
-    error = None if job.error is UNSET or job.error is None else job.error
+
+def _state(data: dict[str, Any], job_id: str, endpoint_id: str, status: JobStatus, told: Told) -> JobState:
+    found = Fields(data, told)
+    output = data.get("output")
     return JobState(
-        id=job.id,
+        id=job_id,
         endpoint_id=endpoint_id,
-        status=found,
+        status=status,
         # runpod-python 1.12.0 rp_progress.py: progress travels as `output` while IN_PROGRESS.
-        output=output if found.is_final else None,
-        progress=None if found.is_final else output,
-        error=error if error is None or isinstance(error, str) else json.dumps(error),
-        worker_id=job.worker_id or None,
-        retries=_number(job.retries) or 0,
-        delay_time_ms=_number(job.delay_time),
-        execution_time_ms=_number(job.execution_time),
+        output=output if status.is_final else None,
+        progress=None if status.is_final else output,
+        error=found.as_text("error"),
+        worker_id=found.text("workerId"),
+        retries=found.count("retries") or 0,
+        delay_time_ms=found.count("delayTime"),
+        execution_time_ms=found.count("executionTime"),
         raw=data,
     )
 
 
-def stream_part(request: Request, answer: Answer) -> StreamPart:
+def stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
     """Read an answer of /stream: an object with status and stream, or the bare list of the documentation."""
     data = _json(request, answer)
-    found: JobStatus | None = None
+    status: JobStatus | None = None
+    items: Any = data
     if isinstance(data, dict):
-        items = data.get("stream")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        word = data.get("status")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        if not isinstance(word, str):
-            raise invalid(request, answer, "it has no job status")
-        found = JobStatus(word)
-    else:
-        items = data
+        facts = cast("dict[str, Any]", data)
+        _check_about(request, answer, facts)
+        word = Fields(facts, told).text("status")
+        status = None if word is None else JobStatus(word)
+        items = facts.get("stream")
+        if items is None and status is not None and "stream" in facts:
+            items = []
     if not isinstance(items, list):
         raise invalid(request, answer, "it has no list of chunks")
     raw: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
-    return StreamPart(tuple(_chunk(request, answer, item) for item in raw), found)
+    return StreamPart(tuple(_chunk(request, answer, item, told) for item in raw), status)
 
 
-def purge_result(request: Request, answer: Answer) -> PurgeResult:
+def _chunk(request: Request, answer: Answer, item: Any, told: Told) -> StreamChunk:
+    if not isinstance(item, dict) or "output" not in item:
+        raise invalid(request, answer, "a chunk is not an object with an output")
+    raw = cast("dict[str, Any]", item)
+    return StreamChunk(output=raw["output"], metrics=Fields(raw, told).object("metrics") or None, raw=raw)
+
+
+def purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
     """Read an answer of /purge-queue."""
-    from runpod_queue_client import models
+    try:
+        data = _object(request, answer)
+        _check_about(request, answer, data)
+        if "removed" not in data and _status(data) is None:
+            raise invalid(request, answer, "it says nothing of a purge")
+    except APIResponseValidationError as error:
+        error.add_note("The queue may have been purged all the same.")
+        raise
+    found = Fields(data, told)
+    return PurgeResult(removed=found.count("removed"), status=found.text("status"))
 
-    data = _object(request, answer)
-    result = _parsed(request, answer, lambda: models.PurgeResult.from_dict(data))
-    removed = _number(result.removed)
-    if removed is None or not isinstance(result.status, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise invalid(request, answer, "removed is not a number, or status not a string")
-    return PurgeResult(removed=removed, status=result.status)
 
-
-def health_of(request: Request, answer: Answer) -> Health:
+def health_of(request: Request, answer: Answer, told: Told) -> Health:
     """Read an answer of /health; a gauge that is not there is 0."""
-    from runpod_queue_client import models
-
     data = _object(request, answer)
-    result = _parsed(request, answer, lambda: models.Health.from_dict(data))
-    return Health(
-        jobs=_gauges(request, answer, JobCounts, result.jobs),
-        workers=_gauges(request, answer, WorkerCounts, result.workers),
-        raw=data,
-    )
+    _check_about(request, answer, data)
+    found = Fields(data, told)
+    jobs, workers = found.object("jobs"), found.object("workers")
+    if jobs is None and workers is None:
+        raise invalid(request, answer, "it has neither jobs nor workers")
+    return Health(jobs=_gauges(JobCounts, jobs, told), workers=_gauges(WorkerCounts, workers, told), raw=data)
 
 
-def _gauges(request: Request, answer: Answer, kind: type[Counts], found: object) -> Counts:
+def _gauges(kind: type[Counts], data: Mapping[str, Any] | None, told: Told) -> Counts:
     """Read the gauges that we know; whatever else there is may be anything."""
-    from runpod_queue_client.types import UNSET
+    found = Fields(data or {}, told)
+    return kind(**{gauge.name: found.count(camel(gauge.name)) or 0 for gauge in fields(kind)})
 
-    counts: dict[str, int] = {}
-    for gauge in fields(kind):
-        value = getattr(found, gauge.name)
-        count = 0 if value is UNSET else _number(value)
-        if count is None:
-            raise invalid(request, answer, "a gauge is not a number")
-        counts[gauge.name] = count
-    return kind(**counts)
+
+def _check_about(request: Request, answer: Answer, data: Mapping[str, Any]) -> None:
+    """Raise for an answer about something else than was asked for; one that names nothing is about that."""
+    named = data.get("id")
+    if named is not None and named != (request.job_id or request.endpoint_id):
+        raise invalid(request, answer, "it is about another job")
+
+
+def _is_id(value: object) -> bool:
+    """Whether a job can be asked for by it."""
+    try:
+        return isinstance(value, str) and bool(value.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
+def _status(data: Mapping[str, Any]) -> JobStatus | None:
+    word = data.get("status")
+    return JobStatus(word) if isinstance(word, str) and word else None
 
 
 def invalid(request: Request, answer: Answer, why: str) -> APIResponseValidationError:
@@ -349,53 +380,5 @@ def _object(request: Request, answer: Answer) -> dict[str, Any]:
     return data  # pyright: ignore[reportUnknownVariableType]
 
 
-def _parsed(request: Request, answer: Answer, parse: Callable[[], T]) -> T:
-    try:
-        return _made(parse)
-    except Unusable as problem:
-        raise invalid(request, answer, str(problem)) from None
-
-
 class Unusable(Exception):  # noqa: N818  never leaves the rooms that read answers
     """JSON that is not what it should be; says why."""
-
-
-def _made(parse: Callable[[], T]) -> T:
-    try:
-        return parse()
-    except KeyError as error:
-        raise Unusable(f"it has no {error.args[0]}") from None
-    except (AttributeError, TypeError, ValueError):
-        raise Unusable("a field has the wrong type") from None
-
-
-def _wrong_field(job: models.Job) -> str | None:
-    """Name the first field whose type the spec does not allow; the generated models do not look."""
-    from runpod_queue_client.types import UNSET
-
-    if not isinstance(job.id, str) or not ID.fullmatch(job.id):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return "id is not a job id"
-    for name in ("delay_time", "execution_time", "retries"):
-        value = getattr(job, name)
-        if value is not UNSET and value is not None and _number(value) is None:
-            return f"{name} is not a number"
-    if job.worker_id is not UNSET and not isinstance(job.worker_id, str | None):
-        return "workerId is not a string"
-    return None
-
-
-def _number(value: object) -> int | None:
-    """Return a count or milliseconds; a float is a number too, True is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return int(value)
-
-
-def _chunk(request: Request, answer: Answer, item: Any) -> StreamChunk:
-    from runpod_queue_client import models
-
-    if not isinstance(item, dict):
-        raise invalid(request, answer, "a chunk is not an object")
-    chunk = _parsed(request, answer, lambda: models.StreamChunk.from_dict(item))  # pyright: ignore[reportUnknownArgumentType]
-    metrics = None if not chunk.metrics else chunk.metrics.to_dict()
-    return StreamChunk(output=chunk.output, metrics=metrics, raw=item)  # pyright: ignore[reportUnknownArgumentType]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk._telemetry import Meter
+    from runpod_sdk._values._fields import Told
     from runpod_sdk._values._requests import Request
     from runpod_sdk.clock import Clock
 
@@ -204,7 +205,9 @@ def notice(settings: Settings, request: Request, attempt: int, wait: float, erro
         )
 
 
-def ask(settings: Settings, request: Request, deadline: Deadline, read: Callable[[Request, Answer], T]) -> Flow[T]:
+def ask(
+    settings: Settings, request: Request, deadline: Deadline, read: Callable[[Request, Answer, Told], T]
+) -> Flow[T]:
     """Make a request whose every failure is simply raised, and return what `read` makes of the answer."""
     try:
         answer, _ = yield from exchange(settings, request, deadline)
@@ -212,7 +215,7 @@ def ask(settings: Settings, request: Request, deadline: Deadline, read: Callable
         if refused.outcome is Outcome.UNKNOWN and request.operation == "purge-queue":
             refused.error.add_note("The outcome is unknown: the queue may have been purged all the same.")
         raise refused.error from cause_of(refused.result)
-    return read(request, answer)
+    return read(request, answer, settings.meter.misfit)
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {

@@ -56,16 +56,24 @@ class Why:
             result = yield from result_of(settings, request, timeout)
             self.asked += 1
             self.ask_at = settings.now() + backoff(self.asked, PAUSE, PAUSE_MAX, PAUSE_GROWTH)
-            self.reason = _reason(request, result) if isinstance(result, Answer) else None
+            self.reason = _reason(settings, request, result) if isinstance(result, Answer) else None
             # A key that may not ask will not be allowed to later.
             self.watched = not (isinstance(result, Answer) and result.status in (401, 403))
         return state if self.reason is None else replace(state, queue_reason=self.reason)
 
 
-def _reason(request: Request, answer: Answer) -> QueueReason | None:
+def _reason(settings: Settings, request: Request, answer: Answer) -> QueueReason | None:
     if not 200 <= answer.status < 300:
         return None
+    misfits: list[str] = []
+
+    def told(name: str, value: object) -> None:
+        misfits.append(name)
+        settings.meter.misfit(name, value)
+
     try:
-        return QueueReason.of(_api.health_of(request, answer))
+        health = _api.health_of(request, answer, told)
     except APIResponseValidationError:
         return None
+    # What is counted as 0 because it was not said, or not as a number, is no reason.
+    return None if misfits or "workers" not in health.raw else QueueReason.of(health)

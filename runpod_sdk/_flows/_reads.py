@@ -43,7 +43,7 @@ def read(
         request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(STREAM_HOLD, left)))
         try:
             answer, _ = yield from exchange(settings, request, deadline, pulse=pulse)
-            return _api.stream_part(request, answer)
+            return _api.stream_part(request, answer, settings.meter.misfit)
         except APIResponseValidationError as error:
             return error
         except Refused as refused:
@@ -68,4 +68,4 @@ def last_state(settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse
             raise timed_out(job, None) from refused.error
         raise gone(settings, job, None, refused.error) from cause_of(refused.result)
     pulse.beat()
-    return _api.job_state(request, answer)
+    return _api.job_state(request, answer, settings.meter.misfit)

@@ -63,7 +63,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
             raise _stopped(settings, request, stop) from None
         else:
             try:
-                return _api.job_state(request, answer)
+                return _api.job_state(request, answer, settings.meter.misfit)
             except APIResponseValidationError as error:
                 # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
                 unknown, result = error, answer
@@ -91,7 +91,7 @@ def _stopped(settings: Settings, request: Request, stop: Interrupted) -> Stopped
         outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
             with suppress(APIResponseValidationError):
-                return Stopped(stop.error, _api.job_state(request, result), None)
+                return Stopped(stop.error, _api.job_state(request, result, settings.meter.misfit), None)
         elif outcome is not Outcome.UNKNOWN:
             return Stopped(stop.error, None, None)
     settings.meter.count(request.operation, unknowns=1)
@@ -129,7 +129,7 @@ def retry(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobS
     """
     try:
         answer, _ = yield from exchange(settings, request, deadline)
-        return _api.job_state(request, answer)
+        return _api.job_state(request, answer, settings.meter.misfit)
     except APIResponseValidationError as error:
         unknown: APIError = error
     except Refused as refused:
@@ -160,7 +160,7 @@ def cancel(settings: Settings, request: Request, deadline: Deadline) -> Flow[Job
         if not state.is_final:
             raise refused.error from None
         return state
-    return _api.job_state(request, answer)
+    return _api.job_state(request, answer, settings.meter.misfit)
 
 
 def _look(settings: Settings, request: Request, deadline: Deadline, otherwise: APIError) -> Flow[JobState]:
@@ -170,4 +170,4 @@ def _look(settings: Settings, request: Request, deadline: Deadline, otherwise: A
         answer, _ = yield from exchange(settings, look, deadline)
     except Refused as refused:
         raise otherwise from refused.error
-    return _api.job_state(look, answer)
+    return _api.job_state(look, answer, settings.meter.misfit)

@@ -251,7 +251,7 @@ def _poll(
     finally:
         if held:
             limiter.give_hold()
-    return _api.job_state(request, answer), request.hold
+    return _api.job_state(request, answer, settings.meter.misfit), request.hold
 
 
 def output(state: JobState) -> JobState:

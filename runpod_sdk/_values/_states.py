@@ -46,7 +46,8 @@ class JobState:
         delay_time_ms: milliseconds in the queue.
         execution_time_ms: milliseconds on the worker.
         queue_reason: why it is still IN_QUEUE: only in what `on_update` is told of a long wait, and what comes of it.
-        raw: the answer as it came, every field of it.
+        raw: the answer as it came, every field of it. One that is not what the service documents, such as a number sent
+            as text, is nowhere else: it is taken as not sent, and logged once for each client.
     """
 
     id: str
@@ -91,7 +92,7 @@ class JobState:
         for name in ("output", "progress", "error"):
             value = getattr(self, name)
             if value is not None:
-                facts.append(f"{name}={shorten(repr(value))}")
+                facts.append(f"{name}={shorten(shown(value))}")
         for name in ("worker_id", "delay_time_ms", "execution_time_ms"):
             value = getattr(self, name)
             if value is not None:
@@ -103,7 +104,10 @@ class JobState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCounts:
-    """How many jobs of an endpoint are where. Only `in_queue` and `in_progress` describe the present."""
+    """How many jobs of an endpoint are where. Only `in_queue` and `in_progress` describe the present.
+
+    A gauge that was not sent, or not as a number, is 0: `Health.raw` has what was.
+    """
 
     completed: int = 0
     failed: int = 0
@@ -114,7 +118,10 @@ class JobCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCounts:
-    """How many workers of an endpoint are in what condition; `ready` overlaps `idle`. A gauge not sent is 0."""
+    """How many workers of an endpoint are in what condition; `ready` overlaps `idle`.
+
+    A gauge that was not sent, or not as a number, is 0: `Health.raw` has what was.
+    """
 
     idle: int = 0
     initializing: int = 0
@@ -192,10 +199,13 @@ class QueueReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeResult:
-    """What `purge_queue` did: how many waiting jobs it removed, and the service's word for it ("completed")."""
+    """What `purge_queue` did: how many waiting jobs it removed, and the service's word for it ("completed").
 
-    removed: int
-    status: str
+    None is what the service did not say.
+    """
+
+    removed: int | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +251,7 @@ class WorkerError:
         facts = _json_object(text)
         if facts is not None and ("error_message" in facts or "error_type" in facts):
             return cls(
-                message="" if facts.get("error_message") is None else str(facts["error_message"]),
+                message=_message(facts.get("error_message")),
                 type=_class_name(facts.get("error_type")),
                 traceback=_text(facts.get("error_traceback")),
                 worker_id=_text(facts.get("worker_id")),
@@ -286,6 +296,14 @@ def error_of(state: JobState) -> JobError | None:
     )
 
 
+def shown(value: object) -> str:
+    """Return the repr of what came as JSON, however deeply it is nested."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return f"<a {type(value).__name__}, nested deeply>"
+
+
 def shorten(text: str, limit: int = SHOWN) -> str:
     """Return the text, or its first `limit` characters and an ellipsis."""
     return text if len(text) <= limit else text[:limit] + "…"
@@ -301,6 +319,10 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _message(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else shown(value)
 
 
 def _class_name(value: object) -> str | None:

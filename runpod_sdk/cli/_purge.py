@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             put_json(asdict(result))
         else:
-            put(f"{result.removed} removed")
+            put("removed; how many, the service did not say" if result.removed is None else f"{result.removed} removed")
         return 0
 
     return calling(arguments, act)
