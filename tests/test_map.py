@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._client._bulk._crew import Crew, Line, Outbox
 from runpod_sdk._client._bulk._map_job import Item, items_of
 from runpod_sdk._client._bulk._map_progress import Lines
 from runpod_sdk._client._bulk._map_report import Durations, Tally
+from runpod_sdk._client._bulk._task_pool import Line, Outbox, TaskPool
 from runpod_sdk._values._states import JobState
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
@@ -207,10 +207,10 @@ def test_stop_waits_for_those_who_take_their_time_to_go() -> None:
                 gone.append(index)
             return Result(index)
 
-        crew = Crew(work, 2, lambda _: None, lambda _: None)
-        crew.add(range(5))
+        pool = TaskPool(work, 2, lambda _: None, lambda _: None)
+        pool.add(range(5))
         await turns()
-        await crew.stop()
+        await pool.stop()
         assert sorted(gone) == [0, 1]
 
     asyncio.run(main())

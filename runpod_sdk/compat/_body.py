@@ -91,7 +91,7 @@ def _bucket(given: Mapping[str, Any]) -> S3Config:
 
 
 def _is_of_the_service(name: str, value: object) -> bool:
-    """Claim that a field among those of an input can only be meant for the service."""
+    """Whether a field among those of an input can only be meant for the service."""
     if name == "webhook":
         return isinstance(value, str) and value.startswith(("https://", "http://"))
     if not isinstance(value, Mapping) or not value:

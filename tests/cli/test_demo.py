@@ -15,7 +15,7 @@ import pytest
 from runpod_sdk import Endpoint
 from runpod_sdk.cli import main
 from runpod_sdk.cli._demo import _async, _handlers, _sync, _views
-from runpod_sdk.cli._demo._stage import FLAVOURS, Scene, Stage, endpoint_id_of
+from runpod_sdk.cli._demo._recorder import FLAVOURS, Recorder, Scene, endpoint_id_of
 from runpod_sdk.clock import Clock, SystemClock
 from runpod_sdk.emulator import Emulator
 
@@ -214,7 +214,7 @@ def test_a_job_that_is_left_running_is_a_wrong_outcome(
 def test_no_scenario_begins_after_the_time_is_over(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("runpod_sdk.cli._demo._stage.BUDGET", 0.0)
+    monkeypatch.setattr("runpod_sdk.cli._demo._recorder.BUDGET", 0.0)
     code, said = summary(capsys)
     assert code == 1
     assert {row["result"] for row in said["scenarios"]} == {"the demo's 0 s are over"}
@@ -244,8 +244,8 @@ def test_an_output_that_breaks_off_is_not_the_fault_of_a_scenario() -> None:
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
-    stage = Stage(SystemClock(), _views.PlainView(Broken()))
-    with pytest.raises(BrokenPipeError), stage.scene("sync", "cancel") as scene:
+    recorder = Recorder(SystemClock(), _views.PlainView(Broken()))
+    with pytest.raises(BrokenPipeError), recorder.scene("sync", "cancel") as scene:
         scene.note("cancelled")
     assert scene.problem == ""
 

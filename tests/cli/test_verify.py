@@ -9,8 +9,8 @@ import pytest
 
 from runpod_sdk._values._service import Service
 from runpod_sdk.cli import _verify
-from runpod_sdk.cli._verify._bench import Bench, UnclearError
-from runpod_sdk.cli._verify._wire import Wire
+from runpod_sdk.cli._verify._connection import RawConnection
+from runpod_sdk.cli._verify._raw_endpoint import RawEndpoint, UnclearError
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, Options
 
@@ -27,22 +27,22 @@ AS_KNOWN: dict[str, Any] = {"not_found": "problem", "stream_hold": 10.0}
 ID = "11111111-2222-4333-8444-555555555555-u1"
 
 
-def bench_of(wire: Wire, clock: ParkingClock) -> Bench:
-    return Bench(wire.send, clock, "ep", generator_id="ep", patience=60)
+def endpoint_of(connection: RawConnection, clock: ParkingClock) -> RawEndpoint:
+    return RawEndpoint(connection.send, clock, "ep", generator_id="ep", patience=60)
 
 
-def in_process(emulator: Emulator) -> Bench:
+def in_process(emulator: Emulator) -> RawEndpoint:
     service = Service.resolve(emulator.api_key, emulator.connection["base_url"], allow_http=False)
-    return bench_of(Wire(service, emulator.clock, emulator.transport), emulator.clock)
+    return endpoint_of(RawConnection(service, emulator.clock, emulator.transport), emulator.clock)
 
 
 def _unsaid(_: Check, __: Finding) -> None:
     """Print nothing."""
 
 
-def findings_of(bench: Bench, checks: list[Check]) -> dict[str, Finding]:
-    _verify.probe(bench)
-    return {check.name: finding for check, finding in _verify.verify(bench, checks, _unsaid)}
+def findings_of(endpoint: RawEndpoint, checks: list[Check]) -> dict[str, Finding]:
+    _verify.probe(endpoint)
+    return {check.name: finding for check, finding in _verify.verify(endpoint, checks, _unsaid)}
 
 
 def verdicts(findings: dict[str, Finding]) -> dict[str, str]:
@@ -70,8 +70,8 @@ def test_every_claim_holds_over_a_socket() -> None:
     with Emulator(clock=clock, api_key=KEY, options=Options(**AS_KNOWN)) as emulator:
         emulator.endpoint("ep")
         service = Service.resolve(KEY, emulator.serve().url, allow_http=False)
-        with Wire(service, clock) as wire:
-            found = verdicts(findings_of(bench_of(wire, clock), checks))
+        with RawConnection(service, clock) as connection:
+            found = verdicts(findings_of(endpoint_of(connection, clock), checks))
     assert found == {check.name: "same" for check in checks}
 
 
@@ -181,11 +181,11 @@ def test_a_service_that_differs_is_found(name: str) -> None:
     with Emulator(clock=VirtualClock(), api_key=deviation.api_key, options=options) as emulator:
         for endpoint_id in deviation.endpoints:
             emulator.endpoint(endpoint_id, deviation.handler)
-        bench = in_process(emulator)
-        _verify.probe(bench)
+        endpoint = in_process(emulator)
+        _verify.probe(endpoint)
         for fault in deviation.faults:
             emulator.inject(fault)
-        finding = CHECKS[name].run(bench)
+        finding = CHECKS[name].run(endpoint)
     assert finding.verdict == "differs", finding.seen
 
 
@@ -205,9 +205,9 @@ def test_a_service_that_differs_is_found(name: str) -> None:
     ids=["429", "503", "html", "dropped", "refused", "stalled"],
 )
 def test_an_answer_of_the_moment_leaves_a_claim_unclear(emulator: Emulator, fault: Fault, seen: str) -> None:
-    bench = in_process(emulator)
+    endpoint = in_process(emulator)
     with emulator.inject(fault):
-        finding = CHECKS["health-jobs"].run(bench)
+        finding = CHECKS["health-jobs"].run(endpoint)
     assert finding.verdict == "unclear"
     assert finding.seen.startswith(seen)
 
@@ -222,9 +222,9 @@ def test_a_job_that_never_gets_there_leaves_a_claim_unclear() -> None:
 
 
 def test_without_a_generator_claims_about_chunks_are_unclear(emulator: Emulator) -> None:
-    bench = in_process(emulator)
-    bench.generator_id = None
-    assert CHECKS["stream-chunks"].run(bench).verdict == "unclear"
+    endpoint = in_process(emulator)
+    endpoint.generator_id = None
+    assert CHECKS["stream-chunks"].run(endpoint).verdict == "unclear"
     assert emulator.requests == []
 
 

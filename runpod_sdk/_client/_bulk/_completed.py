@@ -11,8 +11,8 @@ from runpod_sdk._client._sync_job import Job
 from runpod_sdk._flows import _wait
 from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
 
-from ._crew import Line
 from ._loop_thread import LoopThread, twin_of
+from ._task_pool import Line
 
 if TYPE_CHECKING:
     from collections.abc import (

@@ -1,4 +1,4 @@
-"""A thread with an event loop in which a crew works for callers that are no tasks; and what a sync client lends it.
+"""A thread with an event loop in which a pool works for callers that are no tasks; and what a sync client lends it.
 
 One thread drives any number of jobs. It ends with `close`, and is never seen again after a fork.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runpod_sdk._client._async_shell import AsyncShell
 
-from ._crew import Crew
+from ._task_pool import TaskPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -40,7 +40,7 @@ THREADS_MAX, THREAD_HOLD = 64, 5.0
 
 
 class LoopThread(Generic[Item, Result]):
-    """A crew in a thread of its own. Items go in and results come out in batches, so that the way costs little.
+    """A pool in a thread of its own. Items go in and results come out in batches, so that the way costs little.
 
     Args:
         opened: opened in the thread's loop; provides what is done with an item, and is closed at the end.
@@ -62,7 +62,7 @@ class LoopThread(Generic[Item, Result]):
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._crew: Crew[Item, Result] | None = None
+        self._task_pool: TaskPool[Item, Result] | None = None
         self._pid = os.getpid()
         self._context = copy_context()
         self._thread: threading.Thread | None = None
@@ -133,15 +133,15 @@ class LoopThread(Generic[Item, Result]):
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         async with self._opened() as work:
-            self._crew = Crew(work, self._size, self._deliver, self._fail)
+            self._task_pool = TaskPool(work, self._size, self._deliver, self._fail)
             self._started.set()
             await self._stopping.wait()
-            await self._crew.stop()
+            await self._task_pool.stop()
 
     def _take(self) -> None:
         self._announced = False  # before looking: what is put from now on is announced anew
-        if self._crew is not None:
-            self._crew.add([self._line.popleft() for _ in range(len(self._line))])
+        if self._task_pool is not None:
+            self._task_pool.add([self._line.popleft() for _ in range(len(self._line))])
 
     def _deliver(self, result: Result) -> None:
         self._ready.append(result)

@@ -1,7 +1,7 @@
 """Bulk runs: many inputs on one endpoint, so many at once, in memory that does not grow with their number.
 
 Decides how far inputs are taken ahead of results, and when a run is over. What becomes of one input is decided in
-`_map_job.py`, who works on it in `_crew.py` (tasks) and `_loop_thread.py` (one thread with a loop, for sync runs).
+`_map_job.py`, who works on it in `_task_pool.py` (tasks) and `_loop_thread.py` (one thread with a loop, for sync runs).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from runpod_sdk._values._states import T_co
 
-from ._crew import Line, Outbox
 from ._loop_thread import LoopThread, places, twin_of
 from ._map_job import AsyncMapResult, Item, Kept, MapResult, Plan, Result, Runner, items_of
 from ._map_progress import progress_of
 from ._map_report import MapReport, Tally
+from ._task_pool import Line, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine

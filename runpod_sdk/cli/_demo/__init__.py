@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
 
-    from ._stage import Stage
+    from ._recorder import Recorder
 
 _DESCRIPTION = """\
 Starts the emulator on a socket of this machine, with plain Python callables
@@ -58,12 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     from runpod_sdk.emulator import Emulator  # noqa: PLC0415
 
     from ._handlers import declare_endpoints  # noqa: PLC0415
-    from ._stage import Stage, Summary  # noqa: PLC0415
+    from ._recorder import Recorder, Summary  # noqa: PLC0415
     from ._views import view_for  # noqa: PLC0415
 
     clock = SystemClock()
     view = view_for(sys.stdout, plain=arguments.plain, as_json=arguments.json)
-    stage = Stage(clock, view)
+    recorder = Recorder(clock, view)
     with Emulator(clock=clock) as emulator:
         declare_endpoints(emulator, clock)
         try:
@@ -73,30 +73,30 @@ def run(arguments: argparse.Namespace) -> int:
             return 2
         view.opened(server.url)
         with view:
-            _run_sync(stage, server.connection)
-            asyncio.run(_run_async(stage, server.connection))
-        summary = Summary.of(stage, emulator)
+            _run_sync(recorder, server.connection)
+            asyncio.run(_run_async(recorder, server.connection))
+        summary = Summary.of(recorder, emulator)
     view.closed(summary)
     return 0 if summary.is_right else 1
 
 
-def _run_sync(stage: Stage, connection: dict[str, Any]) -> None:
+def _run_sync(recorder: Recorder, connection: dict[str, Any]) -> None:
     from runpod_sdk import Client  # noqa: PLC0415  see run
 
     from ._sync import SCENARIOS  # noqa: PLC0415
 
     with Client(**connection, timeout=_REQUEST_TIMEOUT) as client:
         for name, scenario in SCENARIOS.items():
-            with stage.scene("sync", name) as scene:
+            with recorder.scene("sync", name) as scene:
                 scene.result = scenario(client.endpoint(scene.endpoint_id), scene)
 
 
-async def _run_async(stage: Stage, connection: dict[str, Any]) -> None:
+async def _run_async(recorder: Recorder, connection: dict[str, Any]) -> None:
     from runpod_sdk import AsyncClient  # noqa: PLC0415  see run
 
     from ._async import SCENARIOS  # noqa: PLC0415
 
     async with AsyncClient(**connection, timeout=_REQUEST_TIMEOUT) as client:
         for name, scenario in SCENARIOS.items():
-            with stage.scene("async", name) as scene:
+            with recorder.scene("async", name) as scene:
                 scene.result = await scenario(client.endpoint(scene.endpoint_id), scene)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from runpod_sdk import JobCancelledError, JobFailedError, WorkerCounts
 
 from ._handlers import FAILURE, RETRIED_OUTPUT
-from ._stage import POLL_PAUSE
+from ._recorder import POLL_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runpod_sdk import AsyncEndpoint
 
-    from ._stage import Scene
+    from ._recorder import Scene
 
 
 async def run_and_poll(endpoint: AsyncEndpoint, scene: Scene) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._stage import FLAVOURS, endpoint_id_of
+from ._recorder import FLAVOURS, endpoint_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

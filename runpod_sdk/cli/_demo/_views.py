@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from ._stage import Viewer, milliseconds
+from ._recorder import Viewer, milliseconds
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ._stage import Scene, Summary
+    from ._recorder import Scene, Summary
 
 
 # Columns of a plain line: flavour, scenario, job or verdict, status or duration, text.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from ._bench import Bench
     from ._claims import Check, Finding
+    from ._raw_endpoint import RawEndpoint
 
 _DESCRIPTION = """\
 Checks what this project claims about the service, one small claim after the
@@ -61,14 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     from runpod_sdk._values._service import Service  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415
 
-    from ._bench import Bench, UnclearError  # noqa: PLC0415
+    from ._connection import RawConnection  # noqa: PLC0415
+    from ._raw_endpoint import RawEndpoint, UnclearError  # noqa: PLC0415
     from ._report import Report, line  # noqa: PLC0415
-    from ._wire import Wire  # noqa: PLC0415
 
     clock = SystemClock()
     try:
         service = Service.resolve(None, None, allow_http=False)
-        wire = Wire(service, clock)
+        connection = RawConnection(service, clock)
         checks = chosen_checks(arguments.only, slow=arguments.slow, generator=arguments.generator is not None)
     except ValueError as error:
         return _refuse(str(error))
@@ -76,15 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(checks)} claims, with at most {jobs} jobs, on {service.base_url}/{arguments.endpoint}")
     if not (arguments.yes or _consents()):
         return _refuse("nothing was submitted; --yes goes on without asking")
-    with wire:
-        bench = Bench(
-            wire.send, clock, arguments.endpoint, generator_id=arguments.generator, patience=arguments.patience
+    with connection:
+        endpoint = RawEndpoint(
+            connection.send, clock, arguments.endpoint, generator_id=arguments.generator, patience=arguments.patience
         )
         try:
-            probe(bench)
+            probe(endpoint)
         except UnclearError as error:
             return _refuse(f"{arguments.endpoint} cannot be checked: {error}")
-        findings = verify(bench, checks, lambda check, finding: print(line(check, finding), flush=True))
+        findings = verify(endpoint, checks, lambda check, finding: print(line(check, finding), flush=True))
     date = datetime.fromtimestamp(clock.time(), UTC).isoformat(timespec="seconds")
     report = Report(service.base_url, date, findings)
     print(report.summary())
@@ -116,30 +116,30 @@ def chosen_checks(only: Sequence[str] | None = None, *, slow: bool = False, gene
     return [check for check in checks if check.name in only]
 
 
-def probe(bench: Bench) -> None:
+def probe(endpoint: RawEndpoint) -> None:
     """Run one job, so that a worker is up, and see that it is the mock worker.
 
     Raises:
         UnclearError: it is not, or none came up.
     """
-    from ._bench import UnclearError  # noqa: PLC0415  see run
+    from ._raw_endpoint import UnclearError  # noqa: PLC0415  see run
 
     try:
-        answer = bench.ended(bench.submit(_PROBE))
+        answer = endpoint.ended(endpoint.submit(_PROBE))
     finally:
-        bench.clear_away()
+        endpoint.clear_away()
     if answer.fields.get("output") not in ("probe", ["probe"]):
         raise UnclearError(f"it does not run the mock worker: {answer}")
-    bench.patience = min(bench.patience, 60.0)  # seconds; a worker is up now
+    endpoint.patience = min(endpoint.patience, 60.0)  # seconds; a worker is up now
 
 
 def verify(
-    bench: Bench, checks: Sequence[Check], told: Callable[[Check, Finding], object]
+    endpoint: RawEndpoint, checks: Sequence[Check], told: Callable[[Check, Finding], object]
 ) -> list[tuple[Check, Finding]]:
     """Run the checks one after the other, and tell of each when it is done."""
     findings: list[tuple[Check, Finding]] = []
     for check in checks:
-        finding = check.run(bench)
+        finding = check.run(endpoint)
         told(check, finding)
         findings.append((check, finding))
     return findings

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ._bench import Answer, UnclearError
+from ._raw_endpoint import RawAnswer, UnclearError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._bench import Bench
+    from ._raw_endpoint import RawEndpoint
 
 Mark = Literal["documented", "live", "official source", "reported", "assumed"]
 Verdict = Literal["same", "differs", "unclear"]
@@ -46,32 +46,32 @@ class Check:
     name: str
     claim: str
     source: Mark
-    test: Callable[[Bench], tuple[bool, Answer | str]]
+    test: Callable[[RawEndpoint], tuple[bool, RawAnswer | str]]
     jobs: int = 0
     slow: bool = False
     needs_generator: bool = False
 
-    def run(self, bench: Bench) -> Finding:
+    def run(self, endpoint: RawEndpoint) -> Finding:
         """Look whether the claim holds, and leave no job behind."""
-        if self.needs_generator and bench.generator_id is None:
+        if self.needs_generator and endpoint.generator_id is None:
             return Finding(
                 "unclear", "needs a mock worker that was started with --generator: pass --generator ENDPOINT"
             )
         try:
-            holds, seen = self.test(bench)
+            holds, seen = self.test(endpoint)
         except UnclearError as error:
             return Finding("unclear", str(error))
         finally:
-            bench.clear_away()
+            endpoint.clear_away()
         return Finding("same" if holds else "differs", str(seen))
 
 
 def claim(
     name: str, sentence: str, source: Mark, *, jobs: int = 0, slow: bool = False, needs_generator: bool = False
-) -> Callable[[Callable[[Bench], tuple[bool, Answer | str]]], Check]:
+) -> Callable[[Callable[[RawEndpoint], tuple[bool, RawAnswer | str]]], Check]:
     """Make a check of the function below."""
 
-    def made(test: Callable[[Bench], tuple[bool, Answer | str]]) -> Check:
+    def made(test: Callable[[RawEndpoint], tuple[bool, RawAnswer | str]]) -> Check:
         return Check(
             name=name,
             claim=sentence,

@@ -33,7 +33,7 @@ class UnclearError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RawAnswer:
     """What came back.
 
     Attributes:
@@ -62,17 +62,17 @@ class Answer:
         return f"HTTP {self.status} {shown(self.body)}"
 
 
-class Send(Protocol):
+class Sender(Protocol):
     """Sends one request and returns what came back; raises UnclearError where nothing did."""
 
     def __call__(
         self, method: str, path: str, *, query: Mapping[str, str], content: bytes | None, login: Login, hold: float
-    ) -> Answer:
-        """Send it; `path` from the base URL, and `hold` seconds may pass on top of the usual."""
+    ) -> RawAnswer:
+        """Sender it; `path` from the base URL, and `hold` seconds may pass on top of the usual."""
         ...
 
 
-class Bench:
+class RawEndpoint:
     """One endpoint on which the checks run.
 
     Args:
@@ -84,7 +84,7 @@ class Bench:
     """
 
     def __init__(
-        self, send: Send, clock: Clock, endpoint_id: str, *, generator_id: str | None, patience: float
+        self, send: Sender, clock: Clock, endpoint_id: str, *, generator_id: str | None, patience: float
     ) -> None:
         self._send = send
         self._unfinished: dict[str, str] = {}
@@ -103,7 +103,7 @@ class Bench:
         login: Login = "bearer",
         endpoint_id: str | None = None,
         hold: float = 0.0,
-    ) -> Answer:
+    ) -> RawAnswer:
         """Ask the service; whatever it answers is an answer.
 
         Raises:
@@ -121,7 +121,7 @@ class Bench:
         answer = self.ask("POST", "/run", body={"input": job_input, **fields}, endpoint_id=endpoint_id)
         return self.accepted(answer, endpoint_id)
 
-    def accepted(self, answer: Answer, endpoint_id: str | None = None) -> str:
+    def accepted(self, answer: RawAnswer, endpoint_id: str | None = None) -> str:
         """Return the id of the job that an answer is about, and see to it that none is left behind."""
         job_id: Any = answer.fields.get("id")
         if answer.status != 200 or not isinstance(job_id, str):
@@ -129,11 +129,11 @@ class Bench:
         self._unfinished[job_id] = endpoint_id or self.endpoint_id
         return job_id
 
-    def status(self, job_id: str) -> Answer:
+    def status(self, job_id: str) -> RawAnswer:
         """Read a job's state."""
         return self.ask("GET", f"/status/{job_id}", endpoint_id=self._unfinished.get(job_id))
 
-    def until(self, job_id: str, claim: Callable[[Answer], bool], *, patience: float | None = None) -> Answer:
+    def until(self, job_id: str, claim: Callable[[RawAnswer], bool], *, patience: float | None = None) -> RawAnswer:
         """Look at a job until the claim holds; the answer that made it hold.
 
         Raises:
@@ -150,11 +150,11 @@ class Bench:
             self.clock.sleep(pause)
             pause = min(1.5 * pause, _POLL_MOST)
 
-    def ended(self, job_id: str) -> Answer:
+    def ended(self, job_id: str) -> RawAnswer:
         """Wait for a job's end."""
         return self.until(job_id, lambda answer: answer.job_status in FINAL)
 
-    def completed(self, job_input: dict[str, Any]) -> tuple[str, Answer]:
+    def completed(self, job_input: dict[str, Any]) -> tuple[str, RawAnswer]:
         """Run a job that completes."""
         job_id = self.submit(job_input)
         answer = self.ended(job_id)

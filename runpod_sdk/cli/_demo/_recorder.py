@@ -155,7 +155,7 @@ class Expecting(Generic[E]):
         return False
 
 
-class Stage:
+class Recorder:
     """All scenes, and who is told of them."""
 
     def __init__(self, clock: Clock, viewer: Viewer) -> None:
@@ -200,13 +200,13 @@ class Summary:
     seconds: float
 
     @classmethod
-    def of(cls, stage: Stage, emulator: Emulator) -> Self:
+    def of(cls, recorder: Recorder, emulator: Emulator) -> Self:
         """Sum up."""
         return cls(
-            scenes=tuple(stage.scenes),
+            scenes=tuple(recorder.scenes),
             jobs=dict(sorted(Counter(job.status for job in emulator.jobs.values()).items())),
             requests=len(emulator.requests),
-            seconds=stage.clock.monotonic() - stage.began_at,
+            seconds=recorder.clock.monotonic() - recorder.began_at,
         )
 
     @property

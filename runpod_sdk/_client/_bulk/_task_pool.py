@@ -27,7 +27,7 @@ class Indexed(Protocol):
 IndexedResult = TypeVar("IndexedResult", bound=Indexed)
 
 
-class Crew(Generic[Item, Result]):
+class TaskPool(Generic[Item, Result]):
     """Works on items, `size` at once, in the running loop.
 
     Args:
@@ -88,7 +88,7 @@ class Crew(Generic[Item, Result]):
 
 
 class Line(Generic[Item, Result]):
-    """Feeds a crew in the running loop from an iterator, never more than a window ahead of what has been handed out.
+    """Feeds a pool in the running loop from an iterator, never more than a window ahead of what has been handed out.
 
     Attributes:
         inputs_error: what the iterator raised, if it did.
@@ -103,7 +103,7 @@ class Line(Generic[Item, Result]):
     ) -> None:
         self.inputs_error: Exception | None = None
         self._items = items
-        self._crew = Crew(work, size, self._deliver, self._fail)
+        self._task_pool = TaskPool(work, size, self._deliver, self._fail)
         self._window = window
         self._taken = self._delivered = self._handed = 0
         self._ready: deque[Result] = deque()
@@ -134,7 +134,7 @@ class Line(Generic[Item, Result]):
         """Cancel what is under way, and wait for its end."""
         self._feeder.cancel()
         await asyncio.wait({self._feeder})
-        await self._crew.stop()
+        await self._task_pool.stop()
 
     def drop(self) -> None:
         """Cancel what is under way, from any thread and without waiting."""
@@ -143,7 +143,7 @@ class Line(Generic[Item, Result]):
 
     def _dismiss(self) -> None:
         self._feeder.cancel()
-        self._crew.dismiss()
+        self._task_pool.dismiss()
 
     async def _feed(self) -> None:
         try:
@@ -160,7 +160,7 @@ class Line(Generic[Item, Result]):
 
     async def _add(self, item: Item) -> None:
         self._taken += 1
-        self._crew.add((item,))
+        self._task_pool.add((item,))
         while self._taken - self._handed >= self._window:
             self._room.clear()
             await self._room.wait()

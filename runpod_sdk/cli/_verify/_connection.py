@@ -9,7 +9,7 @@ import httpx
 from runpod_sdk._http._message import Address
 from runpod_sdk._http._transports import httpx_options
 
-from ._bench import Answer, UnclearError
+from ._raw_endpoint import RawAnswer, UnclearError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
-    from ._bench import Login
+    from ._raw_endpoint import Login
 
 _TIMEOUT = 30.0  # seconds for a request, beside what it is held
 _WRONG_KEY = "not-the-key"
 _SECRET = 12  # characters; a shorter key is a test's, and may be part of any word
 
 
-class Wire:
-    """A connection to the service; `send` is what a `Bench` takes.
+class RawConnection:
+    """A connection to the service; `send` is what a `RawEndpoint` takes.
 
     Args:
         service: where it is, and the key.
@@ -43,7 +43,7 @@ class Wire:
         self._http = httpx.Client(transport=transport, follow_redirects=False, **httpx_options(address))
 
     def __enter__(self) -> Self:
-        """Return the wire itself."""
+        """Return the connection itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,8 +52,8 @@ class Wire:
 
     def send(
         self, method: str, path: str, *, query: Mapping[str, str], content: bytes | None, login: Login, hold: float
-    ) -> Answer:
-        """Send a request and return what came back.
+    ) -> RawAnswer:
+        """Sender a request and return what came back.
 
         Raises:
             UnclearError: nothing did.
@@ -77,7 +77,7 @@ class Wire:
         except httpx.HTTPError as error:
             # Only the kind: a message may name the host of a proxy, and what else stands in an environment.
             raise UnclearError(f"no answer: {type(error).__name__}") from None
-        return Answer(response.status_code, self._body(response), self._clock.monotonic() - began)
+        return RawAnswer(response.status_code, self._body(response), self._clock.monotonic() - began)
 
     def _body(self, response: httpx.Response) -> Any:
         try:
