@@ -80,6 +80,8 @@ class AsyncShell:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
             return Interruption(interruption, task.result() if is_home else None)
+        except Exception as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
+            return Interruption(interruption, None)
 
     async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         """Run a flow to its end."""

@@ -56,7 +56,7 @@ class Shell:
         with Shield() as shield:
             try:
                 result = self._wire.send(send.request, send.timeout)
-            except (KeyboardInterrupt, SystemExit) as interruption:
+            except BaseException as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
                 return Interruption(interruption, None)
         return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
 

@@ -7,12 +7,14 @@ redirect. Held requests have connections of their own, so that a hundred waiters
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk._values._outcomes import Failure, Result
 
 from ._deadlines import within
+from ._errors import Passing, transports_own
 from ._message import Address
 
 if TYPE_CHECKING:
@@ -87,11 +89,12 @@ class Wire:
         """Make one request."""
         carrier = self._carrier(held=request.hold > 0 and not request.is_submit)
         incoming = self._address.incoming(self._clock, timeout)
+        handled = sys.exception()
         try:
             with within(timeout):
                 carrier.exchange(self._address.outgoing(request, timeout), incoming)
-        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
-            return Failure(error, incoming.answer())
+        except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
+            return Failure(transports_own(error, handled), incoming.answer())
         return incoming.answer() or Failure(RuntimeError("the transport returned nothing"))
 
     def _carrier(self, *, held: bool) -> Carrier:
@@ -176,11 +179,12 @@ class AsyncWire:
         """Make one request."""
         carrier = self._carrier(held=request.hold > 0 and not request.is_submit)
         incoming = self._address.incoming(self._clock, timeout)
+        handled = sys.exception()
         try:
             async with self._clock.timeout(timeout):
                 await carrier.exchange(self._address.outgoing(request, timeout), incoming)
-        except Exception as error:  # noqa: BLE001  whatever a transport raises is sorted by _outcomes, not here
-            return Failure(error, incoming.answer())
+        except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
+            return Failure(transports_own(error, handled), incoming.answer())
         return incoming.answer() or Failure(RuntimeError("the transport returned nothing"))
 
     def _carrier(self, *, held: bool) -> AsyncCarrier:

@@ -1,0 +1,90 @@
+"""Which exceptions are a transport's own. Every other one is somebody else's, and says nothing of a request.
+
+What passes through: an alarm or a time limit that a signal handler raised, whatever its class, and what code of the
+caller's raises inside a transport of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runpod_sdk._signals import raised_by_handler
+from runpod_sdk._values._outcomes import BodyTooLargeError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# Whose classes are known; zlib and its like decompress. All others that carry requests raise OSError, or httpx's.
+_PACKAGES = frozenset(
+    {
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "brotli",
+        "brotlicffi",
+        "h11",
+        "h2",
+        "hpack",
+        "httpcore",
+        "httpx",
+        "hyperframe",
+        "socksio",
+        "ssl",
+        "zlib",
+        "zstandard",
+    }
+)
+# TimeoutError and all errors of sockets and TLS are OSError; EOFError is asyncio's end of a stream; a host name that
+# cannot be written down is a UnicodeError.
+_CLASSES = (OSError, EOFError, UnicodeError, BodyTooLargeError)
+# Where built-in classes are a transport's own as well: a descriptor that another thread has closed is a ValueError
+# there, a thread that cannot be started a RuntimeError.
+_MODULES = _PACKAGES | {"concurrent", "encodings", "idna", "selectors", "socket", "threading", "uvloop"}
+_BUILT_IN = (ValueError, RuntimeError, TypeError, AttributeError, LookupError, AssertionError)
+
+
+class Passing(BaseException):
+    """Carries an exception past code that would take it for an error of its own."""
+
+    def __init__(self, foreign: BaseException) -> None:
+        super().__init__(foreign)
+        self.foreign = foreign
+
+
+def transports_own(error: Exception | Passing, handled: BaseException | None) -> Exception:
+    """Return an error that is the transport's own, and raise any other as it was raised.
+
+    `handled` is what was being handled before the request was made (`sys.exception()`).
+    """
+    if isinstance(error, Passing):
+        foreign: BaseException = error.foreign
+    else:
+        by_handler = raised_by_handler(error, handled)
+        if by_handler is None and _is_known(error):
+            return error
+        foreign = by_handler or error
+    context = foreign.__context__
+    try:
+        raise foreign
+    finally:
+        foreign.__context__ = context  # not what a transport made of it
+        del foreign, error  # they know this frame
+
+
+def _is_known(error: Exception) -> bool:
+    if isinstance(error, _CLASSES):
+        return True
+    if any(kind.__module__.partition(".")[0] in _PACKAGES for kind in type(error).__mro__):
+        return True
+    is_built_in = type(error).__module__ == "builtins" and isinstance(error, _BUILT_IN)
+    return is_built_in and _where(error.__traceback__) in _MODULES
+
+
+def _where(trace: TracebackType | None) -> str:
+    """Return the package in which an exception was raised."""
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    name: str = trace.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
