@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk._values._arguments import (
-    BODY_MAX,
     EXECUTION_TIMEOUT_RANGE,
     TTL_RANGE,
     checked_id,
@@ -21,6 +20,7 @@ from runpod_sdk._values._arguments import (
     encoded,
     unwrapped,
 )
+from runpod_sdk._values._operations import RUN, RUN_SYNC, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,11 +110,11 @@ JSON = st.recursive(
 
 @given(st.dictionaries(KEYS, JSON, max_size=4))
 def test_any_json_object_arrives_as_it_was(value: dict[str, Any]) -> None:
-    assert json.loads(encoded("run", {"input": value})) == {"input": value}
+    assert json.loads(encoded(RUN, {"input": value})) == {"input": value}
 
 
 def test_a_body_is_ascii_so_that_half_a_character_survives() -> None:
-    assert encoded("run", {"input": {"ä": "\ud800"}}) == b'{"input":{"\\u00e4":"\\ud800"}}'
+    assert encoded(RUN, {"input": {"ä": "\ud800"}}) == b'{"input":{"\\u00e4":"\\ud800"}}'
 
 
 def selfish() -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_what_json_cannot_hold_is_named_by_its_place_and_not_shown(
     value: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        encoded("run", {"input": value})
+        encoded(RUN, {"input": value})
     assert message in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -157,15 +157,13 @@ def test_what_json_cannot_hold_is_named_by_its_place_and_not_shown(
 
 def test_a_bad_extra_body_is_named_as_such() -> None:
     with pytest.raises(TypeError, match=r"extra_body\['x'\] is of type bytes"):
-        encoded("run", {"input": {}, "x": b""})
+        encoded(RUN, {"input": {}, "x": b""})
 
 
-@pytest.mark.parametrize(("operation", "mib"), [("run", 10), ("runsync", 20)])
-def test_a_body_above_the_services_limit_is_not_sent(operation: str, mib: int) -> None:
-    frame = len(b'{"input":{"x":""}}')
-    assert BODY_MAX[operation] == mib * 2**20
-    assert len(encoded(operation, {"input": {"x": "a" * (BODY_MAX[operation] - frame)}})) == BODY_MAX[operation]
-    with pytest.raises(
-        ValueError, match=rf"the body of {operation} is {BODY_MAX[operation] + 1} bytes: .*\({mib} MiB\)"
-    ):
-        encoded(operation, {"input": {"x": "a" * (BODY_MAX[operation] - frame + 1)}})
+@pytest.mark.parametrize(("operation", "mib"), [(RUN, 10), (RUN_SYNC, 20)])
+def test_a_body_above_the_services_limit_is_not_sent(operation: Operation, mib: int) -> None:
+    frame, most = len(b'{"input":{"x":""}}'), mib * 2**20
+    assert operation.body_max == most
+    assert len(encoded(operation, {"input": {"x": "a" * (most - frame)}})) == most
+    with pytest.raises(ValueError, match=rf"the body of {operation.name} is {most + 1} bytes: .*\({mib} MiB\)"):
+        encoded(operation, {"input": {"x": "a" * (most - frame + 1)}})

@@ -1,4 +1,4 @@
-"""The table of outcomes, row by row, for every operation; and what Retry-After says."""
+"""The table of outcomes, row by row; and what Retry-After says."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk._values._outcomes import (
-    REPEATABLE,
     BodyTooLargeError,
     Failure,
-    Operation,
     Outcome,
     outcome_of,
     retry_after,
 )
 from tests.flows import answer, failure
-
-SUBMITS: tuple[Operation, ...] = ("run", "runsync", "retry")
-DRAINS: tuple[Operation, ...] = ("purge-queue", "stream")
-LOOKS: tuple[Operation, ...] = ("status", "status-sync", "health", "cancel")
 
 NEVER_SENT = ["ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"]
 ON_THE_WAY = [
@@ -106,20 +100,6 @@ class Subclass(httpx.ConnectError):
 )
 def test_the_allow_list_is_of_exact_classes(error: Exception) -> None:
     assert outcome_of(Failure(error), trust_connect_errors=True) is Outcome.UNKNOWN
-
-
-@pytest.mark.parametrize("operation", SUBMITS + DRAINS)
-def test_what_may_have_happened_is_not_done_again(operation: Operation) -> None:
-    assert REPEATABLE[operation] == {Outcome.NEVER_SENT, Outcome.BUSY}
-
-
-@pytest.mark.parametrize("operation", LOOKS)
-def test_what_changes_nothing_is_repeated_after_an_unknown_too(operation: Operation) -> None:
-    assert REPEATABLE[operation] == {Outcome.NEVER_SENT, Outcome.BUSY, Outcome.UNKNOWN}
-
-
-def test_every_operation_has_its_row() -> None:
-    assert set(REPEATABLE) == {*SUBMITS, *DRAINS, *LOOKS}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class AsyncShell:
                         return effect
 
     async def _send(self, send: Send) -> object:
-        if not send.request.is_submit:
+        if not send.request.rules.starts_job:
             return await self._wire.send(send.request, send.timeout)
         import asyncio
 

@@ -51,7 +51,7 @@ class Shell:
                         return effect
 
     def _send(self, send: Send) -> object:
-        if not send.request.is_submit:
+        if not send.request.rules.starts_job:
             return self._wire.send(send.request, send.timeout)
         with Shield() as shield:
             try:

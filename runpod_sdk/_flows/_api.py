@@ -26,6 +26,17 @@ from runpod_sdk._values._arguments import (
     kind_of,
 )
 from runpod_sdk._values._fields import Fields, camel
+from runpod_sdk._values._operations import (
+    CANCEL,
+    HEALTH,
+    PURGE_QUEUE,
+    RETRY,
+    RUN,
+    RUN_SYNC,
+    STATUS,
+    STATUS_SYNC,
+    STREAM,
+)
 from runpod_sdk._values._requests import Request, StreamPart, SubmitOptions
 from runpod_sdk._values._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from runpod_sdk._values._status import JobStatus
@@ -35,7 +46,8 @@ if TYPE_CHECKING:
     from runpod_queue_client import models
 
     from runpod_sdk._values._fields import Told
-    from runpod_sdk._values._outcomes import Answer, Operation
+    from runpod_sdk._values._operations import Operation
+    from runpod_sdk._values._outcomes import Answer
 
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 
@@ -53,7 +65,7 @@ def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noq
     from runpod_queue_client.api.jobs import run as generated
 
     kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more))
-    return _submit("run", endpoint_id, kwargs, more)
+    return _submit(RUN, endpoint_id, kwargs, more)
 
 
 def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
@@ -61,7 +73,7 @@ def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  
     from runpod_queue_client.api.jobs import run_sync as generated
 
     kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more), wait=_ms(RUN_SYNC_HOLD))
-    return _submit("runsync", endpoint_id, kwargs, more, hold=RUN_SYNC_HOLD)
+    return _submit(RUN_SYNC, endpoint_id, kwargs, more, hold=RUN_SYNC_HOLD)
 
 
 def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Request:
@@ -70,7 +82,7 @@ def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Reques
     from runpod_queue_client.types import UNSET
 
     query = UNSET if ttl is None else _ms(checked_seconds("ttl", ttl, TTL_RANGE))
-    return _request("status", endpoint_id, generated._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
+    return _request(STATUS, endpoint_id, generated._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
 
 
 def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
@@ -78,7 +90,7 @@ def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     from runpod_queue_client.api.jobs import get_status_sync as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
-    return _request("status-sync", endpoint_id, kwargs, job_id, hold=hold)
+    return _request(STATUS_SYNC, endpoint_id, kwargs, job_id, hold=hold)
 
 
 def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
@@ -86,35 +98,35 @@ def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     from runpod_queue_client.api.jobs import stream as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
-    return _request("stream", endpoint_id, kwargs, job_id, hold=hold)
+    return _request(STREAM, endpoint_id, kwargs, job_id, hold=hold)
 
 
 def cancel(endpoint_id: str, job_id: str) -> Request:
     """Cancel a job."""
     from runpod_queue_client.api.jobs import cancel as generated
 
-    return _request("cancel", endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
+    return _request(CANCEL, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def retry(endpoint_id: str, job_id: str) -> Request:
     """Queue a failed job again."""
     from runpod_queue_client.api.jobs import retry as generated
 
-    return _request("retry", endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
+    return _request(RETRY, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def purge_queue(endpoint_id: str) -> Request:
     """Remove every waiting job."""
     from runpod_queue_client.api.endpoint import purge_queue as generated
 
-    return _request("purge-queue", endpoint_id, generated._get_kwargs(endpoint_id))
+    return _request(PURGE_QUEUE, endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def health(endpoint_id: str) -> Request:
     """Look at an endpoint."""
     from runpod_queue_client.api.endpoint import health as generated
 
-    return _request("health", endpoint_id, generated._get_kwargs(endpoint_id))
+    return _request(HEALTH, endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
@@ -202,7 +214,7 @@ def _request(
 ) -> Request:
     query = urlencode(kwargs.get("params", {}))
     return Request(
-        operation=operation,
+        operation=operation.name,
         endpoint_id=endpoint_id,
         job_id=job_id,
         method=kwargs["method"].upper(),
@@ -224,7 +236,7 @@ def job_state(request: Request, answer: Answer, told: Told) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
     data = _object(request, answer)
     status = _status(data)
-    if request.is_submit:
+    if request.rules.starts_job:
         if not _is_id(data.get("id")):
             raise invalid(request, answer, "it has no id of a job")
         if status is None:

@@ -8,7 +8,7 @@ from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from runpod_sdk._telemetry import logger
-from runpod_sdk._values._outcomes import REPEATABLE, Answer, Failure, Outcome, Result, outcome_of, retry_after
+from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outcome_of, retry_after
 from runpod_sdk._values._policies import (
     GRACE,
     HELD_PATIENCE,
@@ -76,7 +76,7 @@ class Settings:
 
     def patience(self, request: Request) -> float:
         """Return how long an answer may take beyond its hold."""
-        is_due = request.hold > 0 and not request.is_submit
+        is_due = request.is_held
         return min(self.timeout, HELD_PATIENCE) if is_due else self.timeout
 
     def deadline(self, timeout: float | None, grace: float = GRACE) -> Deadline:
@@ -128,8 +128,8 @@ def exchange(
 ) -> Flow[tuple[Answer, float]]:
     """Send a request until it is answered with a 2xx; return the answer, and when the request was sent (since 1970).
 
-    Repeats what `REPEATABLE` allows: `attempts` times; or, where a `pulse` is given, for as long as that and the
-    deadline allow, but for a held look, which is then made once. Never sleeps beyond the deadline.
+    Repeats what the table of operations allows: `attempts` times; or, where a `pulse` is given, for as long as that and
+    the deadline allow, but for a held look, which is then made once. Never sleeps beyond the deadline.
 
     Raises:
         Refused: any other end.
@@ -163,7 +163,7 @@ def exchange(
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
-        if is_spent or outcome not in REPEATABLE[request.operation]:
+        if is_spent or outcome not in request.rules.repeatable:
             raise Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
         notice(settings, request, attempt, wait, error)
         yield Sleep(wait)
@@ -212,8 +212,8 @@ def ask(
     try:
         answer, _ = yield from exchange(settings, request, deadline)
     except Refused as refused:
-        if refused.outcome is Outcome.UNKNOWN and request.operation == "purge-queue":
-            refused.error.add_note("The outcome is unknown: the queue may have been purged all the same.")
+        if refused.outcome is Outcome.UNKNOWN and request.rules.unknown_note is not None:
+            refused.error.add_note(request.rules.unknown_note)
         raise refused.error from cause_of(refused.result)
     return read(request, answer, settings.meter.misfit)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from runpod_sdk._values._operations import OPERATIONS
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from runpod_sdk._values._outcomes import Operation
+    from runpod_sdk._values._operations import OperationName
 
 Limits = Literal["react", "documented", "off"]
 
@@ -21,17 +23,6 @@ Limits = Literal["react", "documented", "off"]
 HELD_MAX = 400
 # Polls a second that all waiters without a held request share; ours.
 POLL_BUDGET = 20.0
-# Requests in 10 s and at once, of one operation of one endpoint. docs: send-requests, rate limits; status-sync is
-# assumed to count as status. They grow with running workers, which nobody tells the client.
-DOCUMENTED: dict[Operation, tuple[int, int]] = {
-    "run": (1000, 200),
-    "runsync": (2000, 400),
-    "status": (2000, 400),
-    "status-sync": (2000, 400),
-    "stream": (2000, 400),
-    "cancel": (100, 20),
-    "purge-queue": (2, 2),
-}
 # After a 429, requests a second: the least, what is added each second, and over how long the rate before is measured.
 RATE_MIN, RATE_STEP, WINDOW = 1.0, 2.0, 10.0
 
@@ -100,26 +91,26 @@ class Limiter:
             raise ValueError(f'limits={limits!r}: "react", "documented" or "off" expected')
         self._limits = limits
         self._lock = lock
-        self._paces: dict[tuple[str, Operation], Pace] = {}
-        self._buckets: dict[tuple[str, Operation], Bucket] = {}
+        self._paces: dict[tuple[str, OperationName], Pace] = {}
+        self._buckets: dict[tuple[str, OperationName], Bucket] = {}
         self._held = 0
         self._unheld: set[str] = set()
         self._polls_at = 0.0
 
-    def delay(self, endpoint_id: str, operation: Operation, now: float) -> float:
+    def delay(self, endpoint_id: str, operation: OperationName, now: float) -> float:
         """Reserve a place for one request, and return the seconds to wait for it."""
         if self._limits == "off":
             return 0.0
         key = endpoint_id, operation
         with self._lock:
             delay = self._paces.setdefault(key, Pace(window_at=now)).reserve(now)
-            if self._limits == "documented" and operation in DOCUMENTED:
-                per_window, burst = DOCUMENTED[operation]
-                bucket = self._buckets.setdefault(key, Bucket(per_window / WINDOW, burst, burst, now))
+            rate = OPERATIONS[operation].rate
+            if self._limits == "documented" and rate is not None:
+                bucket = self._buckets.setdefault(key, Bucket(rate.per_window / WINDOW, rate.burst, rate.burst, now))
                 delay = max(delay, bucket.reserve(now))
         return delay
 
-    def learn(self, endpoint_id: str, operation: Operation, sent_at: float, now: float, *, refused: bool) -> None:
+    def learn(self, endpoint_id: str, operation: OperationName, sent_at: float, now: float, *, refused: bool) -> None:
         """Note whether a request was answered 429."""
         pace = self._paces.get((endpoint_id, operation))
         if pace is not None and (refused or pace.rate is not None):

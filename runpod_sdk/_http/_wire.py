@@ -87,7 +87,7 @@ class Wire:
 
     def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=request.hold > 0 and not request.is_submit)
+        carrier = self._carrier(held=request.is_held)
         incoming = self._address.incoming(self._clock, timeout)
         handled = sys.exception()
         try:
@@ -177,7 +177,7 @@ class AsyncWire:
 
     async def send(self, request: Request, timeout: float) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=request.hold > 0 and not request.is_submit)
+        carrier = self._carrier(held=request.is_held)
         incoming = self._address.incoming(self._clock, timeout)
         handled = sys.exception()
         try:

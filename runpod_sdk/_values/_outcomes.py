@@ -1,4 +1,4 @@
-"""What became of an exchange, and what may be repeated. Two tables; no I/O.
+"""What became of an exchange: a table; no I/O. What may be repeated after it stands in `_operations.py`.
 
 A request that may start a job must never be sent a second time unless the first is proven not to have arrived. So an
 outcome is `NEVER_SENT` only by an allow-list, and everything that is not understood is `UNKNOWN`.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Operation = Literal["run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"]
 
 
 class Answer(NamedTuple):
@@ -70,22 +68,6 @@ _NEVER_SENT = frozenset(
         "httpx.InvalidURL",
     }
 )
-
-_SURE = frozenset({Outcome.NEVER_SENT, Outcome.BUSY})
-_ANY = _SURE | {Outcome.UNKNOWN}
-# Which outcomes of which operation a repeat follows. Submits, purge-queue (a second one would also remove jobs queued
-# since) and stream (a read drains the server) are never repeated after UNKNOWN.
-REPEATABLE: Mapping[Operation, frozenset[Outcome]] = {
-    "run": _SURE,
-    "runsync": _SURE,
-    "retry": _SURE,
-    "purge-queue": _SURE,
-    "stream": _SURE,
-    "status": _ANY,
-    "status-sync": _ANY,
-    "cancel": _ANY,
-    "health": _ANY,
-}
 
 
 def outcome_of(result: Result, *, trust_connect_errors: bool) -> Outcome:

@@ -7,11 +7,10 @@ from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
-from ._arguments import BODY_MAX
+from ._operations import OPERATIONS, Operation, OperationName
 from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
 
 if TYPE_CHECKING:
-    from ._outcomes import Operation
     from ._states import StreamChunk
     from ._status import JobStatus
 
@@ -25,7 +24,7 @@ class Request:
     `hold` is how long the service was asked to wait before it answers, seconds. `path` includes the query.
     """
 
-    operation: Operation
+    operation: OperationName
     endpoint_id: str
     job_id: str | None = None
     method: str
@@ -41,9 +40,14 @@ class Request:
         return f'{self.operation}{of_job} on endpoint "{self.endpoint_id}"'
 
     @property
-    def is_submit(self) -> bool:
-        """Whether it may start a job that nobody knows the id of yet."""
-        return self.operation in BODY_MAX
+    def rules(self) -> Operation:
+        """What holds for its operation."""
+        return OPERATIONS[self.operation]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the service is asked to answer no sooner than there is news."""
+        return self.hold > 0 and self.rules.is_held
 
     @property
     def input_sha256(self) -> str:

@@ -1,0 +1,94 @@
+"""The operations of the queue, a row each: all that the SDK goes by, but for how a request and its answer are written.
+
+To add one: a row here, its request and what is read of its answer in `_flows/_api.py`, and the call for users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ._outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OperationName = Literal["run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"]
+
+
+class Rate(NamedTuple):
+    """A documented limit: so many requests in 10 seconds, and so many at once."""
+
+    per_window: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        name: the service's name for it, and the part of its path that says so.
+        method: how it is called.
+        of_job: whether a job's id ends its path.
+        repeats_unknown: whether a repeat may follow a request that may have arrived. After one that did not, it may.
+        starts_job: whether it may start a job whose id nobody knows yet.
+        is_held: whether the service answers when there is news, and so its requests have connections of their own.
+        body_max: the most bytes of its body that the service takes; None where it reads none.
+        rate: what the service documents, for one endpoint; None where it documents nothing.
+        unknown_note: what to say of a request whose outcome is unknown, beside that.
+    """
+
+    name: OperationName
+    method: Literal["GET", "POST"]
+    of_job: bool = False
+    repeats_unknown: bool = False
+    starts_job: bool = False
+    is_held: bool = False
+    body_max: int | None = None
+    rate: Rate | None = None
+    unknown_note: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path below an endpoint's, as the document writes it."""
+        return f"/{self.name}/{{job_id}}" if self.of_job else f"/{self.name}"
+
+    @property
+    def repeatable(self) -> frozenset[Outcome]:
+        """The outcomes that a repeat may follow."""
+        return _ANY if self.repeats_unknown else _SURE
+
+
+_SURE = frozenset({Outcome.NEVER_SENT, Outcome.BUSY})
+_ANY = _SURE | {Outcome.UNKNOWN}
+_MIB = 2**20
+
+# docs: operation-reference says 10 MB and 20 MB; REPORTED: the service's own text says 10MiB. Between the two the
+# service decides; above, it would refuse after the upload.
+# docs: send-requests, rate limits. They grow with running workers, which nobody tells the client; status-sync is
+# assumed to count as status.
+RUN = Operation(name="run", method="POST", starts_job=True, body_max=10 * _MIB, rate=Rate(1000, 200))
+RUN_SYNC = Operation(name="runsync", method="POST", starts_job=True, body_max=20 * _MIB, rate=Rate(2000, 400))
+STATUS = Operation(name="status", method="GET", of_job=True, repeats_unknown=True, rate=Rate(2000, 400))
+STATUS_SYNC = Operation(
+    name="status-sync", method="GET", of_job=True, repeats_unknown=True, is_held=True, rate=Rate(2000, 400)
+)
+# A read drains the server, so a second one would lose what the first took.
+STREAM = Operation(name="stream", method="GET", of_job=True, is_held=True, rate=Rate(2000, 400))
+CANCEL = Operation(name="cancel", method="POST", of_job=True, repeats_unknown=True, rate=Rate(100, 20))
+# The job may run a second time, but its id is known.
+RETRY = Operation(name="retry", method="POST", of_job=True)
+# A second one would also remove jobs that were queued since.
+PURGE_QUEUE = Operation(
+    name="purge-queue",
+    method="POST",
+    rate=Rate(2, 2),
+    unknown_note="The outcome is unknown: the queue may have been purged all the same.",
+)
+HEALTH = Operation(name="health", method="GET", repeats_unknown=True)
+
+OPERATIONS: Mapping[OperationName, Operation] = {
+    operation.name: operation
+    for operation in (RUN, RUN_SYNC, STATUS, STATUS_SYNC, STREAM, CANCEL, RETRY, PURGE_QUEUE, HEALTH)
+}

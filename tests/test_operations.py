@@ -1,0 +1,68 @@
+"""The table of operations: against the document, and against the requests that are really built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+import yaml
+
+from runpod_sdk._flows import _api
+from runpod_sdk._values._operations import OPERATIONS, OperationName
+from runpod_sdk._values._outcomes import Outcome
+
+if TYPE_CHECKING:
+    from runpod_sdk._values._requests import Request
+
+DOCUMENT: dict[str, Any] = yaml.safe_load(
+    (Path(__file__).parents[1] / "openapi" / "runpod-queue.yaml").read_text(encoding="utf-8")
+)
+REQUESTS: dict[OperationName, Request] = {
+    "run": _api.run("abc", {}, {}),
+    "runsync": _api.run_sync("abc", {}, {}),
+    "status": _api.status("abc", "j1"),
+    "status-sync": _api.status_sync("abc", "j1", hold=1),
+    "stream": _api.stream("abc", "j1", hold=1),
+    "cancel": _api.cancel("abc", "j1"),
+    "retry": _api.retry("abc", "j1"),
+    "purge-queue": _api.purge_queue("abc"),
+    "health": _api.health("abc"),
+}
+# What may have happened is not done again: these start a job, run one again, or take something away.
+NOT_TWICE = {"run", "runsync", "retry", "purge-queue", "stream"}
+
+each = pytest.mark.parametrize("name", OPERATIONS)
+
+
+def test_every_name_has_its_row() -> None:
+    assert set(get_args(OperationName)) == set(OPERATIONS) == set(REQUESTS)
+
+
+@each
+def test_a_row_is_in_the_document(name: OperationName) -> None:
+    operation = OPERATIONS[name]
+    assert operation.method.lower() in DOCUMENT["paths"][f"/{{endpoint_id}}{operation.path}"]
+
+
+@each
+def test_a_request_is_as_its_row_says(name: OperationName) -> None:
+    operation, request = OPERATIONS[name], REQUESTS[name]
+    assert (request.operation, request.method) == (name, operation.method)
+    assert request.path.partition("?")[0] == "/abc" + operation.path.replace("{job_id}", "j1")
+    assert request.rules is operation
+
+
+@each
+def test_what_may_have_happened_is_not_done_again(name: OperationName) -> None:
+    sure = {Outcome.NEVER_SENT, Outcome.BUSY}
+    assert OPERATIONS[name].repeatable == (sure if name in NOT_TWICE else sure | {Outcome.UNKNOWN})
+
+
+def test_who_starts_a_job_has_a_limit_of_its_body() -> None:
+    assert {name for name, operation in OPERATIONS.items() if operation.starts_job} == {"run", "runsync"}
+    assert {name for name, operation in OPERATIONS.items() if operation.body_max} == {"run", "runsync"}
+
+
+def test_only_what_is_held_has_connections_of_its_own() -> None:
+    assert {name for name, request in REQUESTS.items() if request.is_held} == {"status-sync", "stream"}
