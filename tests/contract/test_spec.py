@@ -154,7 +154,7 @@ def test_operation_ids_are_unique() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation_documents_its_errors(name: str) -> None:
-    expected = {"400", "401", "403", "404", "429", "500", "502", "503", "504", "5XX"}
+    expected = {"400", "401", "403", "404", "429", "500", "502", "503", "504"}
     if name in {"run", "run_sync"}:
         expected |= {"402", "413"}
     if name == "retry":
@@ -225,7 +225,7 @@ def test_every_field_has_a_description_and_an_example_or_a_type_of_its_own() -> 
 
 def test_nothing_has_a_default_that_a_client_would_send() -> None:
     found = [pointer for pointer, node in nodes(SPEC) if "default" in node]
-    assert found == [("servers", "0", "variables", "baseUrl")]
+    assert found == [("servers", "1", "variables", "baseUrl")]
 
 
 def test_only_submits_have_a_request_body() -> None:
@@ -269,6 +269,60 @@ def test_links_fill_the_parameters_of_their_target(name: str) -> None:
         for expression in link["parameters"].values():
             place, _, field = expression.rpartition("." if "path" in expression else "/")
             assert field in {"$request.path": list(parameters(name)), "$response.body#": answer["required"]}[place]
+
+
+# --- what generators stumble over; openapi/README.md names them ---
+
+
+def test_the_first_server_is_a_plain_address() -> None:
+    plain, variable = SPEC["servers"]
+    assert plain["url"] == "https://api.runpod.ai/v2"
+    assert "variables" not in plain
+    assert variable["url"] == "{baseUrl}"
+    assert variable["variables"] == {"baseUrl": {"default": plain["url"]}}  # more is refused by swagger-parser
+
+
+def test_every_answer_is_named_by_its_status() -> None:
+    # As a key of an object `5XX` is no TypeScript, and no PHP. By `default` generators widen the good answer, and any
+    # status would count as documented.
+    keys = {status for _, node in nodes(SPEC) if "operationId" in node for status in node.get("responses", {})}
+    assert [key for key in keys if not re.fullmatch(r"\d{3}", key)] == []
+    assert len(keys) > 10
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_bodies_and_good_answers_are_written_where_they_belong(name: str) -> None:
+    # swagger-typescript-api takes a body that is a reference for no JSON.
+    operation = OPERATIONS[name][2]
+    assert "content" in operation["responses"]["200"]
+    assert "content" in operation.get("requestBody", {"content": {}})
+
+
+def test_no_secret_is_masked_when_it_is_sent() -> None:
+    # datamodel-code-generator makes a SecretStr of it, which is dumped as asterisks.
+    assert [pointer for pointer, node in nodes(SPEC) if node.get("format") == "password"] == []
+
+
+def test_the_description_of_the_whole_is_short() -> None:
+    # openapi-generator writes it into every file.
+    assert len(SPEC["info"]["description"]) < 200
+    assert SPEC["info"]["contact"]["name"]
+
+
+def test_unions_of_objects_are_oneof() -> None:
+    # Of an anyOf Rust gets one struct with all fields.
+    assert [pointer for pointer, node in nodes(SPEC) if "anyOf" in node] == []
+
+
+def test_no_generator_makes_a_call_of_a_webhook() -> None:
+    assert all(item["post"]["x-internal"] is True for item in SPEC["webhooks"].values())
+
+
+def test_an_error_has_exactly_one_shape() -> None:
+    message, problem = {"error": "no"}, {"status": 404, "title": "Not Found", "detail": "no"}
+    branches = [schema("ErrorMessage"), schema("Problem")]
+    for value in (message, {**message, "id": ID, "status": "FAILED"}, problem, {**problem, "error": "no"}):
+        assert [branch.is_valid(value) for branch in branches].count(True) == 1
 
 
 # --- its examples ---
@@ -472,7 +526,7 @@ def test_generated_client_keeps_every_shown_answer(name: str, status: int, body:
     assert as_json(parse(name, httpx.Response(status, json=body))) == body
 
 
-@pytest.mark.parametrize("status", [413, 502, 503, 504, 520, 524])
+@pytest.mark.parametrize("status", [413, 502, 503, 504])
 def test_generated_client_takes_what_an_edge_answers(status: int) -> None:
     assert parse("run", httpx.Response(status, html="<html>gateway</html>")) == "<html>gateway</html>"
     assert parse("run", httpx.Response(status)) == ""
@@ -600,3 +654,5 @@ def test_drift_names_each_file_that_differs(tmp_path: Path, monkeypatch: pytest.
     ]
     (tree / generate.DOCUMENT).write_text("{}")
     assert "different: runpod_sdk/emulator/openapi.json" in generate.differences(fresh)
+    (fresh / generate.EDITION).write_text("{}")
+    assert "different: generated/runpod-queue-3.0.openapi.json" in generate.differences(fresh)

@@ -183,10 +183,6 @@ def _parse_response(
         response_504 = response.text
         return response_504
 
-    if 500 <= response.status_code <= 599:
-        response_5xx = response.text
-        return response_5xx
-
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
     else:
