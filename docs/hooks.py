@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)")
 
 
+_EDITION = Path(__file__).parents[1] / "generated" / "runpod-queue-3.0.openapi.json"
 _SPEC = {"openapi.json": "--json", "api.html": "--html"}
 
 
@@ -30,6 +32,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         command = [sys.executable, "-m", "runpod_sdk", "spec", option]
         printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603  our own
         files.append(File.generated(config, name, content=printed))
+    files.append(File.generated(config, "openapi-3.0.json", abs_src_path=str(_EDITION)))
     return files
 
 

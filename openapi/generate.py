@@ -1,4 +1,4 @@
-"""Generate the low-level client and the emulator's copy of the document from runpod-queue.yaml.
+"""Generate from runpod-queue.yaml the low-level client, the emulator's copy, and the edition for OpenAPI 3.0.
 
 One command does everything, and does the same each time:
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from edition_3_0 import edition_3_0
 from openapi_spec_validator import validate
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +30,7 @@ ROOT = HERE.parent
 SPEC = HERE / "runpod-queue.yaml"
 CLIENT = Path("generated") / "runpod_queue_client"
 DOCUMENT = Path("runpod_sdk") / "emulator" / "openapi.json"
+EDITION = Path("generated") / "runpod-queue-3.0.openapi.json"
 
 
 def read_spec() -> dict[str, Any]:
@@ -71,11 +73,14 @@ def write_client(root: Path) -> None:
 
 
 def write_document(root: Path, spec: dict[str, Any]) -> None:
-    """Write the document as JSON below `root`, in the order of the YAML."""
-    target = root / DOCUMENT
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(spec, indent=2, ensure_ascii=False)
-    target.write_text(text + "\n", encoding="utf-8", newline="\n")
+    """Write the document as JSON below `root`, in the order of the YAML, and its edition for OpenAPI 3.0."""
+    edition = edition_3_0(spec)
+    validate(edition)
+    for place, document in ((DOCUMENT, spec), (EDITION, edition)):
+        target = root / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        target.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def files_below(folder: Path) -> set[Path]:
@@ -90,9 +95,8 @@ def differences(fresh: Path) -> list[str]:
     lines: list[str] = []
     theirs = {CLIENT / path for path in files_below(ROOT / CLIENT)}
     ours = {CLIENT / path for path in files_below(fresh / CLIENT)}
-    if (ROOT / DOCUMENT).is_file():
-        theirs.add(DOCUMENT)
-    ours.add(DOCUMENT)
+    theirs |= {path for path in (DOCUMENT, EDITION) if (ROOT / path).is_file()}
+    ours |= {DOCUMENT, EDITION}
     for path in sorted(theirs | ours):
         if path not in theirs:
             lines.append(f"missing:   {path.as_posix()}")
@@ -108,8 +112,8 @@ def replace(fresh: Path) -> None:
     # Removed as a whole: files of operations that are gone must not stay.
     shutil.rmtree(ROOT / CLIENT, ignore_errors=True)
     shutil.copytree(fresh / CLIENT, ROOT / CLIENT)
-    (ROOT / DOCUMENT).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(fresh / DOCUMENT, ROOT / DOCUMENT)
+    for path in (DOCUMENT, EDITION):
+        shutil.copyfile(fresh / path, ROOT / path)
 
 
 def main() -> int:

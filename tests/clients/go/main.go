@@ -11,10 +11,9 @@ import (
 )
 
 func main() {
-	configuration := queue.NewConfiguration()
-	configuration.Servers = queue.ServerConfigurations{{URL: os.Getenv("RUNPOD_ENDPOINT_BASE_URL")}}
-	client := queue.NewAPIClient(configuration)
-	ctx := context.WithValue(context.Background(), queue.ContextAccessToken, os.Getenv("RUNPOD_API_KEY"))
+	key := os.Getenv("RUNPOD_API_KEY")
+	client := at("RUNPOD_ENDPOINT_BASE_URL")
+	ctx := context.WithValue(context.Background(), queue.ContextAccessToken, key)
 
 	request := queue.NewRunRequest(map[string]interface{}{"mock_return": "hello"})
 	submitted, _, err := client.JobsAPI.Run(ctx, "jobs").RunRequest(*request).Execute()
@@ -34,15 +33,42 @@ func main() {
 	chunks, _, err := client.JobsAPI.Stream(ctx, "jobs", streamed.Id).Execute()
 	check(err)
 	expect("a", chunks.StreamResult.Stream[0].Output)
+	fact("stream", "`StreamAnswer`, with a field for each branch, one of them not nil")
 
 	health, _, err := client.EndpointAPI.Health(ctx, "jobs").Execute()
 	check(err)
 	expect(true, health.Jobs.Completed >= 1)
 
 	_, answer, err := client.JobsAPI.GetStatus(ctx, "jobs", "no-such-job").Execute()
-	expect(true, err != nil)
 	expect(404, answer.StatusCode)
+	failure, is := err.(*queue.GenericOpenAPIError)
+	expect(true, is)
+	refusal, is := failure.Model().(queue.Error)
+	expect(true, is)
+	expect(true, (refusal.ErrorMessage == nil) != (refusal.Problem == nil))
+	fact("errors", "`GenericOpenAPIError`, whose `Model()` is an `Error` with a field for each branch")
+
+	odd, _, err := at("RUNPOD_ODD_BASE_URL").JobsAPI.GetStatus(ctx, "jobs", submitted.Id).Execute()
+	check(err)
+	expect(queue.JOBSTATUS_UNKNOWN_DEFAULT_OPEN_API, odd.Status)
+	fact("unknown status", "`UNKNOWN_DEFAULT_OPEN_API`, by `enumUnknownDefaultCase`")
+
+	bare := context.WithValue(context.Background(), queue.ContextAPIKeys,
+		map[string]queue.APIKey{"rawKey": {Key: key}})
+	_, _, err = client.EndpointAPI.Health(bare, "jobs").Execute()
+	check(err)
+	fact("bare key", "`ContextAPIKeys`, as `rawKey`")
 	fmt.Println("go: run, status-sync, status, stream, health and an error answered as they must")
+}
+
+func at(variable string) *queue.APIClient {
+	configuration := queue.NewConfiguration()
+	configuration.Servers = queue.ServerConfigurations{{URL: os.Getenv(variable)}}
+	return queue.NewAPIClient(configuration)
+}
+
+func fact(about, seen string) {
+	fmt.Printf("fact: %s: %s\n", about, seen)
 }
 
 func check(err error) {
