@@ -23,6 +23,7 @@ from runpod_sdk import (
     StreamChunk,
     WorkerCounts,
 )
+from runpod_sdk._values._arguments import RESERVED_HEADERS
 from runpod_sdk._values._outcomes import Answer
 from runpod_sdk._values._requests import Request, StreamPart
 from tests.flows import answer
@@ -132,6 +133,17 @@ def test_extra_query_and_headers_are_added() -> None:
         ),
         ({}, {"extra_headers": {"x": "hunter2ä"}}, ValueError, "extra_headers['x'] holds what no header carries"),
         ({}, {"extra_headers": {"x y": "hunter2"}}, ValueError, "extra_headers['x y']: no header has such a name"),
+        ({}, {"extra_headers": {"": "hunter2"}}, ValueError, "extra_headers['']: no header has such a name"),
+        ({}, {"extra_headers": {":path": "hunter2"}}, ValueError, "extra_headers[':path']: no header has such a name"),
+        ({}, {"extra_headers": {"x": "hunter2\0"}}, ValueError, "extra_headers['x'] holds what no header carries"),
+        ({}, {"extra_headers": {"x": "1", "X": "hunter2"}}, ValueError, "extra_headers['X'] is there twice"),
+        ({}, {"extra_headers": [("x", "hunter2")]}, TypeError, "extra_headers is of type list: a dict expected"),
+        ({}, {"extra_headers": {"Accept-Encoding": "br"}}, ValueError, "extra_headers['Accept-Encoding']: of deflate"),
+        ({}, {"extra_query": "hunter2"}, TypeError, "extra_query is of type str: a dict expected"),
+        ({}, {"extra_query": {5: "hunter2"}}, TypeError, "extra_query has a name that is of type int"),
+        ({}, {"extra_query": {"x": ["hunter2"]}}, TypeError, "extra_query['x'] is of type list: a string expected"),
+        ({}, {"extra_query": {"x": "hunter2\ud800"}}, ValueError, "extra_query['x'] holds half a character"),
+        ({}, {"extra_query": {"wait": "9"}}, ValueError, "extra_query holds 'wait', which has an argument of its own"),
     ],
 )
 def test_a_bad_argument_is_refused_by_name_before_any_request(
@@ -142,6 +154,24 @@ def test_a_bad_argument_is_refused_by_name_before_any_request(
             build("abc", value, options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         assert str(caught.value).startswith(message)
         assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelt", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("name", sorted(RESERVED_HEADERS))
+def test_no_header_of_a_caller_changes_how_a_request_is_framed_or_where_it_goes(
+    name: str, spelt: Callable[[str], str]
+) -> None:
+    for build in (api.run, api.run_sync):
+        with pytest.raises(ValueError, match="not for callers to set") as caught:
+            build("abc", {}, {"extra_headers": {spelt(name): "hunter2"}})
+        assert str(caught.value).startswith(f"extra_headers['{spelt(name)}']")
+        assert "hunter2" not in str(caught.value)
+
+
+def test_blanks_around_a_header_are_no_part_of_it() -> None:
+    given = {"X-Trace": " 1 2\t", "Accept-Encoding": "gzip, identity"}
+    found = api.run("abc", {}, {"extra_headers": given}).headers
+    assert {name: found[name] for name in given} == {"X-Trace": "1 2", "Accept-Encoding": "gzip, identity"}
 
 
 def test_a_request_shows_neither_its_body_nor_its_headers() -> None:

@@ -21,6 +21,7 @@ from runpod_sdk._values._arguments import (
     ID,
     TTL_RANGE,
     checked_headers,
+    checked_query,
     checked_seconds,
     encoded,
     kind_of,
@@ -198,7 +199,7 @@ def _submit(
     operation: Operation, endpoint_id: str, kwargs: dict[str, Any], more: SubmitOptions, *, hold: float = 0.0
 ) -> Request:
     content = encoded(operation, kwargs["json"])
-    kwargs["params"] = {**kwargs.get("params", {}), **(more.get("extra_query") or {})}
+    kwargs["params"] = {**kwargs.get("params", {}), **checked_query(more.get("extra_query") or {})}
     kwargs["headers"] = {**kwargs["headers"], **checked_headers(more.get("extra_headers") or {})}
     return _request(operation, endpoint_id, kwargs, content=content, hold=hold)
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -15,6 +15,26 @@ if TYPE_CHECKING:
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # RFC 9110, 5.6.2 and 5.5; ASCII only, since a header has no encoding of its own.
 _HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\x20-\x7e\t]*")
+# Headers that say how a message is framed and where it goes, or carry the key: not for callers to set. RFC 9110, 7.6.
+RESERVED_HEADERS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# Answers that every carrier can read.
+_ENCODINGS = frozenset({"gzip", "deflate", "identity"})
 
 # Seconds. docs: send-requests, execution policies (there in milliseconds).
 EXECUTION_TIMEOUT_RANGE = (5.0, 604_800.0)
@@ -46,8 +66,9 @@ def checked_seconds(name: str, value: float, limits: tuple[float, float]) -> flo
 
 
 def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers that can be sent; a value is never shown, it may be a secret."""
-    for name, value in headers.items():
+    """Return headers that can be sent, and leave the framing of the request alone; a value may be a secret."""
+    checked: dict[str, str] = {}
+    for name, value in _items("extra_headers", headers):
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"extra_headers has a name that is {kind_of(name)}: a string expected")
         if not _HEADER_NAME.fullmatch(name):
@@ -56,7 +77,39 @@ def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise TypeError(f"extra_headers[{name!r}] is {kind_of(value)}: a string expected")
         if not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"extra_headers[{name!r}] holds what no header carries: line ends or non-ASCII characters")
-    return headers
+        known = name.lower()
+        if known in RESERVED_HEADERS:
+            raise ValueError(f"extra_headers[{name!r}]: that one is not for callers to set")
+        if known == "accept-encoding" and not set(re.split(r"[,\s]+", value.strip().lower())) <= _ENCODINGS:
+            raise ValueError(f"extra_headers[{name!r}]: of {', '.join(sorted(_ENCODINGS))} expected")
+        if known in map(str.lower, checked):
+            raise ValueError(f"extra_headers[{name!r}] is there twice")
+        checked[name] = value.strip()  # blanks around it are no part of it, and not every carrier takes them
+    return checked
+
+
+def checked_query(query: Mapping[str, str]) -> Mapping[str, str]:
+    """Return query parameters that can be sent, beside the service's own; a value may be a secret."""
+    for name, value in _items("extra_query", query):
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"extra_query has a name that is {kind_of(name)}: a string expected")
+        if name == "wait":
+            raise ValueError(f"extra_query holds {name!r}, which has an argument of its own: timeout")
+        if not isinstance(value, str | int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"extra_query[{name!r}] is {kind_of(value)}: a string expected")
+        if not (_is_text(name) and _is_text(f"{value}")):
+            raise ValueError(f"extra_query[{name!r}] holds half a character (a lone surrogate)")
+    return query
+
+
+def _items(name: str, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} is {kind_of(given)}: a dict expected")
+    return given.items()
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def unwrapped(input: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: A002  the service's word
