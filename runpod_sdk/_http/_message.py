@@ -30,13 +30,17 @@ VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 
 
 class Outgoing(NamedTuple):
-    """A request in full. `target` is its path and query; `timeout` bounds each of its parts, seconds."""
+    """A request in full.
+
+    `target` is its path and query; `timeout` bounds each of its parts, seconds; `hold` is that of the `Request`.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
     content: bytes | None
     timeout: float
+    hold: float = 0.0
 
 
 class Address:
@@ -99,7 +103,7 @@ class Address:
         headers = self._headers
         if request.headers:
             headers = {**headers, **{name.lower(): value for name, value in request.headers.items()}}
-        return Outgoing(request.method, request.path, headers, request.content, timeout)
+        return Outgoing(request.method, request.path, headers, request.content, timeout, request.hold)
 
     def incoming(self, clock: Clock, timeout: float) -> Incoming:
         """Return what reads the answer to a request that is sent now."""

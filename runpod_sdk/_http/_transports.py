@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ._deadlines import bound_reads
+from ._given import answer_in, auth_of, request_of
 from ._message import unpacked_async
 
 if TYPE_CHECKING:
@@ -73,8 +74,13 @@ class HttpxConnections:
 
     def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
         """Make one request, and feed its answer to `incoming`."""
-        request = httpx_request(self._address, sent)
-        response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        client, is_ours = self._client, self._is_ours
+        request = httpx_request(self._address, sent) if is_ours else request_of(client, self._address, sent)
+        auth = None if is_ours else auth_of(client)
+        try:
+            response = client.send(request, stream=True, auth=auth, follow_redirects=False)
+        except httpx.HTTPStatusError as error:
+            response = answer_in(error, request)
         try:
             incoming.begin(response.status_code, response.headers.raw)
             for part in response.iter_bytes():
@@ -109,8 +115,13 @@ class AsyncHttpxConnections:
 
     async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
         """Make one request, and feed its answer to `incoming`."""
-        request = httpx_request(self._address, sent)
-        response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        client, is_ours = self._client, self._is_ours
+        request = httpx_request(self._address, sent) if is_ours else request_of(client, self._address, sent)
+        auth = None if is_ours else auth_of(client)
+        try:
+            response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+        except httpx.HTTPStatusError as error:
+            response = answer_in(error, request)
         try:
             incoming.begin(response.status_code, response.headers.raw)
             async for part in response.aiter_bytes():

@@ -64,6 +64,12 @@ def _check_kind(name: str, given: object, kind: str, *, is_right: bool) -> None:
         raise TypeError(f"{name} is of type {type(given).__name__}: an {kind} expected")
 
 
+def _check_client(client: httpx.Client | httpx.AsyncClient, service: Service) -> None:
+    from ._given import check_client  # noqa: PLC0415  whoever has a client has httpx
+
+    check_client(client, service)
+
+
 def _limits(*, held: bool) -> dict[str, Any]:
     return {"most": _HELD_MAX if held else _ORDINARY_MAX, "keepalive": _KEEPALIVE}
 
@@ -76,6 +82,8 @@ class Wire:
     ) -> None:
         _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
         _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
+        if http_client is not None:
+            _check_client(http_client, service)
         self._address = Address(service, is_ours=http_client is None and transport is None)
         self._clock = clock
         self._given = http_client
@@ -164,6 +172,8 @@ class AsyncWire:
         _check_kind("http_client", http_client, "httpx.AsyncClient", is_right=hasattr(http_client, "aclose"))
         is_right = hasattr(transport, "handle_async_request")
         _check_kind("transport", transport, "httpx.AsyncBaseTransport", is_right=is_right)
+        if http_client is not None and not isinstance(service, Address):
+            _check_client(http_client, service)
         is_ours = http_client is None and transport is None
         self._address = service if isinstance(service, Address) else Address(service, is_ours=is_ours)
         self._lender = lender  # whose transport it is, then not closed here

@@ -50,7 +50,7 @@ def test_a_redirect_is_told_and_not_followed(flavour: Flavour, code: int, client
 
     async def with_own_client() -> None:
         kind = httpx.AsyncClient if flavour.client is AsyncClient else httpx.Client
-        theirs = kind(follow_redirects=True, trust_env=False)
+        theirs = kind(trust_env=False)
         async with flavour.opened(server, http_client=theirs) as client:
             await body(client)
         await closed(theirs)

@@ -281,7 +281,7 @@ def test_a_client_of_ones_own_is_used_as_it_is_and_not_closed(emulator: Emulator
         keys.add(request.headers["authorization"])
 
     hooks: dict[str, list[Any]] = {"request": [note]}
-    with httpx.Client(transport=emulator.transport, auth=("user", "password"), event_hooks=hooks) as mine:
+    with httpx.Client(transport=emulator.transport, event_hooks=hooks) as mine:
         with Client(**options, http_client=mine) as client:
             assert client.endpoint("echo").run_sync({"a": 1}) == {"a": 1}
         assert not mine.is_closed
