@@ -35,14 +35,12 @@ No message holds a key, a secret or an input. All of these errors can be pickled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ._client._async_job import AsyncJob
-    from ._client._sync_job import Job
     from ._values._states import JobState
 
 
@@ -192,6 +190,36 @@ class SubmissionUnknownError(APIError):
         self.status_code = status_code
 
 
+class JobHandle(Protocol):
+    """A Job or an AsyncJob, as the errors of both know it: what it returns is awaited with the async one."""
+
+    @property
+    def endpoint_id(self) -> str:
+        """Where the job is."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    def state(self) -> Any:
+        """Look at the job once."""
+        ...
+
+    def output(self, timeout: float | None = None) -> Any:
+        """Wait for the job, and return its output."""
+        ...
+
+    def cancel(self) -> Any:
+        """Cancel the job."""
+        ...
+
+    def retry(self) -> Any:
+        """Run the job again."""
+        ...
+
+
 class JobBoundError(RunpodError):
     """An error that leads back to its job.
 
@@ -207,9 +235,9 @@ class JobBoundError(RunpodError):
         self.endpoint_id = endpoint_id
         self.job_id = job_id
         self.state = state
-        self.job: Job | AsyncJob | None = None
+        self.job: JobHandle | None = None
 
-    def about(self, job: Job | AsyncJob) -> Self:
+    def about(self, job: JobHandle) -> Self:
         """Attach the handle, and return the error."""
         self.job = job
         return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runpod_sdk._signals import raised_by_handler
+from runpod_sdk._http._signals import raised_by_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,8 @@ from runpod_sdk import (
     StreamChunk,
     WorkerCounts,
 )
-from runpod_sdk._values._states import SHOWN, WorkerError, error_of, shorten
+from runpod_sdk._flows._job_errors import WorkerError, error_of
+from runpod_sdk._values._states import SHOWN, shorten
 
 FINAL = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]
 ON_THE_WAY = ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "ON_HOLD", "completed", ""]

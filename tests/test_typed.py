@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import JobState, JobStatus, OutputTypeError
-from runpod_sdk._values._typed._reader import reader_of
+from runpod_sdk._client._typed._reader import reader_of
 
 T = TypeVar("T")
 

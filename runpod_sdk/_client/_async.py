@@ -128,7 +128,7 @@ class AsyncClient(AsyncShell):
 
         if output_type is Any:
             return AsyncEndpoint(self, endpoint_id)
-        from runpod_sdk._values._typed._reader import reader_of
+        from runpod_sdk._client._typed._reader import reader_of
 
         return AsyncEndpoint(self, endpoint_id, reader_of(output_type))
 

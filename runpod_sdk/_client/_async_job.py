@@ -208,7 +208,7 @@ class AsyncJob(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import job_html
+        from ._tables import job_html
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 

@@ -126,7 +126,7 @@ class Client(Shell):
 
         if output_type is Any:
             return Endpoint(self, endpoint_id)
-        from runpod_sdk._values._typed._reader import reader_of
+        from runpod_sdk._client._typed._reader import reader_of
 
         return Endpoint(self, endpoint_id, reader_of(output_type))
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._flows._stream import OnGap
-    from runpod_sdk._notebook._live import WaitLine
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._status import JobStatus
 
     from ._sync import Client
+    from ._wait_line import WaitLine
 
 T = TypeVar("T")
 OnUpdate = Callable[[JobState], object]
@@ -209,7 +209,7 @@ class Job(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import job_html
+        from ._tables import job_html
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 
@@ -221,7 +221,7 @@ def _line() -> WaitLine | None:
     """Return what shows a wait in a notebook; None anywhere else."""
     if "IPython" not in sys.modules:
         return None
-    from runpod_sdk._notebook._live import wait_line
+    from ._wait_line import wait_line
 
     return wait_line()
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk._values._requests import StreamPart
-from runpod_sdk._values._states import JobState, StreamChunk, error_of
+from runpod_sdk._values._states import JobState, StreamChunk
 from runpod_sdk.errors import RunpodError, StreamInterruptedError
 
 from ._effects import Emit, Flow, Sleep
+from ._job_errors import error_of
 from ._pulse import Pulse
 from ._reads import last_state, read
 from ._wait import JobRef, output

@@ -7,18 +7,21 @@ job, with the caller's deadline, or when nothing has been heard of the service f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runpod_sdk._values._outcomes import Answer, Outcome, retry_after
 from runpod_sdk._values._policies import HOLD_MAX, HOLD_MIN, RETRY_AFTER_MAX, Deadline, backoff
-from runpod_sdk._values._states import JobState, error_of
 from runpod_sdk.errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
 
 from . import _api
 from ._effects import Emit, Flow, Sleep
 from ._exchange import Refused, Settings, ask, cause_of, exchange, notice
+from ._job_errors import error_of
 from ._pulse import Pulse
 from ._queue_reason import Why
+
+if TYPE_CHECKING:
+    from runpod_sdk._values._states import JobState
 
 OnAbandon = Literal["cancel", "detach"]
 

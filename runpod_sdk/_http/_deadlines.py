@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._signals import raised_by_handler
+from runpod_sdk._http._signals import raised_by_handler
 
 from ._errors import Passing
 

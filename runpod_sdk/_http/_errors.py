@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runpod_sdk._signals import raised_by_handler
+from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._values._outcomes import BodyTooLargeError
 
 if TYPE_CHECKING:

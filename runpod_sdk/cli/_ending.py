@@ -43,7 +43,7 @@ def add_raw(parser: argparse.ArgumentParser) -> None:
 
 def wait_for(arguments: argparse.Namespace, job: Job, clock: Clock, timeout: float | None) -> int:
     """Wait for a job, and print its output."""
-    from runpod_sdk._values._states import error_of  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk._flows._job_errors import error_of  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.errors import JobBoundError  # noqa: PLC0415
 
     with watching(job.id, clock.monotonic) as watch:

@@ -55,7 +55,8 @@ def _seconds(milliseconds: int | None) -> str:
 
 
 def _note(state: JobState) -> str:
-    from runpod_sdk._values._states import error_of, shorten  # noqa: PLC0415  --help does not need them
+    from runpod_sdk._flows._job_errors import error_of  # noqa: PLC0415  --help does not need them
+    from runpod_sdk._values._states import shorten  # noqa: PLC0415  --help does not need them
     from runpod_sdk.errors import JobFailedError  # noqa: PLC0415
 
     if state.progress is not None:

@@ -33,7 +33,7 @@ class Watch(Protocol):
 def watching(job_id: str, now: Callable[[], float]) -> AbstractContextManager[Watch]:
     """Return what suits standard error; `now` tells the time in seconds."""
     if not sys.stderr.isatty():
-        return _Nothing()
+        return _Silent()
     job_id = job_id.removeprefix("sync-")[:_ID_SHOWN]
     if find_spec("rich") is not None:
         from rich.console import Console  # noqa: PLC0415  an extra
@@ -55,7 +55,7 @@ def words_of(state: JobState) -> str:
     return f"{state.status}  {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}"
 
 
-class _Nothing:
+class _Silent:
     """For logs and pipes."""
 
     def update(self, state: JobState) -> None:
@@ -68,7 +68,7 @@ class _Nothing:
         """Do nothing."""
 
 
-class _Lines(_Nothing):
+class _Lines(_Silent):
     """A line for each thing that is new."""
 
     def __init__(self, job_id: str, now: Callable[[], float]) -> None:
@@ -85,7 +85,7 @@ class _Lines(_Nothing):
             print(f"{self._job_id}  {self._now() - self._began:5.0f} s  {words}", file=sys.stderr, flush=True)
 
 
-class _Live(_Nothing):
+class _Live(_Silent):
     """One line that is drawn again and again by a thread of rich's own, and wiped away at the end."""
 
     def __init__(self, console: Console, job_id: str, now: Callable[[], float]) -> None:

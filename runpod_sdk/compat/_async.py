@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._async_job import AsyncJob
+from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._values._arguments import checked_id
-from runpod_sdk._values._states import error_of
 
 from ._access import Access
 from ._body import input_parts

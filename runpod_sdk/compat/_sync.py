@@ -6,7 +6,7 @@ import atexit
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._sync import Client
-from runpod_sdk._values._states import error_of
+from runpod_sdk._flows._job_errors import error_of
 
 from ._access import Access
 from ._body import parts

@@ -78,7 +78,7 @@ def as_completed(
     """
     known: list[Job[Any] | AsyncJob[Any]] = list(dict.fromkeys(jobs))
     if not known:
-        return _Nothing()
+        return _NoProgress()
     kinds = {type(job).__name__ for job in known}
     if len(kinds) > 1 or not isinstance(known[0], Job | AsyncJob):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"jobs holds {', '.join(sorted(kinds))}: Job or AsyncJob expected, all of one flavour")
@@ -88,7 +88,7 @@ def as_completed(
     return _in_loop(cast("list[AsyncJob[Any]]", known), timeout)
 
 
-class _Nothing:
+class _NoProgress:
     """What comes of no jobs: of which flavour they would have been nobody knows."""
 
     def __iter__(self) -> Self:

@@ -219,7 +219,7 @@ class Map(Generic[T_co]):
             return None
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html
+        from runpod_sdk._client._tables import report_html
 
         return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
 
@@ -367,7 +367,7 @@ class AsyncMap(Generic[T_co]):
             book.outbox.put(one)
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html
+        from runpod_sdk._client._tables import report_html
 
         return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from runpod_sdk._flows import _api, _submit, _wait
 from runpod_sdk._flows._effects import Emit, Flow, Send
+from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._flows._wait import JobRef, OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import kind_of, unwrapped
-from runpod_sdk._values._states import JobState, T_co, error_of, shorten
+from runpod_sdk._values._states import JobState, T_co, shorten
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
     APIError,

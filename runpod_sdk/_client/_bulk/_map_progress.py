@@ -31,13 +31,12 @@ class Progress(Protocol):
 def progress_of(title: str, total: int | None, now: Callable[[], float]) -> Progress:
     """Return what suits where we are; `now` tells the time in seconds."""
     if "IPython" in sys.modules:
-        from runpod_sdk._notebook._live import Bar as NotebookBar
-        from runpod_sdk._notebook._live import in_notebook
+        from runpod_sdk._notebook._live import NotebookBar, in_notebook
 
         if in_notebook():
             return NotebookBar(title, total, now)
     if sys.stderr.isatty() and find_spec("rich") is not None:
-        return Bar(title, total)
+        return TerminalBar(title, total)
     return Lines(title, total, now)
 
 
@@ -69,7 +68,7 @@ class Lines:
         self._next = self._now() + LINE_EVERY
 
 
-class Bar:
+class TerminalBar:
     """A bar of rich, drawn by a thread of rich's own."""
 
     def __init__(self, title: str, total: int | None) -> None:

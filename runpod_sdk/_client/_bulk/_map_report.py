@@ -108,7 +108,7 @@ class MapReport:
     estimated_execution_cost: float | None
 
     def _repr_html_(self) -> str:
-        from runpod_sdk._notebook._markup import report_html
+        from runpod_sdk._client._tables import report_html
 
         return report_html("map", self)
 

@@ -38,7 +38,7 @@ def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:
     else:
         if find_spec("cattrs") is None:
             raise ImportError("output_type needs cattrs, or a pydantic model: pip install 'runpod-sdk[typed]'")
-        from ._cattrs import reading  # noqa: PLC0415  an extra
+        from ._cattrs import reading
 
         read = reading(output_type)
     return partial(_read, read, name_of(output_type))
@@ -77,8 +77,8 @@ def _is_of_pydantic(kind: Any) -> bool:
 
 
 def _by_pydantic(kind: Any) -> Callable[[Any], Any]:
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  the caller's
-    from pydantic.errors import PydanticUserError  # noqa: PLC0415  as above
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticUserError
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)

@@ -1,0 +1,44 @@
+"""What notebooks show of what the service says: a table for a job, and one for an endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk._notebook._markup import table
+
+if TYPE_CHECKING:
+    from ._states import Health, JobState
+
+
+def state_html(state: JobState) -> str:
+    """Show one look at a job."""
+    has_output = state.output is not None or state.is_success
+    rows: list[tuple[str, object]] = [
+        ("id", state.id),
+        ("endpoint", state.endpoint_id or None),
+        ("status", str(state.status)),
+        ("waits for", None if state.queue_reason is None else str(state.queue_reason)),
+        ("progress", None if state.progress is None else repr(state.progress)),
+        ("output", repr(state.output) if has_output else None),
+        ("error", state.error),
+        ("worker", state.worker_id),
+        ("in the queue", _seconds(state.delay_time_ms)),
+        ("on the worker", _seconds(state.execution_time_ms)),
+        ("retries", state.retries or None),
+    ]
+    return table("Job", rows)
+
+
+def _seconds(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else f"{milliseconds / 1000:.1f} s"
+
+
+def health_html(health: Health) -> str:
+    """Show an endpoint at a glance: what is there, and zeros only where all is zero."""
+    return table("Health", [("jobs", _counts(health.jobs)), ("workers", _counts(health.workers))])
+
+
+def _counts(counts: Any) -> str:
+    found = [(field.name.replace("_", " "), getattr(counts, field.name)) for field in fields(counts)]
+    return ", ".join(f"{number} {name}" for name, number in found if number) or "none"
