@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator._emulator import BASE_URL
 from runpod_sdk.emulator._record._faults import OF_DOORS, OF_WORKERS, USER_OPERATIONS, Faults, faults_from_json
 
 if TYPE_CHECKING:
@@ -47,6 +48,36 @@ def submit(emulator: Emulator, url: str, transport: httpx.BaseTransport | None) 
             return client.post(f"{url}/e/run", json=BODY)
         except httpx.HTTPError as error:
             return error
+
+
+@pytest.mark.parametrize("code", [204, 205, 304])
+@pytest.mark.parametrize("door", ["in process", "socket"])
+def test_an_answer_that_has_no_body_leaves_its_connection_as_it_was(code: int, door: str) -> None:
+    with Emulator() as emulator:
+        emulator.endpoint("e")
+        emulator.inject(Fault.status(code, times=2, headers={"X-Edge": "7"}))
+        transport = emulator.transport if door == "in process" else None
+        url = BASE_URL if transport is not None else emulator.serve().url
+        peers: set[Any] = set()
+        with httpx.Client(transport=transport, headers=HEADERS, timeout=30, trust_env=False) as client:
+            for expected in (code, code, 200):
+                with client.stream("GET", f"{url}/e/health") as answer:
+                    body = answer.read()
+                    network = answer.extensions.get("network_stream")
+                    peers.add(network and network.get_extra_info("client_addr"))
+                assert (answer.status_code, bool(body)) == (expected, expected == 200)
+                assert answer.headers.get("x-edge") == (None if expected == 200 else "7")
+                assert ("content-length" in answer.headers) == (expected not in (204, 304))
+        assert len(peers) == 1
+
+
+@pytest.mark.parametrize("make", [Fault.status, Fault.html])
+@pytest.mark.parametrize("code", [204, 205, 304])
+def test_an_answer_that_has_no_body_is_given_none(make: Callable[..., Fault], code: int) -> None:
+    options: dict[str, Any] = {} if make == Fault.html else {"body": {"a": 1}}
+    with pytest.raises(ValueError, match=f"code={code}: such an answer has no body"):
+        make(code, **options)
+    Fault.status(code, body="")
 
 
 @pytest.mark.parametrize("door", ["in process", "socket"])

@@ -278,4 +278,6 @@ def _answer_of(fault: Fault) -> Answer:
     if body is None:
         body = json.dumps(fault.facts()).encode()
     headers = {name.lower(): value for name, value in fault.headers.items()}
-    return Answer(fault.code, body, more=tuple({"content-type": content_type, **headers}.items()))
+    if content_type:
+        headers.setdefault("content-type", content_type)
+    return Answer(fault.code, body, more=tuple(headers.items()))

@@ -42,6 +42,8 @@ _KILLED_AT: Mapping[At, str] = {
     "done": "job-done",
 }
 _HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+# Answers that have no body. RFC 9110, 15.3.5, 15.3.6, 15.4.5.
+BODILESS = frozenset({204, 205, 304})
 _TEXTS = {429: "rate limit exceeded"}  # assumed: the wording
 
 
@@ -95,6 +97,8 @@ class Fault:
             raise ValueError(f'when={self.when!r}: "before" or "after" expected')
         if self.kind == "status" and not 200 <= self.code <= 599:
             raise ValueError(f"code={self.code!r}: an HTTP status from 200 to 599 expected")
+        if self.code in BODILESS and self.body not in (None, ""):
+            raise ValueError(f"code={self.code}: such an answer has no body")
         if not (math.isfinite(self.seconds) and self.seconds >= 0):
             raise ValueError(f"seconds={self.seconds!r}: seconds (0 or more) expected")
 
@@ -110,7 +114,10 @@ class Fault:
         when: When = "before",
         **where: Any,
     ) -> Self:
-        """Answer with this status; the body says so if there is none. `when="after"`: the request did its work."""
+        """Answer with this status; the body says so if there is none. `when="after"`: the request did its work.
+
+        Answers with 204, 205 and 304 have no body.
+        """
         return cls._made("status", where, code=code, headers=headers or {}, body=body, when=when)
 
     @classmethod
@@ -229,6 +236,8 @@ class Fault:
 
     def page(self) -> tuple[bytes | None, str]:
         """Return the body that it sends and its content type; None: JSON that names the status."""
+        if self.code in BODILESS:
+            return b"", ""
         if isinstance(self.body, str):
             return self.body.encode(), "text/html" if self.body.startswith("<") else "text/plain"
         return None, "application/json"

@@ -35,8 +35,8 @@ class Answer:
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the header fields, in lower case."""
-        if self.status == 204:  # RFC 9110, 8.6: no content-length
-            return []
+        if self.status in (204, 304):  # RFC 9110, 8.6: no content-length
+            return [field for field in self.more if field[0] != "content-length"]
         length = ("content-length", str(len(self.body)))
         if self.more:
             return list(dict([("content-type", "application/json"), length, *self.more]).items())
