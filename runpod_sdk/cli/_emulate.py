@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import shlex
 import signal
 import sys
@@ -14,6 +16,9 @@ import traceback
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from ._session import BAD_CALL, BadCallError
+from ._shown import complain
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.description = _DESCRIPTION
     parser.epilog = _EXIT_CODES
-    parser.set_defaults(refuse=parser.error)
     parser.add_argument("target", nargs="?", metavar="FILE[:FUNCTION]", help="a worker's file")
     parser.add_argument("--worker", metavar="COMMAND", help="start this as a worker")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (1)")
@@ -82,6 +86,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
+    try:
+        return _run(arguments)
+    except BadCallError as error:
+        complain(arguments.command, str(error))
+        return BAD_CALL
+
+
+def _run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     ending = _Ending()
     ending.listen(ending.first)
@@ -96,12 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
-    from runpod_sdk.emulator import Emulator, HandlerFileError  # noqa: PLC0415
+    from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415
 
     clock = SystemClock()
-    with Emulator(
-        clock=SystemClock(rate=arguments.time_scale), api_key=arguments.api_key, seed=arguments.seed
-    ) as emulator:
+    with _emulator(arguments) as emulator:
         try:
             for fault in _faults(arguments):
                 emulator.inject(fault)
@@ -113,16 +123,14 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
             _complain(error)
             return 1
         except ModuleNotFoundError:
-            print("runpod-sdk emulate needs the emulator: pip install 'runpod-sdk[emulator]'", file=sys.stderr)
-            return 2
+            raise BadCallError("it needs an extra: pip install 'runpod-sdk[emulator]'") from None
         except OSError as error:
             where = f"{arguments.host}:{arguments.port}"
             reason = (error.strerror or str(error)).partition(" (")[0]
             print(f"cannot listen on {where}: {reason}; --port 0 takes a free one", file=sys.stderr)
             return 1
         except (ValueError, NotImplementedError) as error:
-            arguments.refuse(str(error))
-            raise
+            raise BadCallError(str(error)) from None
         try:
             _announce(arguments, server, ending.endpoints, out)
             while True:
@@ -135,6 +143,17 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
             return _INTERRUPTED if ending.is_forced else 0
 
 
+def _emulator(arguments: argparse.Namespace) -> Emulator:
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
+    from runpod_sdk.emulator import Emulator  # noqa: PLC0415
+
+    clock = SystemClock(rate=arguments.time_scale)
+    try:
+        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed)
+    except ValueError as error:
+        raise BadCallError(str(error)) from None
+
+
 def _faults(arguments: argparse.Namespace) -> list[Fault]:
     """Read the file of faults."""
     from runpod_sdk.emulator import faults_from_json  # noqa: PLC0415  as above
@@ -143,23 +162,34 @@ def _faults(arguments: argparse.Namespace) -> list[Fault]:
         return []
     try:
         return faults_from_json(json.loads(arguments.faults.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        arguments.refuse(f"--faults {arguments.faults}: {error}")
-        raise
+    except OSError as error:
+        raise BadCallError(f"--faults {arguments.faults}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadCallError(f"--faults {arguments.faults}: {error}") from None
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
     arguments.external = arguments.external or arguments.env_file is not None
-    given = [bool(arguments.target), bool(arguments.worker), arguments.external]
+    given = [arguments.target is not None, arguments.worker is not None, arguments.external]
     if sum(given) > 1:
-        arguments.refuse("one of FILE, --worker and --external runs the jobs")
+        raise BadCallError("one of FILE, --worker and --external runs the jobs")
+    if arguments.worker is not None and not arguments.worker.strip():
+        raise BadCallError("--worker: the command of a worker expected")
     if not 0 < arguments.time_scale < math.inf:
-        arguments.refuse("--time-scale: a positive number expected")
+        raise BadCallError("--time-scale: a positive number expected")
     if arguments.workers < 1:
-        arguments.refuse("--workers: at least 1 expected")
-    if len([name for name in arguments.endpoint or [_DEFAULT_ENDPOINT] if "=" not in name]) > 1 and arguments.env_file:
-        arguments.refuse("--env-file: it is for one endpoint")
+        raise BadCallError("--workers: at least 1 expected")
+    if not 0 <= arguments.port < 2**16:
+        raise BadCallError(f"--port {arguments.port}: 0 to 65535 expected")
+    if not re.fullmatch(r"[\x21-\x7e]*", arguments.advertise):
+        raise BadCallError("--advertise: the name or the address of this machine expected")
+    named = [name.partition("=") for name in arguments.endpoint or [_DEFAULT_ENDPOINT]]
+    if len([name for name, mark, _ in named if not mark]) > 1 and arguments.env_file:
+        raise BadCallError("--env-file: it is for one endpoint")
+    for file in [arguments.target, *(file for _, mark, file in named if mark)]:
+        if file is not None and (not file or Path(file).is_dir()):
+            raise BadCallError(f"{file or 'FILE'}: a worker's file expected" + (", not a folder" if file else ""))
 
 
 def _declare(emulator: Emulator, arguments: argparse.Namespace, named: str) -> EmulatedEndpoint:
@@ -184,7 +214,7 @@ def _announce(arguments: argparse.Namespace, server: Server, endpoints: list[Emu
         )
     described = [_described(endpoint, arguments, server) for endpoint in endpoints]
     if arguments.env_file is not None:
-        arguments.env_file.write_text(_env_file(described[0]["worker_environment"]), encoding="utf-8")
+        _write_env_file(arguments.env_file, described[0]["worker_environment"])
     if arguments.json:
         line = {"ready": True, "url": server.url, "api_key": server.api_key, "endpoints": described}
         print(json.dumps(line), file=out, flush=True)
@@ -226,9 +256,26 @@ def _described(endpoint: EmulatedEndpoint, arguments: argparse.Namespace, server
     return {**facts, "runs": "the built-in handler: mock_return, mock_delay, mock_error, ..."}
 
 
-def _env_file(environment: dict[str, str]) -> str:
-    """Return an environment as `docker run --env-file` takes it: no quotes."""
-    return "".join(f"{name}={value}\n" for name, value in environment.items())
+def _write_env_file(path: Path, environment: dict[str, str]) -> None:
+    """Write an environment as `docker run --env-file` takes it, without quotes. It holds a key: for its owner alone.
+
+    A file that is there already is replaced, as whoever has it open could go on reading; what is no file is written to.
+    """
+    text = "".join(f"{name}={value}\n" for name, value in environment.items())
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        path = path.resolve()  # a link stays what it is
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # the second: links in a circle
+        raise BadCallError(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _advertised(arguments: argparse.Namespace) -> str:

@@ -16,7 +16,7 @@ from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import Rates
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._hub import Hub
-from runpod_sdk.emulator._options import Options
+from runpod_sdk.emulator._options import Options, check_id, check_key, check_place
 from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
@@ -58,6 +58,9 @@ class Emulator:
         seed: of all ids: the same seed gives the same ids.
         options: choices where the service's behaviour is unknown; see `Options`.
 
+    Raises:
+        ValueError: a key that no header carries.
+
     Examples:
         >>> import httpx
         >>> with Emulator() as emulator:
@@ -77,6 +80,7 @@ class Emulator:
         seed: int = 0,
         options: Options | None = None,
     ) -> None:
+        check_key(api_key)
         self.api_key = api_key
         self._seed = seed
         self._options = options or Options()
@@ -122,11 +126,12 @@ class Emulator:
                 a log in `EmulatedEndpoint.logs`.
 
         Raises:
-            ValueError: `endpoint_id` is declared already, `workers` is negative, `command` names no program, or stands
-                beside a handler.
+            ValueError: `endpoint_id` is none, or declared already; `workers` is negative; `command` names no program,
+                or stands beside a handler.
             HandlerFileError: the file cannot be loaded.
             NotImplementedError: there is a command, and this system is not POSIX.
         """
+        check_id(endpoint_id)
         if workers < 0:
             raise ValueError(f"workers={workers}: must not be negative")
         if command is not None and handler is not None:
@@ -177,8 +182,10 @@ class Emulator:
         Raises:
             ModuleNotFoundError: uvicorn is not installed.
             OSError: the port is taken, or the certificate cannot be used.
-            ValueError: the clock is a virtual one that jumps by itself; or there is a key without a certificate.
+            ValueError: the clock is a virtual one that jumps by itself; there is a key without a certificate; or the
+                host or the port can be none.
         """
+        check_place(host, port)
         if keyfile is not None and certfile is None:
             raise ValueError(f"keyfile={os.fspath(keyfile)!r}: a certfile has to stand beside it")
         return self._serve(lambda app: Listener(app, host, port, certfile=certfile, keyfile=keyfile))

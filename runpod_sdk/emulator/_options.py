@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,3 +51,23 @@ class Options:
     rate_per_worker: float = 0.05  # assumed: the documentation names no number that could be checked
     record: int = 10_000
     ledger: int = 50_000
+
+
+def check_id(endpoint_id: str) -> None:
+    """Refuse what cannot stand in a path as an endpoint's id; clients refuse it, too."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", endpoint_id):
+        raise ValueError(f"endpoint_id={endpoint_id[:200]!r}: 1 to 128 of the characters A-Z a-z 0-9 _ - expected")
+
+
+def check_key(api_key: str) -> None:
+    """Refuse a key that no header carries."""
+    if not re.fullmatch(r"[\x20-\x7e]+", api_key) or api_key != api_key.strip():
+        raise ValueError("api_key: ASCII characters without blanks around them expected, as a header carries them")
+
+
+def check_place(host: str, port: int) -> None:
+    """Refuse what no socket listens on."""
+    if not re.fullmatch(r"[\x21-\x7e]+", host):
+        raise ValueError(f"host={host!r}: a name or an address of this machine expected")
+    if not 0 <= port < 2**16:
+        raise ValueError(f"port={port}: 0 to 65535 expected")

@@ -269,18 +269,64 @@ def test_scaled_time_lets_a_minute_pass_in_no_time() -> None:
         (["--external", "--env-file", "x", "--endpoint", "a", "--endpoint", "b"], "--env-file: it is for one"),
         (["--worker", "no-such-program", "--port", "0"], "no such program"),
         (["--endpoint", "a", "--endpoint", "a", "--port", "0"], "declared already"),
+        (["--endpoint", "a/b", "--port", "0"], "endpoint_id='a/b'"),
+        (["--endpoint", "", "--port", "0"], "endpoint_id=''"),
+        (["--endpoint", "ä", "--port", "0"], "endpoint_id='ä'"),
+        (["--endpoint", "a" * 129, "--port", "0"], "endpoint_id='aaa"),
+        (["--endpoint", "a="], "a worker's file expected"),
+        (["--endpoint", "a=."], ".: a worker's file expected, not a folder"),
+        (["."], ".: a worker's file expected, not a folder"),
+        ([""], "a worker's file expected"),
+        (["--worker", " "], "--worker: the command of a worker expected"),
+        (["--port", "99999"], "--port 99999: 0 to 65535 expected"),
+        (["--port", "-1"], "--port -1: 0 to 65535 expected"),
+        (["--host", "", "--port", "0"], "host=''"),
+        (["--host", "a b", "--port", "0"], "host='a b'"),
+        (["--advertise", "a b", "--external", "--port", "0"], "--advertise"),
+        (["--api-key", "", "--port", "0"], "api_key"),
+        (["--api-key", " hunter2", "--port", "0"], "api_key"),
+        (["--env-file", "no-such-folder/x", "--port", "0"], "no-such-folder/x: No such file or directory"),
+        (["--env-file", ".", "--port", "0"], "Is a directory"),
     ],
 )
-def test_bad_arguments_exit_with_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_exit_with_2_and_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        with pytest.raises(SystemExit) as raised:
-            main(["emulate", *arguments])
+        assert main(["emulate", *arguments]) == 2
     finally:
         for number, kept in former.items():
             signal.signal(number, kept)
-    assert raised.value.code == 2
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("runpod-sdk emulate: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert "hunter" not in said
+
+
+def test_an_environment_is_written_for_its_owner_alone(tmp_path: Path) -> None:
+    target, link = tmp_path / "kept" / "worker.env", tmp_path / "link.env"
+    target.parent.mkdir()
+    target.write_text("OLD=1\n")
+    target.chmod(0o666)
+    link.symlink_to(target)
+    with target.open() as reader, emulate("--env-file", str(link), "--json") as running:
+        environment = running.ready()["endpoints"][0]["worker_environment"]
+        assert running.end()[0] == 0
+        assert reader.read() == "OLD=1\n", "whoever has it open sees nothing new"
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert target.read_text() == "".join(f"{name}={value}\n" for name, value in environment.items())
+    assert [path.name for path in target.parent.iterdir()] == ["worker.env"]
+
+
+def test_an_environment_may_be_written_to_what_is_no_file() -> None:
+    with emulate("--env-file", "/dev/stderr", "--json") as running:
+        key = running.ready()["endpoints"][0]["worker_environment"]["RUNPOD_AI_API_KEY"]
+        code, errors = running.end()
+    assert code == 0
+    assert f"RUNPOD_AI_API_KEY={key}\n" in errors
 
 
 def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
