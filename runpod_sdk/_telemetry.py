@@ -120,8 +120,8 @@ _KEPT = 10_000
 class UnknownSubmission:
     """A submit of which nobody can say whether it arrived: what there is to find it by.
 
-    `input_sha256` is `sha256(json.dumps(input, sort_keys=True, separators=(",", ":")))`, hexadecimal; `cause` says
-    what happened, such as "ReadTimeout" or "HTTP 502".
+    `input_sha256` is of the input alone, as in `SubmissionUnknownError`; `cause` says what happened, such as
+    "ReadTimeout" or "HTTP 502".
     """
 
     endpoint_id: str

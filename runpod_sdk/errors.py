@@ -168,7 +168,8 @@ class SubmissionUnknownError(APIError):
     in the endpoint's request log; or submit again where running twice is harmless (`on_unknown="resubmit"`).
 
     Attributes:
-        input_sha256: of the JSON text of the request body, hexadecimal.
+        input_sha256: of the input alone, as JSON with sorted keys and no spaces, hexadecimal: the same as
+            `sha256(json.dumps(input, sort_keys=True, separators=(",", ":")).encode()).hexdigest()`.
         submitted_at: when it was sent, UTC.
         status_code: of the answer, if one came.
     """

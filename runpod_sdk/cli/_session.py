@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import warnings
@@ -102,12 +103,17 @@ def told(arguments: argparse.Namespace, error: RunpodError) -> int:
 def notes_of(arguments: argparse.Namespace, error: BaseException) -> list[str]:
     """Return the notes on an error, in the words of a shell, each with its line end."""
     verb = "stream" if getattr(arguments, "stream", arguments.command == "stream") else "wait"
-    again = rf"runpod-sdk {verb} \1 \2{_service(arguments)}"
+
+    def again(found: re.Match[str]) -> str:
+        return f"runpod-sdk {verb} {found[1]} {found[2]}{_service(arguments)}"
+
     return [_HANDLE.sub(again, one_line(note)) + "\n" for note in getattr(error, "__notes__", [])]
 
 
 def _service(arguments: argparse.Namespace) -> str:
-    return f" --base-url {arguments.base_url}" if arguments.base_url else ""
+    """Return the options by which the same service is reached again."""
+    base_url = f" --base-url {shlex.quote(arguments.base_url)}" if arguments.base_url else ""
+    return base_url + (" --allow-http" if arguments.allow_http else "")
 
 
 def _client(arguments: argparse.Namespace) -> Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,6 +251,20 @@ def test_a_timeout_exits_with_124_and_tells_how_to_wait_again(shell: Shell, gate
     assert (done.code, done.out) == (124, "")
     assert done.err.endswith(f"The job goes on. Re-attach: runpod-sdk wait slow {job_id}\n")
     assert shell.status_of(job_id) != "CANCELLED"
+
+
+def test_a_hint_repeats_where_the_service_is(shell: Shell, gate: Callable[..., Gate]) -> None:
+    gate("slow")
+    url = os.environ["RUNPOD_ENDPOINT_BASE_URL"].replace("/v2", "/v2/")
+    for options, repeated in (
+        (["--base-url", url], f" --base-url {url}"),
+        (["--allow-http"], " --allow-http"),
+        (["--base-url", f" {url}", "--allow-http"], f" --base-url ' {url}' --allow-http"),
+    ):
+        done = shell("run", "slow", "n=1", "--wait", "--timeout", "0", *options)
+        assert done.err.endswith(f" runpod-sdk wait slow {list(shell.emulator.jobs)[-1]}{repeated}\n")
+    done = shell("run", "bad", "error=x", "--wait", "--allow-http")
+    assert done.err.endswith(" --allow-http --traceback\n")
 
 
 def test_a_timeout_shows_the_last_state_with_json(shell: Shell, gate: Callable[..., Gate]) -> None:

@@ -33,7 +33,8 @@ output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
 own if it likes, or an input as it is, known by its line's number.
 
 A line of the output: line, key, id, status, output or error, times, worker and
-the SHA-256 of the input. The status is the service's, or one of
+input_sha256, of the input as JSON with sorted keys and no spaces. The status is
+the service's, or one of
   UNKNOWN      the submit was not answered: the job may run; not repeated
   UNSUBMITTED  refused, or an input that cannot be sent; the error says why
   EXPIRED      the service had forgotten the result before it was collected
