@@ -41,6 +41,9 @@ STATUS = api.status("abc", "j1")
 HEALTH = api.health("abc")
 
 
+NO_ENDPOINT = "; no such endpoint, or a new one that is not known everywhere yet: check its id"
+
+
 def exchanged(
     request: Request,
     script: Script,
@@ -234,7 +237,7 @@ def test_what_on_retry_raises_ends_the_call() -> None:
         (401, AuthenticationError, 'run on endpoint "abc": HTTP 401; check the API key'),
         (402, PaymentRequiredError, 'run on endpoint "abc": HTTP 402; the account has no credit'),
         (403, PermissionDeniedError, 'run on endpoint "abc": HTTP 403; the key may not use this endpoint'),
-        (404, NotFoundError, 'run on endpoint "abc": HTTP 404'),
+        (404, NotFoundError, f'run on endpoint "abc": HTTP 404{NO_ENDPOINT}'),
         (413, PayloadTooLargeError, 'run on endpoint "abc": HTTP 413'),
         (422, APIStatusError, 'run on endpoint "abc": HTTP 422'),
         (429, RateLimitError, 'run on endpoint "abc": HTTP 429'),
@@ -267,6 +270,12 @@ def test_a_status_has_its_error(status: int, kind: type[APIStatusError], message
 )
 def test_an_error_says_what_the_service_said(body: object, said: str) -> None:
     assert str(error_from(STATUS, answer(400, body), 1)) == f'status of job j1 on endpoint "abc": HTTP 400{said}'
+
+
+@pytest.mark.parametrize("request_", [STATUS, api.cancel("abc", "j1"), api.stream("abc", "j1", hold=10)])
+def test_a_404_of_a_job_says_nothing_of_the_endpoint(request_: Request) -> None:
+    assert "endpoint, or" not in str(error_from(request_, answer(404), 1))
+    assert "endpoint, or" in str(error_from(HEALTH, answer(404), 1))
 
 
 def test_an_error_says_how_often_it_was_tried_and_when_to_come_back() -> None:

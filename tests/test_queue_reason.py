@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runpod_sdk import Health, JobCounts, JobState, QueueReason, WaitTimeoutError, WorkerCounts
-from runpod_sdk._flows._wait import JobRef, wait
+from runpod_sdk._flows._jobs import JobRef
+from runpod_sdk._flows._wait import wait
 from tests.flows import After, Play, answer, failure, job, play, settings
 
 if TYPE_CHECKING:

@@ -25,10 +25,9 @@ from runpod_sdk import (
     StreamInterruptedError,
     WaitTimeoutError,
 )
+from runpod_sdk._flows._jobs import YOUNG, JobRef, Life
 from runpod_sdk._flows._stream import BUFFER_MAX, Delivery, OnGap, checked_gap, stream
-from runpod_sdk._flows._wait import JobRef
 from runpod_sdk._values._policies import GRACE, REQUEST_MIN
-from runpod_sdk.clock import VIRTUAL_EPOCH
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
@@ -37,7 +36,12 @@ if TYPE_CHECKING:
     from runpod_sdk._values._requests import Request
 
 FROM_ELSEWHERE = JobRef("abc", "j1")
-OURS = JobRef("abc", "j1", VIRTUAL_EPOCH)
+
+
+def ours() -> JobRef:
+    return JobRef("abc", "j1", Life(0.0), is_ours=True)
+
+
 LOST: Result = failure("ReadTimeout")
 GONE: Result = answer(404, {"error": "job not found"})
 
@@ -150,10 +154,10 @@ def test_a_read_that_never_left_or_was_refused_for_now_is_repeated() -> None:
 
 
 def test_a_404_right_after_the_submit_is_not_believed() -> None:
-    assert outputs(streamed([GONE, GONE, part("a"), END, DONE], ref=OURS)) == ["a"]
-    done = streamed(lambda _: GONE, ref=OURS)
+    assert outputs(streamed([GONE, GONE, part("a"), END, DONE], ref=ours())) == ["a"]
+    done = streamed(lambda _: GONE, ref=ours())
     done.raised(JobExpiredError)
-    assert 5 <= done.ended_at < 6
+    assert YOUNG <= done.ended_at < YOUNG + 2
 
 
 def test_a_job_from_elsewhere_is_not_found() -> None:
@@ -408,7 +412,7 @@ ODD = st.one_of(
 @given(
     script=st.lists(st.tuples(st.floats(0, 40), ODD), max_size=30),
     timeout=st.floats(0, 300),
-    ref=st.sampled_from([FROM_ELSEWHERE, OURS]),
+    ref=st.sampled_from([FROM_ELSEWHERE, ours()]),
 )
 def test_a_stream_ends_by_its_deadline_whatever_happens(
     script: list[tuple[float, Result]], timeout: float, ref: JobRef

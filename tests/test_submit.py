@@ -25,8 +25,10 @@ from runpod_sdk import (
     RetryPolicy,
     SubmissionUnknownError,
 )
+from runpod_sdk._flows._control import cancel, retry
 from runpod_sdk._flows._effects import Interruption
-from runpod_sdk._flows._submit import Stopped, cancel, retry, submit
+from runpod_sdk._flows._jobs import JobRef
+from runpod_sdk._flows._submit import Stopped, submit
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
@@ -193,7 +195,7 @@ def test_an_interrupted_submit_that_never_arrived_leaves_nothing(result: Result)
 
 def retried(script: Script) -> Play[JobState]:
     on = settings()
-    return play(on, retry(on, api.retry("abc", "j1"), on.deadline(None)), script)
+    return play(on, retry(on, JobRef("abc", "j1"), on.deadline(None)), script)
 
 
 def test_a_retry_returns_the_job_in_the_queue() -> None:
@@ -234,7 +236,7 @@ def test_a_retry_that_never_left_is_repeated() -> None:
 
 def cancelled(script: Script) -> Play[JobState]:
     on = settings()
-    return play(on, cancel(on, api.cancel("abc", "j1"), on.deadline(None)), script)
+    return play(on, cancel(on, JobRef("abc", "j1"), on.deadline(None)), script)
 
 
 def test_a_cancel_returns_what_the_job_then_is() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from runpod_sdk._flows import _api, _stream
 from runpod_sdk._flows._exchange import ask
+from runpod_sdk._flows._jobs import submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_id, unwrapped
@@ -195,7 +196,9 @@ class AsyncEndpoint(Generic[T_co]):
             retries=retries,
             on_abandon=on_abandon,
             options=options,
-            job_of=lambda job_id, submitted_at: AsyncJob(self._client, self.id, job_id, submitted_at, self._read),
+            job_of=lambda job_id, submitted_at, life: AsyncJob(
+                self._client, self.id, job_id, submitted_at, self._read, life
+            ),
             read=self._read,
             result=AsyncMapResult,
             handle=AsyncJob,
@@ -234,7 +237,8 @@ class AsyncEndpoint(Generic[T_co]):
         client = self._client
         state = await client._submit(request, deadline, options, on_abandon)
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        return AsyncJob(client, self.id, state.id, submitted_at, self._read), state
+        life = submitted(client._settings, state, options).life
+        return AsyncJob(client, self.id, state.id, submitted_at, self._read, life), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._flows._wait import JobRef, OnAbandon
+    from runpod_sdk._flows._jobs import JobRef
+    from runpod_sdk._flows._wait import OnAbandon
     from runpod_sdk._telemetry import Unknowns
     from runpod_sdk._values._outcomes import Result
     from runpod_sdk._values._policies import Deadline
@@ -97,7 +98,7 @@ class AsyncShell:
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> JobState:
         from runpod_sdk._flows import _submit
-        from runpod_sdk._flows._wait import JobRef
+        from runpod_sdk._flows._jobs import submitted
         from runpod_sdk._telemetry import note_interrupted
 
         flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
@@ -108,7 +109,7 @@ class AsyncShell:
             raise
         except _submit.Stopped as stop:
             if stop.state is not None:
-                await self._abandon(JobRef(request.endpoint_id, stop.state.id), on_abandon, stop.error)
+                await self._abandon(submitted(self._settings, stop.state, options), on_abandon, stop.error)
             elif stop.record is not None:
                 self._unknowns.add(stop.record, stop.error)
                 note_interrupted(stop.error, stop.record)
@@ -138,14 +139,11 @@ class AsyncShell:
         return task.result()
 
     async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
-        from runpod_sdk._flows import _api, _submit
+        from runpod_sdk._flows import _control
         from runpod_sdk._telemetry import note_cancel, note_cancel_failed
 
-        request = _api.cancel(job.endpoint_id, job.job_id)
         try:
-            state = await self._drive(
-                _submit.cancel(self._settings, request, self._settings.deadline(GRACE, grace=0.0))
-            )
+            state = await self._drive(_control.cancel(self._settings, job, self._settings.deadline(GRACE, grace=0.0)))
         except (RunpodError, RuntimeError) as problem:
             note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
             return None

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from runpod_sdk._flows import _api, _stream, _submit, _wait
+from runpod_sdk._flows import _control, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
+from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
@@ -47,6 +48,7 @@ class Job(Generic[T_co]):
     id: str
     submitted_at: datetime | None = field(default=None, repr=False, compare=False)
     _read: Callable[[JobState], T_co] | None = field(default=None, repr=False, compare=False)
+    _life: Life | None = field(default=None, repr=False, compare=False)
 
     def status(self) -> JobStatus:
         """Return the job's status now, as `state` does."""
@@ -133,9 +135,8 @@ class Job(Generic[T_co]):
         Raises:
             APIError: the service refused, or could not be reached.
         """
-        request = _api.cancel(self.endpoint_id, self.id)
         with span("cancel", self.endpoint_id, self.id):
-            return self._drive(_submit.cancel(self._settings, request, self._settings.deadline(None)))
+            return self._drive(_control.cancel(self._settings, self._ref, self._settings.deadline(None)))
 
     def retry(self) -> Job[T_co]:
         """Queue the job again, under the same id and with the same input; only for FAILED and TIMED_OUT jobs.
@@ -143,9 +144,8 @@ class Job(Generic[T_co]):
         Raises:
             APIError: the service refused, or it is not known whether it accepted.
         """
-        request = _api.retry(self.endpoint_id, self.id)
         with span("retry", self.endpoint_id, self.id):
-            self._drive(_submit.retry(self._settings, request, self._settings.deadline(None)))
+            self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
         return self
 
     @property
@@ -161,9 +161,8 @@ class Job(Generic[T_co]):
         return self._owner._settings
 
     @property
-    def _ref(self) -> _wait.JobRef:
-        at = self.submitted_at
-        return _wait.JobRef(self.endpoint_id, self.id, None if at is None else at.timestamp())
+    def _ref(self) -> JobRef:
+        return JobRef(self.endpoint_id, self.id, self._life, is_ours=self.submitted_at is not None)
 
     def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         try:

@@ -257,7 +257,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         f"{request.about}: HTTP {result.status}{tries}"
         + (f": {said}" if said else "")
         + (f"; retry after {asked_wait:.1f} s" if asked_wait is not None else "")
-        + _ADVICE.get(result.status, ""),
+        + (_NO_ENDPOINT if result.status == 404 and request.job_id is None else _ADVICE.get(result.status, "")),
         operation=request.operation,
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,
@@ -272,6 +272,10 @@ _ADVICE = {
     402: "; the account has no credit",
     403: "; the key may not use this endpoint",
 }
+
+
+# runpodctl README: a new endpoint may answer 404 until it is known everywhere.
+_NO_ENDPOINT = "; no such endpoint, or a new one that is not known everywhere yet: check its id"
 
 
 def cause_of(result: Result) -> Exception | None:

@@ -15,7 +15,7 @@ from runpod_sdk.errors import APIResponseValidationError, NotFoundError
 from . import _api
 from ._effects import Flow, Sleep
 from ._exchange import Refused, Settings, cause_of, exchange
-from ._wait import FRESH, FRESH_PAUSE, JobRef, gone, timed_out
+from ._jobs import JobRef, asked, gone, state_of, timed_out, young_pause
 
 if TYPE_CHECKING:
     from runpod_sdk._values._policies import Deadline
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
 STREAM_HOLD = 10.0
 
 
-def read(
-    settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse, *, is_first: bool
-) -> Flow[StreamPart | APIError]:
+def read(settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse) -> Flow[StreamPart | APIError]:
     """Read once; return the chunks, or the error of a read that may have taken chunks with it.
 
     Any other error took nothing with it, and is raised.
     """
+    unknown = 0  # 404s that were not believed
     while True:
         left = deadline.left(settings.now())
         if left <= 0:
@@ -51,21 +50,23 @@ def read(
                 return refused.error
             if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
                 raise timed_out(job, None) from refused.error
-            age = job.age(settings.clock.time())
-            is_fresh = is_first and age is not None and age < FRESH
-            if not (isinstance(refused.error, NotFoundError) and is_fresh):
+            if not (isinstance(refused.error, NotFoundError) and job.is_fresh(settings.now())):
                 raise gone(settings, job, None, refused.error) from cause_of(refused.result)
-        yield Sleep(min(FRESH_PAUSE, left))
+        unknown += 1
+        yield Sleep(min(young_pause(unknown), left))
 
 
 def last_state(settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse) -> Flow[JobState]:
     """Look at the job at its end: how it ended, and, for an aggregating worker, the list of all chunks."""
     request = _api.status(job.endpoint_id, job.job_id)
     try:
-        answer, _ = yield from exchange(settings, request, deadline, pulse=pulse)
+        answer = yield from asked(settings, job, request, deadline, pulse)
     except Refused as refused:
-        if refused.outcome is not Outcome.REFUSED and deadline.left(settings.now()) <= 0:
+        is_open = refused.outcome is not Outcome.REFUSED or (
+            isinstance(refused.error, NotFoundError) and job.is_fresh(settings.now())
+        )
+        if is_open and deadline.left(settings.now()) <= 0:
             raise timed_out(job, None) from refused.error
         raise gone(settings, job, None, refused.error) from cause_of(refused.result)
     pulse.beat()
-    return _api.job_state(request, answer, settings.meter.misfit)
+    return state_of(settings, job, request, answer)

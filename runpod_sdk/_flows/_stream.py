@@ -20,7 +20,7 @@ from ._effects import Emit, Flow, Sleep
 from ._job_errors import error_of
 from ._pulse import Pulse
 from ._reads import last_state, read
-from ._wait import JobRef, output
+from ._wait import output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._policies import Deadline
 
     from ._exchange import Settings
+    from ._jobs import JobRef
 
 OnGap = Literal["repair", "skip", "raise"]
 
@@ -149,7 +150,7 @@ def _drain(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delive
     pauses = 0
     while not delivery.is_full:
         read_at = settings.now()
-        part = yield from read(settings, job, deadline, pulse, is_first=delivery.count == 0)
+        part = yield from read(settings, job, deadline, pulse)
         if not isinstance(part, StreamPart):
             if not delivery.lose() or pulse.is_silent(read_at, settings.now()):
                 raise interrupted(job, None, delivery) from part

@@ -10,7 +10,6 @@ from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outco
 from runpod_sdk.errors import (
     APIError,
     APIResponseValidationError,
-    BadRequestError,
     SubmissionUnknownError,
 )
 
@@ -118,56 +117,3 @@ def unknown_error(
         submitted_at=submitted_at,
         status_code=status,
     )
-
-
-def retry(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobState]:
-    """Queue a failed job again under its id. An unknown outcome is settled by one look at the job.
-
-    Raises:
-        APIError: the service refused (only FAILED and TIMED_OUT jobs that have not expired can be retried), or nothing
-            could be learned.
-    """
-    try:
-        answer, _ = yield from exchange(settings, request, deadline)
-        return _api.job_state(request, answer, settings.meter.misfit)
-    except APIResponseValidationError as error:
-        unknown: APIError = error
-    except Refused as refused:
-        if refused.outcome is not Outcome.UNKNOWN:
-            raise refused.error from cause_of(refused.result)
-        unknown = refused.error
-    state = yield from _look(settings, request, deadline, unknown)
-    if state.is_final and not state.is_success:
-        raise unknown  # it was not accepted, or has ended again already: either way there is nothing to wait for
-    return state
-
-
-def cancel(settings: Settings, request: Request, deadline: Deadline) -> Flow[JobState]:
-    """Cancel a job, and return what it then is: CANCELLED, or the end that it had found before.
-
-    Raises:
-        APIError: the service refused, or could not be reached.
-    """
-    try:
-        answer, _ = yield from exchange(settings, request, deadline)
-    except Refused as refused:
-        # A job that has ended may be refused (unknown: what the service does then), and so may a repeat whose first
-        # answer was lost: one look tells. Where the first answer is about the key or the id, it would tell nothing.
-        is_plain = isinstance(refused.error, BadRequestError) or getattr(refused.result, "status", 0) in (409, 410, 422)
-        if refused.outcome is not Outcome.REFUSED or (refused.attempts == 1 and not is_plain):
-            raise refused.error from cause_of(refused.result)
-        state = yield from _look(settings, request, deadline, refused.error)
-        if not state.is_final:
-            raise refused.error from None
-        return state
-    return _api.job_state(request, answer, settings.meter.misfit)
-
-
-def _look(settings: Settings, request: Request, deadline: Deadline, otherwise: APIError) -> Flow[JobState]:
-    """Ask for the status once the outcome of something else is unclear."""
-    look = _api.status(request.endpoint_id, request.job_id or "")
-    try:
-        answer, _ = yield from exchange(settings, look, deadline)
-    except Refused as refused:
-        raise otherwise from refused.error
-    return _api.job_state(look, answer, settings.meter.misfit)

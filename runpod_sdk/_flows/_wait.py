@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from runpod_sdk._values._outcomes import Answer, Outcome, retry_after
 from runpod_sdk._values._policies import HOLD_MAX, HOLD_MIN, RETRY_AFTER_MAX, Deadline, backoff
-from runpod_sdk.errors import APIResponseValidationError, JobExpiredError, NotFoundError, WaitTimeoutError
+from runpod_sdk.errors import APIResponseValidationError, NotFoundError
 
 from . import _api
 from ._effects import Emit, Flow, Sleep
-from ._exchange import Refused, Settings, ask, cause_of, exchange, notice
+from ._exchange import Refused, Settings, cause_of, exchange, notice
 from ._job_errors import error_of
+from ._jobs import JobRef, asked, gone, state_of, timed_out, young_pause
 from ._pulse import Pulse
 from ._queue_reason import Why
 
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 OnAbandon = Literal["cancel", "detach"]
 
-# REPORTED: a status right after the submit may answer 404. Seconds during which one is not believed, and its pause.
-FRESH, FRESH_PAUSE = 5.0, 0.25
-# A result of /runsync is kept 1 minute (docs: operation-reference). A stalled look at one must be over by then, so it
-# is held no longer than this, seconds.
-SYNC_HOLD = 30.0
 # While somebody watches, the service is asked at least this often for what is new, seconds; grows while nothing is.
 WATCH_HOLD, WATCH_HOLD_MAX = 1.0, 5.0
 # After a 429 for a held look: seconds until the next one, their growth and bound. /status is asked meanwhile. Ours.
@@ -40,32 +36,6 @@ _HELD_SHARE = 0.5
 _NO_ROUTE = frozenset({400, 404, 405, 501})
 
 
-@dataclass(frozen=True, slots=True)
-class JobRef:
-    """Which job is meant; `submitted_at`: when this process submitted it, seconds since 1970, or None."""
-
-    endpoint_id: str
-    job_id: str
-    submitted_at: float | None = None
-
-    def age(self, now: float) -> float | None:
-        """Return the seconds since it was submitted here."""
-        return None if self.submitted_at is None else now - self.submitted_at
-
-    def is_fresh(self, now: float) -> bool:
-        """Whether it was submitted here so lately that a 404 means nothing: no job is forgotten that fast."""
-        age = self.age(now)
-        return age is not None and age < FRESH
-
-    @property
-    def longest_hold(self) -> float:
-        """How long a look at it may be held, seconds."""
-        return SYNC_HOLD if self.job_id.startswith("sync-") else HOLD_MAX
-
-    def __str__(self) -> str:
-        return f'job {self.job_id} on endpoint "{self.endpoint_id}"'
-
-
 def checked_abandon(on_abandon: OnAbandon) -> OnAbandon:
     """Return it, if it is one of the two."""
     if on_abandon not in ("cancel", "detach"):
@@ -74,15 +44,20 @@ def checked_abandon(on_abandon: OnAbandon) -> OnAbandon:
 
 
 def look(settings: Settings, job: JobRef, *, ttl: float | None = None) -> Flow[JobState]:
-    """Ask for the status once (with retries, and again after a 404 for a job that was submitted just now)."""
+    """Ask for the status once, with retries; and give the job another time to live, if one is given.
+
+    Raises:
+        JobExpiredError, NotFoundError: the service does not know the job.
+        APIError: the service refused, or could not be reached.
+    """
     request = _api.status(job.endpoint_id, job.job_id, ttl=ttl)
-    while True:
-        try:
-            return (yield from ask(settings, request, settings.deadline(None), _api.job_state))
-        except NotFoundError as error:
-            if not job.is_fresh(settings.clock.time()):
-                raise gone(settings, job, None, error) from error.__cause__
-        yield Sleep(FRESH_PAUSE)
+    try:
+        answer = yield from asked(settings, job, request, settings.deadline(None))
+    except Refused as refused:
+        raise gone(settings, job, None, refused.error) from cause_of(refused.result)
+    if ttl is not None and job.life is not None:
+        job.life.ttl = ttl
+    return state_of(settings, job, request, answer)
 
 
 def wait(
@@ -103,7 +78,7 @@ def wait(
     Raises:
         WaitTimeoutError: the deadline passed first.
         JobExpiredError, NotFoundError: the service does not know the job.
-        APIError: no answer for `PollPolicy.outage` seconds, or an answer that leaves no hope.
+        APIError: nothing was heard of the service for too long, or an answer that leaves no hope.
     """
     seen_so_far = _Seen(last=seen, once=once, pulse=Pulse(settings.poll))
     why = Why(watched=watched and not once)
@@ -152,6 +127,7 @@ class _Seen:
     polls: int = 0  # looks that were not held
     refusals: int = 0  # of held looks
     throttled: int = 0  # 429s of held looks, in a row
+    unknown: int = 0  # 404s that were not believed, in a row
     may_hold: bool = True
     hold_at: float = 0.0  # not before this moment
     bearable: float = HOLD_MAX  # seconds that the way to the service has let a request be held
@@ -163,6 +139,7 @@ class _Seen:
         """Note a look that was answered, held for as long as `hold`."""
         self.last = state
         self.idle += 1
+        self.unknown = 0
         if hold:
             self.throttled = 0
         if self.refusals > 1:
@@ -189,17 +166,19 @@ def _bear(
         return settings.poll.wait_max
     if deadline.left(now) <= 0 and problem.outcome is not Outcome.REFUSED:
         raise timed_out(job, last) from problem.error
+    is_fresh = isinstance(problem.error, NotFoundError) and job.is_fresh(now)
     if problem.request.hold and isinstance(problem.result, Answer) and problem.result.status in _NO_ROUTE:
         seen_so_far.may_hold = False  # no such route, or no such job yet: /status tells which
-        seen_so_far.refusals += 1
+        seen_so_far.refusals += not is_fresh
         return 0.0
     if problem.request.hold and problem.outcome is not Outcome.REFUSED:
         return _bear_hold(settings, seen_so_far, problem)
-    if not (isinstance(problem.error, NotFoundError) and job.is_fresh(settings.clock.time())):
+    if not is_fresh:
         raise gone(settings, job, last, problem.error) from cause_of(problem.result)
     if seen_so_far.once or deadline.left(now) <= 0:
         raise timed_out(job, last) from problem.error
-    return FRESH_PAUSE
+    seen_so_far.unknown += 1
+    return young_pause(seen_so_far.unknown)
 
 
 def _bear_hold(settings: Settings, seen_so_far: _Seen, problem: Refused) -> float:
@@ -254,7 +233,7 @@ def _poll(
     finally:
         if held:
             limiter.give_hold()
-    return _api.job_state(request, answer, settings.meter.misfit), request.hold
+    return state_of(settings, job, request, answer), request.hold
 
 
 def output(state: JobState) -> JobState:
@@ -267,31 +246,3 @@ def output(state: JobState) -> JobState:
     if error is not None:
         raise error
     return state
-
-
-def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:
-    """Return the error for a deadline that passed first."""
-    seen = f"; last seen {last.status}" if last is not None else ""
-    if last is not None and last.queue_reason is not None:
-        seen += f": {last.queue_reason}"
-    return WaitTimeoutError(
-        f"{job} had not ended when the timeout passed{seen}",
-        endpoint_id=job.endpoint_id,
-        job_id=job.job_id,
-        state=last,
-    )
-
-
-def gone(settings: Settings, job: JobRef, last: JobState | None, error: Exception) -> Exception:
-    """Return JobExpiredError for a 404 about a job that existed; any other error as it is."""
-    known = last is not None or job.submitted_at is not None
-    if not (isinstance(error, NotFoundError) and known):
-        return error
-    age = job.age(settings.clock.time())
-    when = f" {age:.0f} s after it was submitted" if age is not None else ""
-    return JobExpiredError(
-        f"the service no longer knows {job}{when}: its ttl passed, or its result was kept no longer",
-        endpoint_id=job.endpoint_id,
-        job_id=job.job_id,
-        state=last,
-    )

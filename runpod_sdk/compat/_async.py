@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._async_job import AsyncJob
@@ -15,7 +16,6 @@ from .error import as_official
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
 
     from runpod_sdk._client._async_endpoint import AsyncEndpoint
     from runpod_sdk._values._states import JobState
@@ -41,13 +41,16 @@ class AsyncioJob:
         self.session = session
         self.endpoint_url_base = self._access.base_url
         self.headers = headers
-        self._submitted_at: datetime | None = None
+        self._submitted: AsyncJob | None = None  # as it came from its submit
         self._final: JobState | None = None
 
     @property
     def native(self) -> AsyncJob:
         """The `runpod_sdk.AsyncJob` under it, in the running event loop; with `state`, `wait` and `retry`."""
-        return AsyncJob(client_of(self._access), self.endpoint_id, self.job_id, self._submitted_at)
+        client = client_of(self._access)
+        if self._submitted is None:
+            return AsyncJob(client, self.endpoint_id, self.job_id)
+        return replace(self._submitted, _client=client)
 
     @property
     def job_status(self) -> str | None:
@@ -178,7 +181,7 @@ class AsyncioEndpoint:
         with as_official():
             native = await self.native.run(job_input, **options)
         job = AsyncioJob(self.endpoint_id, native.id, self.session, {**self.headers, "X-Request-ID": native.id})
-        job._access, job._submitted_at = self._access, native.submitted_at  # noqa: SLF001  its own maker
+        job._access, job._submitted = self._access, native  # noqa: SLF001  its own maker
         return job
 
     async def health(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._sync import Client
@@ -137,7 +138,7 @@ class Job:
         """
         client = self.rp_client.native.with_options(timeout=timeout)
         with as_official():
-            return dict(client.endpoint(self.endpoint_id).job(self.job_id).cancel().raw)
+            return dict(replace(self.native, _client=client).cancel().raw)
 
     def _looked(self) -> JobState:
         if self._final is not None:

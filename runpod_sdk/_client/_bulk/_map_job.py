@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from runpod_sdk._flows import _api, _submit, _wait
+from runpod_sdk._flows import _api, _control, _submit, _wait
 from runpod_sdk._flows._effects import Emit, Flow, Send
 from runpod_sdk._flows._job_errors import error_of
-from runpod_sdk._flows._wait import JobRef, OnAbandon, checked_abandon
+from runpod_sdk._flows._jobs import JobRef, Life, submitted
+from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import kind_of, unwrapped
 from runpod_sdk._values._states import JobState, T_co, shorten
@@ -130,9 +131,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Generic[R]):
-    """What a bulk run was asked for. `job_of` makes a handle from an id and the time of its submit, `read` an output.
+    """What a bulk run was asked for.
 
-    A `handle` among the inputs is a job that was submitted before.
+    `job_of` makes a handle from an id, the time of its submit and what is known of its life, `read` an output. A
+    `handle` among the inputs is a job that was submitted before.
     """
 
     endpoint_id: str
@@ -142,7 +144,7 @@ class Plan(Generic[R]):
     retries: int
     on_abandon: OnAbandon
     options: SubmitOptions
-    job_of: Callable[[str, datetime], Any]
+    job_of: Callable[[str, datetime, Life | None], Any]
     handle: type[Any]
     result: Callable[..., R]
     read: Callable[[JobState], Any] | None = None
@@ -231,15 +233,15 @@ class Runner(Generic[R]):
             return self._of(item, error=error)
         except _submit.Stopped as stop:
             if stop.state is not None:
-                job = plan.job_of(stop.state.id, submitted_at)
-                ref = JobRef(plan.endpoint_id, stop.state.id)
+                ref = submitted(settings, stop.state, plan.options)
+                job = plan.job_of(ref.job_id, submitted_at, ref.life)
                 await self._tell_or_abandon(item, ref, job)
                 await self._abandon(item, ref, job, stop.error)
             elif stop.record is not None:
                 self._unknown(item, stop.record, stop.error)
             raise stop.error from None
-        job = plan.job_of(state.id, submitted_at)
-        ref = JobRef(plan.endpoint_id, state.id, submitted_at.timestamp())
+        ref = submitted(settings, state, plan.options)
+        job = plan.job_of(ref.job_id, submitted_at, ref.life)
         await self._tell_or_abandon(item, ref, job)
         return await self._waited(item, ref, job)
 
@@ -261,8 +263,7 @@ class Runner(Generic[R]):
         known = cast("Handle", job)
         if known.endpoint_id != self._plan.endpoint_id:
             return self._of(item, error=ValueError(f"{job!r} is not on endpoint {self._plan.endpoint_id!r}"))
-        at = None if known.submitted_at is None else known.submitted_at.timestamp()
-        return await self._waited(item, JobRef(known.endpoint_id, known.id, at), job)
+        return await self._waited(item, job._ref, job)
 
     async def _tell(self, key: Any, job: Any) -> None:
         if self._plan.on_submit is not None:
@@ -309,7 +310,7 @@ class Runner(Generic[R]):
                 return state, None
             left -= 1
             try:
-                await shell._drive(_submit.retry(settings, _api.retry(ref.endpoint_id, ref.job_id), deadline))
+                await shell._drive(_control.retry(settings, ref, deadline))
             except APIError as error:
                 if isinstance(error, APIStatusError) and not isinstance(error, InternalServerError):
                     return state, error
