@@ -34,10 +34,10 @@ def queue(jobs: int) -> float:
     for number in range(jobs):
         now = number / RATE
         tested.handle(ask.Submit(input={"number": number}, **SPANS), now)
-        taken: Any = tested.handle(ask.Take(worker_id="w"), now)
+        taken: Any = tested.handle(ask.Take(worker_id="w"), now)[0]
         job_id = taken.body["id"]
         tested.handle(ask.Finish(worker_id="w", job_id=job_id, output=number), now)
-        state: Any = tested.handle(ask.Status(job_id=job_id), now)
+        state: Any = tested.handle(ask.Status(job_id=job_id), now)[0]
         if state.body["output"] != number:
             raise SystemExit(f"job {number}: {state}")
     return jobs / (time.perf_counter() - began)
@@ -49,13 +49,13 @@ def memory(jobs: int) -> float:
         emulator.endpoint("e", workers=0)
         clock: Any = emulator.clock
         hub = emulator._open(VirtualClock).hub
-        room = hub.rooms["e"]
+        endpoint = hub.endpoints["e"]
         gc.collect()
         before = peak()
         for number in range(jobs):
-            hub.ask(room, ask.Submit(input={"number": number}, **SPANS))
-            taken: Any = hub.ask(room, ask.Take(worker_id="w"))
-            hub.ask(room, ask.Finish(worker_id="w", job_id=taken.body["id"], output=number))
+            hub.ask(endpoint, ask.Submit(input={"number": number}, **SPANS))
+            taken: Any = hub.ask(endpoint, ask.Take(worker_id="w"))
+            hub.ask(endpoint, ask.Finish(worker_id="w", job_id=taken.body["id"], output=number))
             if number % 100 == 0:
                 clock.advance(100 / RATE)
         grown = peak() - before

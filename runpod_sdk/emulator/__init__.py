@@ -9,12 +9,13 @@
 42
 """
 
-from runpod_sdk.emulator._doors._desk import RequestRecord
+from runpod_sdk.emulator._doors._gateway import RequestRecord
 from runpod_sdk.emulator._emulator import Emulator
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._options import Options
-from runpod_sdk.emulator._queue._jobs import JobRecord
-from runpod_sdk.emulator._record._faults import Fault, InjectedFault, faults_from_json
+from runpod_sdk.emulator._queue._job import JobRecord
+from runpod_sdk.emulator._record._faults import Fault, faults_from_json
+from runpod_sdk.emulator._record._injection import InjectedFault
 from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._server import Server

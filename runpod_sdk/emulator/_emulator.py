@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._asgi import App
 from runpod_sdk.emulator._doors._control_api import ControlApi
-from runpod_sdk.emulator._doors._desk import Desk
+from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
-from runpod_sdk.emulator._doors._rates import Rates
+from runpod_sdk.emulator._doors._rates import RateLimits
 from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_place
-from runpod_sdk.emulator._queue._queue import Queue
-from runpod_sdk.emulator._record._faults import Fault, Faults, InjectedFault
+from runpod_sdk.emulator._queue._queue import Queue, job_ids
+from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import LoopThread, Pool
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._doors._desk import RequestRecord
+    from runpod_sdk.emulator._doors._gateway import RequestRecord
     from runpod_sdk.emulator._doors._site import Site
     from runpod_sdk.emulator._doors._transport import Transport
-    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._queue._job import JobRecord
+    from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Entrance
     from runpod_sdk.emulator._workers._callables import Handler
@@ -90,7 +90,7 @@ class Emulator:
         self._endpoints: dict[str, EmulatedEndpoint] = {}
         self._pools: list[Pool] = []
         self._servers: list[Server] = []
-        self._desk: Desk | None = None
+        self._gateway: Gateway | None = None
         self._transport: Transport | None = None
         self._closed = False
         self._staff = Staff(seed, api_key, self._options.worker_grace)
@@ -156,8 +156,8 @@ class Emulator:
             if endpoint_id in self._endpoints:
                 raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
             self._endpoints[endpoint_id] = endpoint
-            if self._desk is not None:
-                self._open_room(self._desk.hub, endpoint)
+            if self._gateway is not None:
+                self._open_room(self._gateway.hub, endpoint)
         for server in [server for server in self._servers if server.is_open][:1]:
             self._start_workers(server)
         return endpoint
@@ -197,16 +197,16 @@ class Emulator:
     @property
     def app(self) -> App:
         """The emulator as an ASGI application, for any server."""
-        return App(self._open(SystemClock))
+        return self._app(self._open(SystemClock))
 
     @property
     def transport(self) -> Transport:
         """The emulator as a transport for `httpx.Client` and `httpx.AsyncClient`."""
         from runpod_sdk.emulator._doors._transport import Transport  # noqa: PLC0415  who only serves needs no httpx
 
-        desk = self._open(VirtualClock)
+        gateway = self._open(VirtualClock)
         if self._transport is None:
-            self._transport = Transport(desk)
+            self._transport = Transport(gateway, ControlApi(gateway, self.api_key, self.reset))
         return self._transport
 
     @property
@@ -233,24 +233,24 @@ class Emulator:
     @property
     def jobs(self) -> dict[str, JobRecord]:
         """Every job that is still known, by id, as it is now."""
-        return {} if self._desk is None else {record.id: record for record in self._desk.hub.records()}
+        return {} if self._gateway is None else {record.id: record for record in self._gateway.hub.records()}
 
     @property
     def requests(self) -> list[RequestRecord]:
         """The requests that were answered, the oldest first; the last `Options.record` of them."""
-        return [] if self._desk is None else list(self._desk.records)
+        return [] if self._gateway is None else list(self._gateway.records)
 
     @property
     def ledger(self) -> Ledger:
         """Everything that has happened, and `verdict()` on it."""
-        desk = self._desk or self._open(VirtualClock)
-        return desk.hub.ledger
+        return (self._gateway or self._open(VirtualClock)).hub.ledger
 
     def inject(self, fault: Fault) -> InjectedFault:
         """Let something go wrong from now on; the answer removes it again, also as a context manager.
 
         Examples:
             >>> import httpx
+            >>> from runpod_sdk.emulator import Fault
             >>> emulator = Emulator()
             >>> _ = emulator.endpoint("demo")
             >>> fault = emulator.inject(Fault.status(503, times=2, on="health"))
@@ -268,9 +268,9 @@ class Emulator:
         Jobs that run are told to stop. Ids are not given out again, and the clock goes on.
         """
         self.faults.clear()
-        if self._desk is not None:
-            self._desk.hub.reset()
-            self._desk.records.clear()
+        if self._gateway is not None:
+            self._gateway.hub.reset()
+            self._gateway.records.clear()
 
     def close(self) -> None:
         """Answer what is held, stop servers and workers; does nothing the second time."""
@@ -281,8 +281,8 @@ class Emulator:
         for server in self._servers:
             server.close()
         self._staff.close()
-        if self._desk is not None:
-            self._desk.hub.close()
+        if self._gateway is not None:
+            self._gateway.hub.close()
         for pool in self._pools:
             pool.close()
         self._loop_thread.close()
@@ -300,48 +300,46 @@ class Emulator:
         """Close the emulator."""
         self.close()
 
-    def _open(self, default_clock: Callable[[], ParkingClock]) -> Desk:
-        """Return the desk, made with the first use."""
+    def _open(self, default_clock: Callable[[], ParkingClock]) -> Gateway:
+        """Return what the doors lead to, made with the first use."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the emulator is closed")
-            if self._desk is None:
+            if self._gateway is None:
                 options = self._options
                 hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
                 router = Router(self.api_key, options, self._staff.has)
-                rates = Rates(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
-                self._desk = Desk(hub, router, self.faults, rates, options.record)
-                self._desk.control = ControlApi(self._desk, self.api_key, self.reset)
+                rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
+                self._gateway = Gateway(hub, router, self.faults, rates, options.record)
                 for endpoint in self._endpoints.values():
                     self._open_room(hub, endpoint)
-            return self._desk
+            return self._gateway
 
     def _serve(self, entrance_to: Callable[[App], Entrance]) -> Server:
-        desk = self._open(SystemClock)
-        clock = desk.hub.clock
+        gateway = self._open(SystemClock)
+        clock = gateway.hub.clock
         if isinstance(clock, VirtualClock) and clock.auto_jump:
             raise ValueError(
                 "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
                 "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
             )
-        app = App(desk)
+        app = self._app(gateway)
         server = Server(app, self.api_key, entrance_to(app), self._staff.new_external_id)
         self._servers.append(server)
         self._start_workers(server)
         return server
 
+    def _app(self, gateway: Gateway) -> App:
+        return App(gateway, ControlApi(gateway, self.api_key, self.reset))
+
     def _chance(self, number: int) -> Callable[[], float]:
         return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted
 
     def _open_room(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
-        job_ids = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
+        chance = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
         worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  the same
 
-        def new_job_id() -> str:
-            return f"{uuid.UUID(int=job_ids.getrandbits(128), version=4)}-u1"
-
-        observe = hub.ledger.job if hub.ledger.is_on else None
-        room = hub.add(Queue(endpoint.id, new_id=new_job_id, options=self._options, observe=observe))
+        room = hub.add(Queue(endpoint.id, new_id=job_ids(chance.getrandbits), options=self._options))
         mock = mock_handler_for(hub.clock)
         pool = Pool(
             hub,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._workers._callables import Handler
     from runpod_sdk.emulator._workers._handlers import HandlerFile
     from runpod_sdk.emulator._workers._supervisor import Supervisor

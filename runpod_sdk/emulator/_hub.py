@@ -1,4 +1,4 @@
-"""One lock, one clock, all endpoints: requests go in to the queues, replies come out to whoever waits for them.
+"""One lock, one clock, all endpoints: requests go in to the queues, and what comes of them is carried out.
 
 This file decides who is woken and when deadlines are looked at. Nothing here waits: a caller parks on the `Waiter` it
 was given, outside the lock, because leaving a wait may move a virtual clock, whose timers come back in here.
@@ -9,27 +9,31 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._jobs import NOT_FOUND
 from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 from runpod_sdk.emulator._record._faults import OF_WORKERS
+from runpod_sdk.emulator._record._injection import disruption_of
 from runpod_sdk.emulator._record._ledger import Ledger
-from runpod_sdk.emulator._webhooks import Courier
+from runpod_sdk.emulator._waiter import Waiter
+from runpod_sdk.emulator._webhooks import WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.clock import Parking, ParkingClock, Timer
-    from runpod_sdk.emulator._queue._jobs import JobRecord
+    from runpod_sdk.emulator._queue._effects import Effects
+    from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._queue._queue import Queue
     from runpod_sdk.emulator._queue._requests import Chunk, Finish, Progress, Request, Take
-    from runpod_sdk.emulator._record._faults import Faults, InjectedFault
-    from runpod_sdk.emulator._record._ledger import Exchange
+    from runpod_sdk.emulator._record._faults import Kind
+    from runpod_sdk.emulator._record._injection import Disruption, Faults
+    from runpod_sdk.emulator._record._ledger import LoggedRequest
 
-# What a held request is told when its job was forgotten.
-GONE = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording
-# The causes that a ledger names, of what workers ask.
+# What workers ask, as faults and the ledger call it.
 _NAMES: dict[type[Request], str] = {
     ask.Take: "job-take",
     ask.Finish: "job-done",
@@ -40,7 +44,7 @@ _NAMES: dict[type[Request], str] = {
 }
 
 
-class Room:
+class HubEndpoint:
     """One endpoint in the hub: its queue, and those who run its jobs, who are called under the hub's lock.
 
     Attributes:
@@ -61,127 +65,78 @@ class Room:
         self.timer: Timer | None = None
 
 
-class Waiter:
-    """One held request of a caller.
-
-    Attributes:
-        parking: where the caller waits; it ends with the answer, with the hold, or with the caller's patience.
-        hurried: the caller's patience ends before the hold does.
-    """
-
-    __slots__ = ("cut", "hold", "hurried", "parking", "reply", "room")
-
-    def __init__(self, clock: ParkingClock, room: Room, hold: Hold, patience: float) -> None:
-        self.room = room
-        self.hold = hold
-        self.hurried = patience < hold.until
-        self.parking = clock.parking(min(patience, hold.until))
-        self.reply: Reply | None = None
-        self.cut = False
-
-    def deliver(self, reply: Reply) -> None:
-        """Wake the caller with its answer."""
-        self.reply = reply
-        # The caller's event loop may be gone, and its wait with it.
-        with contextlib.suppress(RuntimeError):
-            self.parking.wake()
-
-
 class Hub:
     """The state behind every door of an emulator."""
 
     def __init__(self, clock: ParkingClock, faults: Faults | None = None, ledger_limit: int = 0) -> None:
         self._faults = faults
         self.clock = clock
-        self.rooms: dict[str, Room] = {}
+        self.endpoints: dict[str, HubEndpoint] = {}
         self.closed = False
         self._lock = threading.Lock()
         self.ledger = Ledger(clock.time, threading.Lock(), self._known, ledger_limit)
-        self._waiting: dict[Hold, Callable[[Reply], None]] = {}
-        self._waiters: set[Waiter] = set()
+        self._deliveries: dict[Hold, Callable[[Reply], None]] = {}
+        self._waiters: dict[Waiter, HubEndpoint] = {}
         self._pauses: set[Parking] = set()
-        self._retakes: list[tuple[Room, Take, Callable[[Reply], None]]] = []
-        self.courier = Courier(clock, self.ledger)
+        self._effects: deque[tuple[HubEndpoint, Effects]] = deque()  # not carried out yet
+        self._retakes: list[tuple[HubEndpoint, Take, Callable[[Reply], None]]] = []
+        self.webhooks = WebhookSender(clock, self.ledger)
 
-    def add(self, queue: Queue) -> Room:
-        """Open a room for an endpoint."""
+    def add(self, queue: Queue) -> HubEndpoint:
+        """Take in the queue of an endpoint."""
         with self._lock:
-            room = self.rooms[queue.endpoint_id] = Room(queue)
-        return room
+            endpoint = self.endpoints[queue.endpoint_id] = HubEndpoint(queue)
+        return endpoint
+
+    # What callers ask, who wait for the answer.
 
     def ask(
-        self, room: Room, request: Request, patience: float = math.inf, exchange: Exchange | None = None
+        self, endpoint: HubEndpoint, request: Request, patience: float = math.inf, logged: LoggedRequest | None = None
     ) -> Reply | Waiter:
         """Pass a caller's request in.
 
         Args:
-            room: the endpoint.
+            endpoint: the endpoint.
             request: what is asked.
             patience: the monotonic time until which the caller waits for an answer.
-            exchange: the request in the ledger.
+            logged: the request in the ledger.
 
         Returns:
             The reply, or a waiter: park on it, then call `conclude` (or `drop`, when the wait was interrupted).
         """
         with self._lock:
             if isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
-                result = self._report(room, request, exchange)
+                result = self._report(endpoint, request, logged)
             else:
-                result = self._handle(room, request, exchange)
-            if exchange is not None and exchange.job_id is None:
-                exchange.job_id = _job_id(result)
-            answer = self._waiter(room, result, patience) if isinstance(result, Hold) else result
-            self._settle(room)
+                result = self._handle(endpoint, request, logged)
+            if logged is not None and logged.job_id is None:
+                logged.job_id = result.job_id if isinstance(result, Hold) else result.body.get("id")
+            answer = self._waiter(endpoint, result, patience) if isinstance(result, Hold) else result
+            self._carry_out()
         return answer
-
-    def ask_for_worker(self, room: Room, request: Request, deliver: Callable[[Reply], None]) -> None:
-        """Pass a worker's request in; `deliver` is called under the lock, now or later, and must not ask."""
-        with self._lock:
-            if isinstance(request, ask.Take):
-                self._take(room, request, deliver)
-            elif isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
-                _deliver(self._report(room, request), deliver)
-            else:
-                _deliver(self._handle(room, request), deliver)
-            self._settle(room)
-
-    def lose(self, room: Room, call: str, worker_id: str, exchange: Exchange | None) -> bool:
-        """Claim that a fault strikes jobs that are about to be handed over HTTP to a worker; kill it if it says so."""
-        with self._lock:
-            struck = self._struck(room, call, exchange)
-            if struck is not None and struck.fault.kind == "kill":
-                self._kill(room, worker_id)
-                self._settle(room)
-        return struck is not None
 
     def conclude(self, waiter: Waiter) -> Reply | None:
         """Return the answer after a wait, or None if the caller's patience ended first."""
         with self._lock:
-            self._forget(waiter)
-            if waiter.reply is not None:
-                return waiter.reply
+            endpoint, reply = self._forget(waiter), waiter.reply
+            if reply is not None:
+                return reply
             if waiter.hurried and not waiter.cut:
-                waiter.room.queue.hang_up(waiter.hold, self.clock.monotonic())
-                self._settle(waiter.room)
-                return None
-            reply = waiter.room.queue.expire_hold(waiter.hold, self._let_pass(waiter.room))
-            self._settle(waiter.room)
+                effects = endpoint.queue.hang_up(waiter.hold, self.clock.monotonic())
+            else:
+                reply, effects = endpoint.queue.expire_hold(waiter.hold, self.clock.monotonic())
+            self._accept(endpoint, effects)
+            self._carry_out()
             return reply
 
     def drop(self, waiter: Waiter) -> Reply | None:
         """Forget a caller that no longer waits; return the answer that it might have had."""
         with self._lock:
-            self._forget(waiter)
+            endpoint = self._forget(waiter)
             if waiter.reply is None:
-                waiter.room.queue.hang_up(waiter.hold, self.clock.monotonic())
-                self._settle(waiter.room)
+                self._accept(endpoint, endpoint.queue.hang_up(waiter.hold, self.clock.monotonic()))
+                self._carry_out()
             return waiter.reply
-
-    def cut(self, waiter: Waiter) -> None:
-        """End a wait early, as if its hold had run out."""
-        waiter.cut = True
-        with contextlib.suppress(RuntimeError):
-            waiter.parking.wake()
 
     def pause(self, until: float) -> Parking:
         """Return a wait that ends at monotonic `until`, or when the hub closes; give it back with `resume`."""
@@ -198,40 +153,85 @@ class Hub:
         with self._lock:
             self._pauses.discard(parking)
 
+    # What workers in this process ask, who never wait.
+
+    def take(self, endpoint: HubEndpoint, request: Take, deliver: Callable[[Reply], None]) -> None:
+        """Let a worker take a job; `deliver` is called under the lock, now or later, and must not ask."""
+        with self._lock:
+            self._take(endpoint, request, deliver)
+            self._carry_out()
+
+    def tell(self, endpoint: HubEndpoint, request: Request) -> None:
+        """Take in what a worker says."""
+        with self._lock:
+            if isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
+                self._report(endpoint, request)
+            else:
+                self._handle(endpoint, request)
+            self._carry_out()
+
+    # What faults do.
+
+    def disruption(
+        self, operation: str, endpoint: HubEndpoint, kinds: frozenset[Kind], logged: LoggedRequest | None = None
+    ) -> Disruption | None:
+        """Return what a fault of these kinds does to a request, and note it; None: none strikes."""
+        if self._faults is None or not self._faults.injected:
+            return None
+        endpoint_id = endpoint.queue.endpoint_id
+        struck = self._faults.strike(operation, endpoint_id, kinds)
+        if struck is None:
+            return None
+        if self.ledger.is_on:
+            self.ledger.fault(logged or operation, struck.fault.kind, struck.number, struck.fault.when, endpoint_id)
+        return disruption_of(struck.fault)
+
+    def loses_work(self, endpoint: HubEndpoint, operation: str, worker_id: str, logged: LoggedRequest | None) -> bool:
+        """Whether a fault strikes jobs that are about to be handed over HTTP to a worker, which it may kill."""
+        with self._lock:
+            disruption = self.disruption(operation, endpoint, OF_WORKERS, logged)
+            if disruption is not None and disruption.kills:
+                self._kill(endpoint, worker_id)
+                self._carry_out()
+        return disruption is not None
+
+    # The whole.
+
     def reset(self) -> None:
         """Forget every job, and begin a new ledger; who waits for a job is told 404, workers and endpoints stay."""
         with self._lock:
             self.ledger.reset()
-            for room in self.rooms.values():
-                room.queue.clear()
-                if room.timer is not None:
-                    room.timer.cancel()
-                room.timer, room.armed = None, math.inf
-                self._settle(room)
+            for endpoint in self.endpoints.values():
+                self._accept(endpoint, endpoint.queue.clear())
+                if endpoint.timer is not None:
+                    endpoint.timer.cancel()
+                endpoint.timer, endpoint.armed = None, math.inf
+                self._carry_out()
             for waiter in self._waiters:
-                if waiter.hold.job is not None:
-                    waiter.hold.reply = GONE
-                    waiter.deliver(GONE)
+                if waiter.hold.job_id is not None:
+                    waiter.hold.reply = NOT_FOUND
+                    waiter.deliver(NOT_FOUND)
 
     def records(self) -> list[JobRecord]:
         """Return every job of every endpoint."""
         with self._lock:
-            for room in self.rooms.values():
-                self._let_pass(room)
-                self._settle(room)
-            return [record for room in self.rooms.values() for record in room.queue.records()]
+            now = self.clock.monotonic()
+            for endpoint in self.endpoints.values():
+                self._accept(endpoint, endpoint.queue.advance(now))
+                self._carry_out()
+            return [record for endpoint in self.endpoints.values() for record in endpoint.queue.records()]
 
     def close(self) -> None:
         """Answer everybody who waits, and look at no deadline any more."""
         with self._lock:
             self.closed = True
             waiters, pauses = list(self._waiters), list(self._pauses)
-            for room in self.rooms.values():
-                if room.timer is not None:
-                    room.timer.cancel()
-        self.courier.close()
+            for endpoint in self.endpoints.values():
+                if endpoint.timer is not None:
+                    endpoint.timer.cancel()
+        self.webhooks.close()
         for waiter in waiters:
-            self.cut(waiter)
+            waiter.cut_short()
         for parking in pauses:
             with contextlib.suppress(RuntimeError):
                 parking.wake()
@@ -240,134 +240,113 @@ class Hub:
         """Return how many jobs are known, for the ledger."""
         return len(self.records())
 
-    def _waiter(self, room: Room, hold: Hold, patience: float) -> Waiter:
-        waiter = Waiter(self.clock, room, hold, patience)
-        self._waiting[hold] = waiter.deliver
-        self._waiters.add(waiter)
+    # All below is called under the lock.
+
+    def _waiter(self, endpoint: HubEndpoint, hold: Hold, patience: float) -> Waiter:
+        waiter = Waiter(self.clock, hold, patience)
+        self._deliveries[hold] = waiter.deliver
+        self._waiters[waiter] = endpoint
         if self.closed:
-            self.cut(waiter)
+            waiter.cut_short()
         return waiter
 
-    def _forget(self, waiter: Waiter) -> None:
-        self._waiting.pop(waiter.hold, None)
-        self._waiters.discard(waiter)
+    def _forget(self, waiter: Waiter) -> HubEndpoint:
+        self._deliveries.pop(waiter.hold, None)
+        return self._waiters.pop(waiter)
 
-    def _settle(self, room: Room) -> None:
-        """Deliver what a change released, and set the timer for the next deadline."""
-        queue = room.queue
-        while True:
-            for hold, reply in queue.released():
-                deliver = self._waiting.pop(hold, None)
+    def _handle(self, endpoint: HubEndpoint, request: Request, logged: LoggedRequest | None = None) -> Reply | Hold:
+        answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
+        self._accept(endpoint, effects, logged or _NAMES.get(type(request)))
+        return answer
+
+    def _accept(self, endpoint: HubEndpoint, effects: Effects, cause: LoggedRequest | str | None = None) -> None:
+        """Note what has happened, in order; the rest is carried out once whoever asked has been noted, too."""
+        if effects.changes and self.ledger.is_on:
+            self.ledger.jobs(endpoint.queue.endpoint_id, effects, cause)
+        self._effects.append((endpoint, effects))
+
+    def _carry_out(self) -> None:
+        """Deliver answers, webhooks, stops and replacements, and set timers, until nothing is left to do."""
+        while self._effects or self._retakes:
+            if not self._effects:
+                self._take(*self._retakes.pop())
+                continue
+            endpoint, effects = self._effects.popleft()
+            for hold, reply in effects.answers:
+                deliver = self._deliveries.pop(hold, None)
                 if deliver is not None:
                     deliver(reply)
-            if not self._retakes:
-                break
-            self._take(*self._retakes.pop())
-        for notice in queue.notices():
-            self.courier.deliver(notice)
-        for worker_id, job_id in queue.stopped():
-            room.stop(worker_id, job_id)
-        for worker_id in queue.replaced():
-            room.replace(worker_id)
-        due = queue.next_deadline()
-        if due is not None and due < room.armed and not self.closed:
-            if room.timer is not None:
-                room.timer.cancel()
-            room.armed = due
-            room.timer = self.clock.call_at(due, lambda: self._tick(room))
+            for webhook in effects.webhooks:
+                self.webhooks.deliver(webhook)
+            for worker_id, job_id in effects.stops:
+                endpoint.stop(worker_id, job_id)
+            for worker_id in effects.replacements:
+                endpoint.replace(worker_id)
+            if effects.next_deadline < endpoint.armed and not self.closed:
+                self._arm(endpoint, effects.next_deadline)
 
-    # What workers ask, and what faults make of it.
+    def _arm(self, endpoint: HubEndpoint, due: float) -> None:
+        if endpoint.timer is not None:
+            endpoint.timer.cancel()
+        endpoint.armed = due
+        endpoint.timer = self.clock.call_at(due, lambda: self._tick(endpoint))
 
-    def _handle(self, room: Room, request: Request, exchange: Exchange | None = None) -> Reply | Hold:
-        now = self._let_pass(room)
-        self.ledger.cause = exchange or _NAMES.get(type(request))
-        return room.queue.handle(request, now)
+    def _tick(self, endpoint: HubEndpoint) -> None:
+        """Apply what is due; called by the clock, without the lock."""
+        with self._lock:
+            endpoint.armed = math.inf
+            endpoint.timer = None
+            if not self.closed:
+                self._accept(endpoint, endpoint.queue.advance(self.clock.monotonic()))
+                self._carry_out()
 
-    def _let_pass(self, room: Room) -> float:
-        """Apply what is due, with its true cause in the ledger: nobody has asked for it. Return what time it is."""
-        now = self.clock.monotonic()
-        self.ledger.cause = "deadline"
-        room.queue.advance(now)
-        return now
-
-    def _take(self, room: Room, request: Take, deliver: Callable[[Reply], None]) -> None:
+    def _take(self, endpoint: HubEndpoint, request: Take, deliver: Callable[[Reply], None]) -> None:
         """Let a worker in this process take a job, unless a fault loses the job on its way or kills the worker."""
 
         def hand_over(reply: Reply) -> None:
-            struck = self._struck(room, "job-take") if reply.body else None
-            if struck is None:
+            disruption = self.disruption(_NAMES[ask.Take], endpoint, OF_WORKERS) if reply.body else None
+            if disruption is None:
                 deliver(reply)
                 return
-            if struck.fault.kind == "kill":
-                self._kill(room, request.worker_id)
+            if disruption.kills:
+                self._kill(endpoint, request.worker_id)
             else:
-                self._handle(room, ask.Lose(worker_id=request.worker_id, job_id=reply.body["id"]))
+                self._handle(endpoint, ask.Lose(worker_id=request.worker_id, job_id=reply.body["id"]))
             # Not at once: of a thousand jobs each may be lost.
-            self._retakes.append((room, request, deliver))
+            self._retakes.append((endpoint, request, deliver))
 
-        result = self._handle(room, request)
+        result = self._handle(endpoint, request)
         if isinstance(result, Hold):
-            self._waiting[result] = hand_over
+            self._deliveries[result] = hand_over
         else:
             hand_over(result)
 
-    def _report(self, room: Room, request: Chunk | Finish | Progress, exchange: Exchange | None = None) -> Reply | Hold:
+    def _report(
+        self, endpoint: HubEndpoint, request: Chunk | Finish | Progress, logged: LoggedRequest | None = None
+    ) -> Reply | Hold:
         """Take in what a worker sends, as often and as late as faults say."""
-        struck = self._struck(room, _NAMES[type(request)], exchange)
-        kind = None if struck is None else struck.fault.kind
-        if struck is not None and kind == "late":
-            due = self.clock.monotonic() + struck.fault.seconds
-            self.clock.call_at(due, lambda: self._arrive(room, request))
-        elif kind == "kill":
-            self._kill(room, request.worker_id)
-        elif kind != "lose":
-            if kind == "duplicate":
-                self._handle(room, request, exchange)
-            return self._handle(room, request, exchange)
-        return Reply(Outcome.DONE)
+        disruption = self.disruption(_NAMES[type(request)], endpoint, OF_WORKERS, logged)
+        if disruption is None:
+            return self._handle(endpoint, request, logged)
+        if disruption.late is not None:
+            due = self.clock.monotonic() + disruption.late
+            self.clock.call_at(due, lambda: self._arrive(endpoint, request))
+        if disruption.kills:
+            self._kill(endpoint, request.worker_id)
+        answer: Reply | Hold = Reply(Outcome.DONE)
+        for _ in range(disruption.times):
+            answer = self._handle(endpoint, request, logged)
+        return answer
 
-    def _arrive(self, room: Room, request: Request) -> None:
-        """Take in what was late."""
+    def _arrive(self, endpoint: HubEndpoint, request: Request) -> None:
+        """Take in what was late; called by the clock, without the lock."""
         with self._lock:
             if not self.closed:
-                self._handle(room, request)
-                self._settle(room)
+                self._handle(endpoint, request)
+                self._carry_out()
 
-    def _kill(self, room: Room, worker_id: str) -> None:
-        if room.kill is None or room.kill(worker_id):
-            self._handle(room, ask.Leave(worker_id=worker_id))
+    def _kill(self, endpoint: HubEndpoint, worker_id: str) -> None:
+        if endpoint.kill is None or endpoint.kill(worker_id):
+            self._handle(endpoint, ask.Leave(worker_id=worker_id))
         else:  # it lives for a moment yet, and shall take nothing in it
-            self._handle(room, ask.Drain(worker_id=worker_id))
-
-    def _struck(self, room: Room, operation: str, exchange: Exchange | None = None) -> InjectedFault | None:
-        """Return the fault that strikes what a worker does, and note it."""
-        if self._faults is None:
-            return None
-        endpoint_id = room.queue.endpoint_id
-        struck = self._faults.strike(operation, endpoint_id, OF_WORKERS)
-        if struck is not None and self.ledger.is_on:
-            fault = struck.fault
-            self.ledger.fault(exchange or operation, fault.kind, struck.number, fault.when, endpoint_id)
-        return struck
-
-    def _tick(self, room: Room) -> None:
-        with self._lock:
-            room.armed = math.inf
-            room.timer = None
-            if not self.closed:
-                self._let_pass(room)
-                self._settle(room)
-
-
-def _job_id(result: Reply | Hold) -> str | None:
-    """Return the job that a submit became."""
-    if isinstance(result, Hold):
-        return None if result.job is None else result.job.id
-    found: str | None = result.body.get("id")
-    return found
-
-
-def _deliver(result: Reply | Hold, deliver: Callable[[Reply], None]) -> None:
-    """Pass on an answer to what no queue holds."""
-    if isinstance(result, Reply):
-        deliver(result)
+            self._handle(endpoint, ask.Drain(worker_id=worker_id))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._queue._requests import Notice
+    from runpod_sdk.emulator._queue._effects import Webhook
     from runpod_sdk.emulator._record._ledger import Ledger
 
 # Deliveries at once; ours.
@@ -30,16 +30,16 @@ _THREADS = 4
 
 
 @dataclass(slots=True)
-class _Delivery:
+class _Attempt:
     """One webhook on its way, and its presence on the clock while it is being delivered."""
 
-    notice: Notice
+    webhook: Webhook
     attempt: int
     context: Context
     presence: AbstractContextManager[object]
 
 
-class Courier:
+class WebhookSender:
     """Delivers what it is given, each until it is answered with 200 or was tried three times.
 
     Args:
@@ -52,12 +52,12 @@ class Courier:
         self._clock = clock
         self._ledger = ledger
         self._post = post or _post
-        self._todo: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[_Attempt | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def deliver(self, notice: Notice, attempt: int = 1) -> None:
+    def deliver(self, webhook: Webhook, attempt: int = 1) -> None:
         """Deliver in a thread; never waits."""
         with self._lock:
             if self._closed:
@@ -66,7 +66,7 @@ class Courier:
             context = Context()
             presence = context.run(self._clock.participate, "handler")
             context.run(presence.__enter__)
-            self._todo.put(_Delivery(notice, attempt, context, presence))
+            self._todo.put(_Attempt(webhook, attempt, context, presence))
             if len(self._threads) < _THREADS:
                 thread = threading.Thread(target=self._work, name="emulator-webhooks", daemon=True)
                 self._threads.append(thread)
@@ -82,21 +82,21 @@ class Courier:
     def _work(self) -> None:
         while (delivery := self._todo.get()) is not None:
             try:
-                self._attempt(delivery.notice, delivery.attempt)
+                self._attempt(delivery.webhook, delivery.attempt)
             finally:
                 delivery.context.run(delivery.presence.__exit__, None, None, None)
 
-    def _attempt(self, notice: Notice, attempt: int) -> None:
+    def _attempt(self, webhook: Webhook, attempt: int) -> None:
         if self._closed:
             return
         try:
-            status: int | str = self._post(notice.url, json.dumps(notice.body).encode())
+            status: int | str = self._post(webhook.url, json.dumps(webhook.body).encode())
         except (OSError, ValueError) as error:
             status = type(error).__name__
         if self._ledger.is_on:
-            self._ledger.webhook(notice.job_id, attempt, status)
+            self._ledger.webhook(webhook.job_id, attempt, status)
         if status != 200 and attempt < WEBHOOK_TRIES:
-            self._clock.call_at(self._clock.monotonic() + WEBHOOK_PAUSE, lambda: self.deliver(notice, attempt + 1))
+            self._clock.call_at(self._clock.monotonic() + WEBHOOK_PAUSE, lambda: self.deliver(webhook, attempt + 1))
 
 
 def _post(url: str, body: bytes) -> int:

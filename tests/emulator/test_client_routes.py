@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runpod_sdk.emulator import Options
+from runpod_sdk.emulator._doors._exchange import headers_of
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._requests import Outcome, Reply
 from runpod_sdk.emulator._routes._route import Answer, Call
@@ -81,7 +82,7 @@ def test_another_method_is_405_and_says_which_are_allowed(operation: str, method
     else:
         assert isinstance(answer, Answer)
         assert answer.status == 405
-        assert dict(answer.headers())["allow"] == ", ".join(allowed)
+        assert dict(headers_of(answer))["allow"] == ", ".join(allowed)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_replies_become_answers() -> None:
     assert isinstance(health, Call)
     done = router().answer(health, Reply(Outcome.DONE, {"id": "j"}))
     assert (done.status, done.body) == (200, b'{"id": "j"}')
-    assert dict(done.headers()) == {"content-type": "application/json", "content-length": "11"}
+    assert dict(headers_of(done)) == {"content-type": "application/json", "content-length": "11"}
     assert router().answer(health, Reply(Outcome.REFUSED, message="no")).status == 400
     missing = router().answer(health, Reply(Outcome.NOT_FOUND, message="job not found"))
     assert (missing.status, json.loads(missing.body)) == (404, {"error": "job not found"})
@@ -322,7 +323,7 @@ def test_body_limits_differ() -> None:
     assert isinstance(run, Call)
     assert isinstance(runsync, Call)
     assert isinstance(cancel, Call)
-    assert (run.body_limit, runsync.body_limit, cancel.body_limit) == (10 * 2**20, 20 * 2**20, 0)
+    assert (run.route.body_limit, runsync.route.body_limit, cancel.route.body_limit) == (10 * 2**20, 20 * 2**20, 0)
     answer = router().too_large(run)
     assert (answer.status, json.loads(answer.body)) == (
         400,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._queue import Queue
+from tests.emulator.queues import Queue
 
 
 def test_jobs_that_were_forgotten_leave_nothing_behind() -> None:
@@ -18,4 +18,4 @@ def test_jobs_that_were_forgotten_leave_nothing_behind() -> None:
         queue.handle(ask.Take(worker_id="w"), now)
         queue.handle(ask.Finish(worker_id="w", job_id=f"job{number}", output=1), now)
     assert len(queue.records()) <= 101
-    assert len(queue._book._deadlines._heap) < 5_000
+    assert len(queue.pure._jobs._due) < 5_000

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault
 from runpod_sdk.emulator._emulator import BASE_URL
-from runpod_sdk.emulator._record._faults import OF_DOORS, OF_WORKERS, USER_OPERATIONS, Faults, faults_from_json
+from runpod_sdk.emulator._record._faults import OF_DOORS, OF_WORKERS, USER_OPERATIONS, faults_from_json
+from runpod_sdk.emulator._record._injection import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable

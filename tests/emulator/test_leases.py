@@ -10,8 +10,8 @@ import pytest
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._limits import DRAINING_HOLD, HANG_UP_GRACE
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from tests.emulator.queues import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import pytest
 
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from tests.emulator.queues import Queue
 
 
 class Desk:

@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
 from tests.emulator.lockstep import LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
+from tests.emulator.queues import Queue
 from tests.scale import scaled
 
 if TYPE_CHECKING:

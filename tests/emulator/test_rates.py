@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
-from runpod_sdk.emulator._doors._rates import RATES, Rates
+from runpod_sdk.emulator._doors._rates import RATES, RateLimits
 from runpod_sdk.emulator._limits import RATES_WINDOW
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LIMITED = sorted(RATES)
 
 
-def let_in(rates: Rates, operation: str, calls: int, now: float = 0.0, workers: int = 0) -> int:
+def let_in(rates: RateLimits, operation: str, calls: int, now: float = 0.0, workers: int = 0) -> int:
     """Return how many of so many calls are let in, one after the other."""
     count = 0
     for _ in range(calls):
@@ -38,7 +38,7 @@ def let_in(rates: Rates, operation: str, calls: int, now: float = 0.0, workers: 
 @pytest.mark.parametrize("operation", LIMITED)
 @pytest.mark.fidelity("rate limits: per endpoint and operation, so many in ten seconds", source="documented")
 def test_so_many_in_ten_seconds(operation: str) -> None:
-    rates = Rates(0.05, Lock())
+    rates = RateLimits(0.05, Lock())
     most = int(RATES[operation][0])
     assert let_in(rates, operation, most + 5) == most
     assert let_in(rates, operation, 1, now=RATES_WINDOW - 0.1) == 0
@@ -48,7 +48,7 @@ def test_so_many_in_ten_seconds(operation: str) -> None:
 @pytest.mark.parametrize("operation", [name for name in LIMITED if RATES[name][1] < RATES[name][0]])
 @pytest.mark.fidelity("rate limits: per endpoint and operation, so many at once", source="documented")
 def test_so_many_at_once(operation: str) -> None:
-    rates = Rates(0.05, Lock())
+    rates = RateLimits(0.05, Lock())
     inside = sum(rates.enter("e", operation, 0.0, 0) for _ in range(int(RATES[operation][1]) + 5))
     assert inside == RATES[operation][1]
     rates.leave("e", operation)
@@ -57,7 +57,7 @@ def test_so_many_at_once(operation: str) -> None:
 
 @pytest.mark.fidelity("rate limits: endpoints and operations are counted apart", source="documented")
 def test_endpoints_and_operations_are_counted_apart() -> None:
-    rates = Rates(0.05, Lock())
+    rates = RateLimits(0.05, Lock())
     assert let_in(rates, "purge-queue", 3) == 2
     assert rates.enter("other", "purge-queue", 0.0, 0)
     assert let_in(rates, "cancel", 3) == 3
@@ -67,7 +67,7 @@ def test_endpoints_and_operations_are_counted_apart() -> None:
 @given(workers=st.integers(0, 200))
 @pytest.mark.fidelity("rate limits: they grow with the running workers (Options.rate_per_worker)", source="documented")
 def test_the_limits_grow_with_the_workers_and_never_shrink(workers: int) -> None:
-    most = let_in(Rates(0.05, Lock()), "cancel", 2_000, workers=workers)
+    most = let_in(RateLimits(0.05, Lock()), "cancel", 2_000, workers=workers)
     assert most == max(100, math.floor(100 * (workers * 0.05)))
 
 

@@ -150,9 +150,9 @@ def wait_for(emulator: Emulator, *, holds: int) -> None:
     """Wait until so many requests are held; real time, as the socket has no other."""
     clock = SystemClock()
     end = clock.monotonic() + JOIN
-    desk = emulator._desk
-    assert desk is not None
-    while len(desk.hub._waiters) != holds:
+    gateway = emulator._gateway
+    assert gateway is not None
+    while len(gateway.hub._waiters) != holds:
         assert clock.monotonic() < end, "never came to it"
         clock.sleep(0.001)
 

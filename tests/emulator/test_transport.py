@@ -275,9 +275,9 @@ def wait_until_held(emulator: Emulator, thread: threading.Thread | None = None) 
     """Wait until a request of another thread is held; real time, as nothing else tells."""
     clock = SystemClock()
     end = clock.monotonic() + JOIN
-    desk = emulator._desk
-    assert desk is not None
-    while not desk.hub._waiters or (thread is not None and not is_parked(thread)):
+    gateway = emulator._gateway
+    assert gateway is not None
+    while not gateway.hub._waiters or (thread is not None and not is_parked(thread)):
         assert clock.monotonic() < end, "never came to it"
         clock.sleep(0.001)
 

@@ -11,11 +11,12 @@ import pytest
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, Options
-from runpod_sdk.emulator._hub import Hub, Waiter
+from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._queue import Queue
 from runpod_sdk.emulator._queue._requests import Reply
-from runpod_sdk.emulator._record._faults import Faults
+from runpod_sdk.emulator._record._injection import Faults
+from runpod_sdk.emulator._waiter import Waiter
 from tests.emulator.wire import Wire
 
 if TYPE_CHECKING:
@@ -347,23 +348,23 @@ def test_a_process_that_is_being_killed_takes_no_other_job() -> None:
     faults.add(Fault.kill_worker("done"))
     hub = Hub(VirtualClock(auto_jump=False), faults)
     ids = iter(["first", "second"])
-    room = hub.add(Queue("e", new_id=lambda: next(ids)))
+    endpoint = hub.add(Queue("e", new_id=lambda: next(ids)))
     killed: list[str] = []
 
     def kill(worker_id: str) -> bool:
         killed.append(worker_id)
         return False
 
-    room.kill = kill
-    hub.ask(room, ask.Expect(worker_id="w"))
+    endpoint.kill = kill
+    hub.ask(endpoint, ask.Expect(worker_id="w"))
     for _ in range(2):
-        hub.ask(room, ask.Submit(input={}, execution_timeout=600.0, ttl=600.0, retention=60.0))
+        hub.ask(endpoint, ask.Submit(input={}, execution_timeout=600.0, ttl=600.0, retention=60.0))
     take = ask.Take(worker_id="w", wait=60.0, lease=LEASE)
-    assert isinstance(hub.ask(room, take), Reply)
-    hub.ask(room, ask.Finish(worker_id="w", job_id="first", output=1))
+    assert isinstance(hub.ask(endpoint, take), Reply)
+    hub.ask(endpoint, ask.Finish(worker_id="w", job_id="first", output=1))
     assert killed == ["w"]
-    assert isinstance(hub.ask(room, take), Waiter), "there is a second job, but not for this worker"
-    hub.ask(room, ask.Leave(worker_id="w"))
+    assert isinstance(hub.ask(endpoint, take), Waiter), "there is a second job, but not for this worker"
+    hub.ask(endpoint, ask.Leave(worker_id="w"))
     states = {record.id: record.state for record in hub.records()}
     assert states == {
         "first": {"id": "first", "status": "IN_QUEUE", "retries": 1},

@@ -13,15 +13,16 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
-from runpod_sdk.emulator._doors._desk import Damaged
-from runpod_sdk.emulator._hub import Waiter
+from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._routes._route import Answer
+from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from runpod_sdk.clock import Parking
-    from runpod_sdk.emulator._doors._desk import Desk, Visit
+    from runpod_sdk.emulator._doors._control_api import ControlApi
+    from runpod_sdk.emulator._doors._gateway import Gateway
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -36,8 +37,9 @@ _DRAIN = 4
 class App:
     """The emulator as an ASGI application."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, gateway: Gateway, control: ControlApi) -> None:
+        self._gateway = gateway
+        self._control = control
         self._held: set[Waiter] = set()
         self._pauses: set[Parking] = set()
         self._released = False
@@ -51,63 +53,63 @@ class App:
             return
         authorization = _header(scope, b"authorization")
         if scope["path"].startswith(PREFIX):
-            await respond(await self._control(scope, authorization, receive), send)
+            await respond(await self._controlled(scope, authorization, receive), send)
             return
-        visit = self._desk.visit(
+        exchange = Exchange(
+            self._gateway,
             scope["method"],
             scope["path"],
             scope["query_string"].decode("latin-1"),
             authorization,
             connected=True,
         )
-        answer = await self._answer(visit, receive)
+        answer = await self._answer(exchange, receive)
         if isinstance(answer, Damaged):
             await _break(answer, receive, send)
         elif answer is not None:
-            if visit.gives_work and await _has_gone(receive):
-                visit.undelivered()
+            if exchange.has_work and await _has_gone(receive):
+                exchange.undelivered()
                 return
             await respond(answer, send)
 
-    async def _control(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> Answer:
+    async def _controlled(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> Answer:
         body = await _read(receive, BODY_LIMIT)
         if body is None or len(body) > BODY_LIMIT:
             return Answer(413, b'{"error": "body is too large"}')
-        control = self._desk.control
-        result = control.handle(scope["method"], scope["path"], _header(scope, b"host"), authorization, body)
+        result = self._control.handle(scope["method"], scope["path"], _header(scope, b"host"), authorization, body)
         if isinstance(result, Advance):
             await result.clock.advance_async(result.seconds)
-            return control.clock()
+            return self._control.clock()
         return result
 
     def release(self) -> None:
         """Hold nothing from now on, and answer what is held; may be called from any thread."""
         self._released = True
         for waiter in list(self._held):
-            self._desk.hub.cut(waiter)
+            waiter.cut_short()
         for parking in list(self._pauses):
             parking.wake()
 
-    async def _answer(self, visit: Visit, receive: Receive) -> Answer | Damaged | None:
+    async def _answer(self, exchange: Exchange, receive: Receive) -> Answer | Damaged | None:
         """Return the answer, or None when the client has gone."""
         body = b""
-        if visit.body_limit:
-            read = await _read(receive, visit.body_limit)
+        if exchange.body_limit:
+            read = await _read(receive, exchange.body_limit)
             if read is None:
                 return None
-            if len(read) > visit.body_limit:
-                return visit.too_large()
+            if len(read) > exchange.body_limit:
+                return exchange.too_large()
             body = read
-        with self._desk.hub.clock.participate():
-            asked = visit.ask(body)
-            result = await self._wait(visit, asked, receive) if isinstance(asked, Waiter) else asked
+        with self._gateway.hub.clock.participate():
+            asked = exchange.ask(body)
+            result = await self._wait(exchange, asked, receive) if isinstance(asked, Waiter) else asked
             if isinstance(result, Damaged) and result.until:
-                return await self._pause(visit, result, receive)
+                return await self._pause(exchange, result, receive)
             return result
 
-    async def _pause(self, visit: Visit, damaged: Damaged, receive: Receive) -> Answer | Damaged | None:
+    async def _pause(self, exchange: Exchange, damaged: Damaged, receive: Receive) -> Answer | Damaged | None:
         """Return the answer once it is due; for one that never is, what ends the connection."""
-        parking = visit.pause(damaged)
+        parking = exchange.pause(damaged)
         self._pauses.add(parking)
         if self._released:
             parking.wake()
@@ -117,10 +119,10 @@ class App:
         finally:
             self._pauses.discard(parking)
             watcher.cancel()
-            answer = visit.resume(parking, damaged)
+            answer = exchange.resume(parking, damaged)
         return Damaged("dropped", damaged.answer) if answer is None else answer
 
-    async def _wait(self, visit: Visit, waiter: Waiter, receive: Receive) -> Answer | Damaged | None:
+    async def _wait(self, exchange: Exchange, waiter: Waiter, receive: Receive) -> Answer | Damaged | None:
         gone = False
 
         async def watch() -> None:
@@ -133,19 +135,19 @@ class App:
         watcher = asyncio.create_task(watch())
         self._held.add(waiter)
         if self._released:
-            self._desk.hub.cut(waiter)
+            waiter.cut_short()
         try:
             await waiter.parking.wait_async()
         except BaseException:
-            visit.leave(waiter)
+            exchange.leave(waiter)
             raise
         finally:
             self._held.discard(waiter)
             watcher.cancel()
         if gone:
-            visit.leave(waiter)
+            exchange.leave(waiter)
             return None
-        return visit.conclude(waiter)
+        return exchange.conclude(waiter)
 
 
 def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
@@ -161,7 +163,7 @@ async def _watch(receive: Receive, parking: Parking) -> None:
 
 
 async def _has_gone(receive: Receive) -> bool:
-    """Claim that the client has closed the connection already."""
+    """Whether the client has closed the connection already."""
 
     async def disconnected() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -182,7 +184,7 @@ async def respond(answer: Answer, send: Send) -> None:
 
 
 async def _start(answer: Answer, send: Send) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers()]
+    headers = [(name.encode(), value.encode()) for name, value in headers_of(answer)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 

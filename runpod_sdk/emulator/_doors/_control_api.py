@@ -21,7 +21,7 @@ from runpod_sdk.emulator._routes._route import Answer, json_answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._doors._desk import Desk
+    from runpod_sdk.emulator._doors._gateway import Gateway
 
 PREFIX = "/_emulator/"
 # A body of a control route, bytes; ours.
@@ -75,13 +75,13 @@ class ControlApi:
     """What the routes do.
 
     Args:
-        desk: what they look at.
+        gateway: what they look at.
         api_key: what is needed from elsewhere.
         reset: forgets every job.
     """
 
-    def __init__(self, desk: Desk, api_key: str, reset: Callable[[], None]) -> None:
-        self._desk = desk
+    def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None]) -> None:
+        self._gateway = gateway
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
 
@@ -106,7 +106,7 @@ class ControlApi:
 
     def clock(self, _: ControlRequest | None = None) -> Answer:
         """Say what time it is, and how it passes."""
-        clock = self._desk.hub.clock
+        clock = self._gateway.hub.clock
         rate = clock.rate if isinstance(clock, SystemClock) else None
         mode = "system" if rate == 1 else "scaled"
         if isinstance(clock, VirtualClock):
@@ -115,7 +115,7 @@ class ControlApi:
 
     def ready(self, _: ControlRequest) -> Answer:
         """Say that it answers, and for which endpoints."""
-        return json_answer(200, {"ready": True, "endpoints": sorted(self._desk.hub.rooms)})
+        return json_answer(200, {"ready": True, "endpoints": sorted(self._gateway.hub.endpoints)})
 
     def reset(self, _: ControlRequest) -> Answer:
         """Forget every job, every request and every fault."""
@@ -124,15 +124,15 @@ class ControlApi:
 
     def state(self, _: ControlRequest) -> Answer:
         """Show every job."""
-        records = self._desk.hub.records()
+        records = self._gateway.hub.records()
         endpoints = {
             endpoint_id: {
                 "statuses": dict(Counter(each.status for each in records if each.endpoint_id == endpoint_id)),
                 "jobs": [each.state for each in records if each.endpoint_id == endpoint_id],
             }
-            for endpoint_id in sorted(self._desk.hub.rooms)
+            for endpoint_id in sorted(self._gateway.hub.endpoints)
         }
-        return json_answer(200, {"time": self._desk.hub.clock.time(), "endpoints": endpoints})
+        return json_answer(200, {"time": self._gateway.hub.clock.time(), "endpoints": endpoints})
 
     def openapi(self, _: ControlRequest) -> Answer:
         """Return the document of the service."""
@@ -141,38 +141,38 @@ class ControlApi:
 
     def faults(self, _: ControlRequest) -> Answer:
         """List what is injected."""
-        return json_answer(200, {"faults": [injected.to_json() for injected in self._desk.faults.all()]})
+        return json_answer(200, {"faults": [injected.to_json() for injected in self._gateway.faults.all()]})
 
     def add_faults(self, request: ControlRequest) -> Answer:
         """Inject faults."""
         faults = faults_from_json(_loaded(request.body))
-        return json_answer(200, {"faults": [self._desk.faults.add(fault).to_json() for fault in faults]})
+        return json_answer(200, {"faults": [self._gateway.faults.add(fault).to_json() for fault in faults]})
 
     def clear_faults(self, _: ControlRequest) -> Answer:
         """Remove all faults."""
-        removed = len(self._desk.faults.all())
-        self._desk.faults.clear()
+        removed = len(self._gateway.faults.all())
+        self._gateway.faults.clear()
         return json_answer(200, {"removed": removed})
 
     def remove_fault(self, request: ControlRequest) -> Answer:
         """Remove one fault."""
         number = request.number
-        if not (number.isascii() and number.isdigit() and self._desk.faults.remove(int(number))):
+        if not (number.isascii() and number.isdigit() and self._gateway.faults.remove(int(number))):
             return json_answer(404, {"error": f"no fault has the number {number}"})
         return json_answer(200, {"removed": 1})
 
     def ledger(self, _: ControlRequest) -> Answer:
         """Return what has happened, as JSON Lines."""
-        body = self._desk.hub.ledger.to_jsonl().encode()
-        return Answer(200, body, more=(("content-type", "application/x-ndjson"),))
+        body = self._gateway.hub.ledger.to_jsonl().encode()
+        return Answer(200, body, headers=(("content-type", "application/x-ndjson"),))
 
     def verdict(self, _: ControlRequest) -> Answer:
         """Say whether anything was lost or doubled."""
-        return json_answer(200, self._desk.hub.ledger.verdict().to_json())
+        return json_answer(200, self._gateway.hub.ledger.verdict().to_json())
 
     def advance(self, request: ControlRequest) -> Answer | Advance:
         """Say by how much the clock is to be moved."""
-        clock = self._desk.hub.clock
+        clock = self._gateway.hub.clock
         if not isinstance(clock, VirtualClock):
             return json_answer(409, {"error": "time passes by itself here; only a manual clock can be advanced"})
         sent = _loaded(request.body)

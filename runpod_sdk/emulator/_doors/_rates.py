@@ -29,7 +29,7 @@ class _Gate:
         self.inside = 0
 
 
-class Rates:
+class RateLimits:
     """Counts requests, and turns away those beyond the limits.
 
     Args:

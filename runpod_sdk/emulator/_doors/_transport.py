@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
-from runpod_sdk.emulator._doors._desk import Damaged
-from runpod_sdk.emulator._hub import Waiter
+from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
+from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from runpod_sdk.emulator._doors._desk import Desk, Visit
+    from runpod_sdk.emulator._doors._control_api import ControlApi
+    from runpod_sdk.emulator._doors._gateway import Gateway
     from runpod_sdk.emulator._routes._route import Answer
 
 _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
@@ -36,8 +37,9 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         >>> emulator.close()
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, gateway: Gateway, control: ControlApi) -> None:
+        self._gateway = gateway
+        self._control = control
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request, blocking the thread while it is held.
@@ -48,84 +50,84 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError, httpx.ReadError: a fault broke the connection.
         """
         if request.url.path.startswith(PREFIX):
-            control = self._control(request, request.read())
+            control = self._controlled(request, request.read())
             if isinstance(control, Advance):
                 control.clock.advance(control.seconds)
-                control = self._desk.control.clock()
+                control = self._control.clock()
             return _response(control, request)
-        clock = self._desk.hub.clock
+        clock = self._gateway.hub.clock
         with clock.participate():
-            visit, patience = self._visit(request)
+            exchange, patience = self._exchange(request)
             body = bytearray()
-            if visit.body_limit:
+            if exchange.body_limit:
                 for part in _stream(request, httpx.SyncByteStream):
                     body += part
-                    if len(body) > visit.body_limit:
-                        return _response(visit.too_large(), request)
-            result = visit.ask(bytes(body), patience)
+                    if len(body) > exchange.body_limit:
+                        return _response(exchange.too_large(), request)
+            result = exchange.ask(bytes(body), patience)
             if isinstance(result, Waiter):
                 try:
                     result.parking.wait()
                 except BaseException:
-                    visit.leave(result)
+                    exchange.leave(result)
                     raise
-                result = _concluded(visit, result, request)
+                result = _concluded(exchange, result, request)
             if isinstance(result, Damaged) and result.until:
-                pause = visit.pause(result, patience)
+                pause = exchange.pause(result, patience)
                 try:
                     pause.wait()
                 finally:
-                    answer = visit.resume(pause, result)
-                result = _resumed(answer, patience <= self._desk.hub.clock.monotonic(), request)
+                    answer = exchange.resume(pause, result)
+                result = _resumed(answer, patience <= self._gateway.hub.clock.monotonic(), request)
             return _response(result, request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Like `handle_request`, suspending the task while the request is held."""
         if request.url.path.startswith(PREFIX):
-            control = self._control(request, await request.aread())
+            control = self._controlled(request, await request.aread())
             if isinstance(control, Advance):
                 await control.clock.advance_async(control.seconds)
-                control = self._desk.control.clock()
+                control = self._control.clock()
             return _response(control, request)
-        clock = self._desk.hub.clock
+        clock = self._gateway.hub.clock
         with clock.participate():
-            visit, patience = self._visit(request)
+            exchange, patience = self._exchange(request)
             body = bytearray()
-            if visit.body_limit:
+            if exchange.body_limit:
                 async for part in _stream(request, httpx.AsyncByteStream):
                     body += part
-                    if len(body) > visit.body_limit:
-                        return _response(visit.too_large(), request)
-            result = visit.ask(bytes(body), patience)
+                    if len(body) > exchange.body_limit:
+                        return _response(exchange.too_large(), request)
+            result = exchange.ask(bytes(body), patience)
             if isinstance(result, Waiter):
                 try:
                     await result.parking.wait_async()
                 except BaseException:
-                    visit.leave(result)
+                    exchange.leave(result)
                     raise
-                result = _concluded(visit, result, request)
+                result = _concluded(exchange, result, request)
             if isinstance(result, Damaged) and result.until:
-                pause = visit.pause(result, patience)
+                pause = exchange.pause(result, patience)
                 try:
                     await pause.wait_async()
                 finally:
-                    answer = visit.resume(pause, result)
-                result = _resumed(answer, patience <= self._desk.hub.clock.monotonic(), request)
+                    answer = exchange.resume(pause, result)
+                result = _resumed(answer, patience <= self._gateway.hub.clock.monotonic(), request)
             return _response(result, request)
 
-    def _control(self, request: httpx.Request, body: bytes) -> Answer | Advance:
+    def _controlled(self, request: httpx.Request, body: bytes) -> Answer | Advance:
         url, authorization = request.url, request.headers.get("authorization", "")
-        return self._desk.control.handle(request.method, url.path, url.host, authorization, body)
+        return self._control.handle(request.method, url.path, url.host, authorization, body)
 
-    def _visit(self, request: httpx.Request) -> tuple[Visit, float]:
-        hub = self._desk.hub
+    def _exchange(self, request: httpx.Request) -> tuple[Exchange, float]:
+        hub = self._gateway.hub
         if hub.closed:
             raise httpx.ConnectError("the emulator is closed", request=request)
         url = request.url
         authorization = request.headers.get("authorization", "")
-        visit = self._desk.visit(request.method, url.path, url.query.decode("ascii"), authorization)
+        exchange = Exchange(self._gateway, request.method, url.path, url.query.decode("ascii"), authorization)
         read_timeout = request.extensions.get("timeout", {}).get("read")
-        return visit, math.inf if read_timeout is None else hub.clock.monotonic() + read_timeout
+        return exchange, math.inf if read_timeout is None else hub.clock.monotonic() + read_timeout
 
 
 def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:
@@ -134,8 +136,8 @@ def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:
     return request.stream
 
 
-def _concluded(visit: Visit, waiter: Waiter, request: httpx.Request) -> Answer | Damaged:
-    answer = visit.conclude(waiter)
+def _concluded(exchange: Exchange, waiter: Waiter, request: httpx.Request) -> Answer | Damaged:
+    answer = exchange.conclude(waiter)
     if answer is None:
         raise httpx.ReadTimeout("the read timeout ended before the answer came", request=request)
     return answer
@@ -185,7 +187,7 @@ def _response(answer: Answer | Damaged, request: httpx.Request) -> httpx.Respons
             case "truncated":
                 whole = answer.answer
                 stream = _Half(whole.body, request)
-                return httpx.Response(whole.status, headers=whole.headers(), stream=stream, request=request)
+                return httpx.Response(whole.status, headers=headers_of(whole), stream=stream, request=request)
             case _:
                 raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
-    return httpx.Response(answer.status, headers=answer.headers(), content=answer.body, request=request)
+    return httpx.Response(answer.status, headers=headers_of(answer), content=answer.body, request=request)

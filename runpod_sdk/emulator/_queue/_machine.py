@@ -25,6 +25,8 @@ class State(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     GONE = "GONE"  # forgotten: answered as 404, never named on the wire
 
+    __hash__ = str.__hash__  # that of Enum is a Python function, and asked three times a step
+
 
 class Event(StrEnum):
     """What may happen to a job."""
@@ -40,6 +42,8 @@ class Event(StrEnum):
     PURGE = "purge"
     RETRY = "retry"
     EXPIRE = "expire"  # ttl or retention is over
+
+    __hash__ = str.__hash__
 
 
 TABLE: Mapping[tuple[State, Event], State] = MappingProxyType(

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from runpod_sdk.emulator._queue._jobs import Job
+from typing import Any, Final
 
 
 class Absent(Enum):
@@ -202,15 +199,6 @@ Request = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A webhook that is to be sent: the end of a job, as /status shows it."""
-
-    url: str
-    job_id: str
-    body: dict[str, Any]
-
-
 class Outcome(Enum):
     """How a request ended."""
 
@@ -228,15 +216,18 @@ class Reply:
     message: str = ""
 
 
+@dataclass(slots=True, eq=False)
 class Hold:
-    """An answer that is still to come, at monotonic `until` at the latest."""
+    """An answer that is still to come.
 
-    __slots__ = ("job", "reply", "request", "until")
+    Attributes:
+        request: what was asked.
+        until: the monotonic time at which it is answered at the latest.
+        job_id: the job that it is about; None: it waits for work.
+        reply: the answer, once there is one.
+    """
 
-    def __init__(
-        self, request: Submit | Status | ReadStream | Take | WatchStops, until: float, job: Job | None = None
-    ) -> None:
-        self.request = request
-        self.until = until
-        self.job = job
-        self.reply: Reply | None = None
+    request: Submit | Status | ReadStream | Take | WatchStops
+    until: float
+    job_id: str | None = None
+    reply: Reply | None = None

@@ -1,8 +1,6 @@
-"""What goes wrong on purpose: which exchange a fault strikes, and how. Pure: chance is an argument.
+"""What goes wrong on purpose: a `Fault` says what happens, and to which requests. Values, and their JSON.
 
-A `Fault` says what happens, and to which requests. `Faults` holds those that were injected and decides, request by
-request, which of them strikes; the first that does ends the search. What a door does with an exchange that is dropped,
-stalled or cut short is decided there, for users in `_transport.py` and `_asgi.py`, for workers in `_hub.py`.
+Which of those that were injected strikes a request, and what that does to it, is decided in `_injection.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +13,7 @@ from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
 from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
 
 Kind = Literal["status", "delay", "stall", "drop", "reset", "truncate", "refuse", "lose", "duplicate", "late", "kill"]
 When = Literal["before", "after"]
@@ -247,115 +244,10 @@ class Fault:
         return {"error": _TEXTS.get(self.code, f"HTTP {self.code}")} if self.body is None else self.body
 
     def matches(self, operation: str, endpoint_id: str) -> bool:
-        """Claim that it is meant for this operation on this endpoint."""
+        """Whether it is meant for this operation on this endpoint."""
         if self.endpoint is not None and self.endpoint != endpoint_id:
             return False
         return operation in (self.on or _OF_WORKERS.get(self.kind, USER_OPERATIONS))
-
-
-class InjectedFault:
-    """A fault in an emulator; what `Emulator.inject` returns.
-
-    Attributes:
-        fault: what happens.
-        number: counts from 1.
-        matched: requests that it was meant for.
-        struck: how often it happened.
-    """
-
-    def __init__(self, owner: Faults, number: int, fault: Fault, random: Callable[[], float]) -> None:
-        self._owner = owner
-        self._random = random
-        self.number = number
-        self.fault = fault
-        self.matched = 0
-        self.struck = 0
-
-    def remove(self) -> None:
-        """Let it not happen any more; does nothing the second time."""
-        self._owner.remove(self.number)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove it."""
-        self.remove()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what it is and what it has done."""
-        return {
-            "number": self.number,
-            "matched": self.matched,
-            "struck": self.struck,
-            "fault": self.fault.to_json(),
-        }
-
-    def strikes(self) -> bool:
-        """Claim that it strikes the request that it was just found to match; counts it."""
-        fault = self.fault
-        self.matched += 1
-        # Drawn for each match, so that the nth draw decides on the nth match whatever else is injected.
-        drawn = fault.rate >= 1 or self._random() < fault.rate
-        if not drawn or fault.nth not in (None, self.matched):
-            return False
-        if fault.times is not None and self.struck >= fault.times:
-            return False
-        self.struck += 1
-        return True
-
-
-class Faults:
-    """The faults of one emulator.
-
-    Args:
-        random_for: returns the source of chance of the fault with a number; floats in [0, 1).
-        lock: guards it where several threads ask.
-    """
-
-    def __init__(self, random_for: Callable[[int], Callable[[], float]], lock: AbstractContextManager[object]) -> None:
-        self._random_for = random_for
-        self._lock = lock
-        self._injected: dict[int, InjectedFault] = {}
-        self._numbers = 0
-
-    def add(self, fault: Fault) -> InjectedFault:
-        """Inject a fault."""
-        with self._lock:
-            self._numbers += 1
-            added = InjectedFault(self, self._numbers, fault, self._random_for(self._numbers))
-            # A new dict each time: those who ask look at the old one without a lock.
-            self._injected = {**self._injected, self._numbers: added}
-        return added
-
-    def remove(self, number: int) -> bool:
-        """Remove a fault; False if there is none with this number."""
-        with self._lock:
-            found = number in self._injected
-            self._injected = {key: value for key, value in self._injected.items() if key != number}
-        return found
-
-    def clear(self) -> None:
-        """Remove all, and count from 1 again."""
-        with self._lock:
-            self._injected = {}
-            self._numbers = 0
-
-    def all(self) -> list[InjectedFault]:
-        """Return what is injected, the oldest first."""
-        return list(self._injected.values())
-
-    def strike(self, operation: str, endpoint_id: str, kinds: frozenset[Kind]) -> InjectedFault | None:
-        """Return the fault of one of these kinds that strikes this request, or None."""
-        if not self._injected:
-            return None
-        with self._lock:
-            for injected in self._injected.values():
-                fault = injected.fault
-                if fault.kind in kinds and fault.matches(operation, endpoint_id) and injected.strikes():
-                    return injected
-        return None
 
 
 def faults_from_json(value: Any) -> list[Fault]:

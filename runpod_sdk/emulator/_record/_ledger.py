@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from runpod_sdk.emulator._queue._machine import Event, State
+from runpod_sdk.emulator._queue._machine import Event
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from runpod_sdk.emulator._queue._jobs import Job
+    from runpod_sdk.emulator._queue._effects import Effects, JobChange
 
 # How an answer went out: whole, in part, or not at all.
 Fate = Literal["whole", "truncated", "dropped", "reset", "stalled", "refused", "left"]
@@ -43,17 +44,18 @@ def input_sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+@dataclass(slots=True, eq=False)
 class _Account:
     """What the verdict has to know of one job."""
 
-    __slots__ = ("delivered", "executions", "requeues", "sha256")
+    sha256: str
+    executions: int = 0
+    requeues: int = 0
+    delivered: int = 0
 
-    def __init__(self, sha256: str) -> None:
-        self.sha256 = sha256
-        self.executions = self.requeues = self.delivered = 0
 
-
-class Exchange:
+@dataclass(slots=True, eq=False)
+class LoggedRequest:
     """One request in the ledger, from its arrival to its answer.
 
     Attributes:
@@ -65,17 +67,12 @@ class Exchange:
         history: how often the ledger had begun anew before it.
     """
 
-    __slots__ = ("endpoint_id", "history", "job_id", "number", "operation", "sha256")
-
-    def __init__(
-        self, number: int, operation: str, endpoint_id: str, sha256: str | None, job_id: str | None, history: int
-    ) -> None:
-        self.history = history
-        self.number = number
-        self.operation = operation
-        self.endpoint_id = endpoint_id
-        self.sha256 = sha256
-        self.job_id = job_id
+    number: int
+    operation: str
+    endpoint_id: str
+    sha256: str | None
+    job_id: str | None
+    history: int
 
 
 class Ledger:
@@ -96,8 +93,6 @@ class Ledger:
         self._known = known
         self._limit = limit
         self.is_on = limit > 0
-        # What the queue is answering: a user's exchange, or what a worker asked; set under the hub's lock.
-        self.cause: Exchange | str | None = None
         self._history = 0
         self._begin()
 
@@ -156,12 +151,12 @@ class Ledger:
 
     def request(
         self, operation: str, method: str, path: str, endpoint_id: str, job_id: str | None, sha256: str | None
-    ) -> Exchange:
+    ) -> LoggedRequest:
         """Note a request."""
         number = self._add("request", operation, method, path, endpoint_id or None, job_id or None, sha256)
-        return Exchange(number, operation, endpoint_id, sha256, job_id or None, self._history)
+        return LoggedRequest(number, operation, endpoint_id, sha256, job_id or None, self._history)
 
-    def answer(self, exchange: Exchange, status: int | None, fate: Fate, job_status: str | None) -> None:
+    def answer(self, exchange: LoggedRequest, status: int | None, fate: Fate, job_status: str | None) -> None:
         """Note how a request ended: `job_status` is what a whole answer says of the job."""
         if exchange.history != self._history:
             return  # it began before a reset
@@ -183,7 +178,7 @@ class Ledger:
                 )
             )
 
-    def fault(self, cause: Exchange | str | None, kind: str, number: int, when: str, endpoint_id: str) -> None:
+    def fault(self, cause: LoggedRequest | str | None, kind: str, number: int, when: str, endpoint_id: str) -> None:
         """Note that a fault struck."""
         self._struck[kind] = self._struck.get(kind, 0) + 1
         self._add("fault", _named(cause), kind, number, when, endpoint_id)
@@ -198,42 +193,49 @@ class Ledger:
             self._history += 1
             self._begin()
 
-    def job(self, endpoint_id: str, job: Job, event: Event | None, before: State | None) -> None:
-        """Note what happened to a job; `event` None: it was submitted, `before` None: the event changed nothing."""
-        cause = "deadline" if event in _BY_TIME else _named(self.cause)
+    def jobs(self, endpoint_id: str, effects: Effects, cause: LoggedRequest | str | None) -> None:
+        """Note what has happened to jobs: because of a request, a worker, or because time has passed."""
+        named = cause.number if isinstance(cause, LoggedRequest) else cause
+        sha256 = cause.sha256 if isinstance(cause, LoggedRequest) else None
+        with self._lock:
+            now = self._now()
+            for number, change in enumerate(effects.changes):
+                by_time = number < effects.by_time or change.event in _BY_TIME
+                self._job(now, endpoint_id, change, "deadline" if by_time else named, sha256)
+
+    def _job(
+        self, now: float, endpoint_id: str, change: JobChange, cause: int | str | None, sha256: str | None
+    ) -> None:
+        """Note one step of a job, under the lock."""
+        job_id, event, before, after, worker_id, retries, job_input = change
+        row: tuple[Any, ...]
         if event is None:
-            exchange = self.cause if isinstance(self.cause, Exchange) else None
-            sha256 = (exchange and exchange.sha256) or input_sha256(job.submission.input)
             self._submitted += 1
-            self._accounts[job.id] = _Account(sha256)
+            self._accounts[job_id] = _Account(sha256 or input_sha256(job_input))
             if len(self._accounts) > self._limit:
                 self._accounts.popitem(last=False)
                 self._folded += 1
-            self._add("job", cause, "submit", endpoint_id, job.id, None, job.state.value, None, None)
+            row = ("job", cause, "submit", endpoint_id, job_id, None, after.value, None, None)
+        elif before is None:
+            row = ("ignored", cause, event.value, endpoint_id, job_id, worker_id)
+        elif event is Event.REPORT:
             return
-        if before is None:
-            self._add("ignored", cause, event.value, endpoint_id, job.id, job.worker_id)
-            return
-        if event is Event.REPORT:
-            return
-        self._add(
-            "job",
-            cause,
-            event.value,
-            endpoint_id,
-            job.id,
-            before.value,
-            job.state.value,
-            job.worker_id,
-            job.retries or None,
-        )
-        account = self._accounts.get(job.id)
+        else:
+            moved = (before.value, after.value, worker_id, retries or None)
+            row = ("job", cause, event.value, endpoint_id, job_id, *moved)
+            self._account_for(job_id, event)
+        self._count += 1
+        self._rows.append((self._count, now, *row))
+
+    def _account_for(self, job_id: str, event: Event) -> None:
+        """Note an event in the account of its job."""
         if event is Event.EXPIRE:
-            self._expired += job.id not in self._purged_known
-            self._purged_known.discard(job.id)
+            self._expired += job_id not in self._purged_known
+            self._purged_known.discard(job_id)
         elif event is Event.PURGE:
             self._purged += 1
-            self._purged_known.add(job.id)
+            self._purged_known.add(job_id)
+        account = self._accounts.get(job_id)
         if account is not None:
             account.executions += event is Event.TAKE
             account.requeues += event in (Event.LOSE, Event.RETRY)
@@ -245,8 +247,8 @@ class Ledger:
             return self._count
 
 
-def _named(cause: Exchange | str | None) -> int | str | None:
-    return cause.number if isinstance(cause, Exchange) else cause
+def _named(cause: LoggedRequest | str | None) -> int | str | None:
+    return cause.number if isinstance(cause, LoggedRequest) else cause
 
 
 _BY_TIME = frozenset({Event.OVERRUN, Event.TIME_OUT, Event.EXPIRE})
@@ -254,7 +256,7 @@ _FINAL_WORDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 
 
 def _is_certain(status: int | None, fate: Fate) -> bool:
-    """Claim that a client that sees this can tell whether its job was queued."""
+    """Whether a client that sees this can tell whether its job was queued."""
     if fate == "refused":
         return True
     if fate != "whole" or status is None:

@@ -7,7 +7,7 @@ request. Whatever else has to know the routes (faults, rate limits, the contract
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._limits import MIB
@@ -23,32 +23,30 @@ class InvalidRequestError(ValueError):
     """A request that is answered with 400; the message is for the caller."""
 
 
+JSON = (("content-type", "application/json"),)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; its body is JSON, unless `more` says otherwise."""
+    """An HTTP answer.
+
+    Attributes:
+        status: the HTTP status.
+        body: its body.
+        headers: header fields, in lower case; the door adds the length of the body.
+        job_status: what the body says of a job.
+    """
 
     status: int
     body: bytes
-    allow: tuple[str, ...] = ()
-    more: tuple[tuple[str, str], ...] = ()  # header fields; they replace those that every answer has
-    job_status: str | None = None  # what the body says of a job
-
-    def headers(self) -> list[tuple[str, str]]:
-        """Return the header fields, in lower case."""
-        if self.status in (204, 304):  # RFC 9110, 8.6: no content-length
-            return [field for field in self.more if field[0] != "content-length"]
-        length = ("content-length", str(len(self.body)))
-        if self.more:
-            return list(dict([("content-type", "application/json"), length, *self.more]).items())
-        fields = [("content-type", "application/json"), length]
-        if self.allow:
-            fields.append(("allow", ", ".join(self.allow)))
-        return fields
+    headers: tuple[tuple[str, str], ...] = JSON
+    job_status: str | None = None
 
 
 def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> Answer:
-    """Return an answer whose body is this JSON."""
-    return Answer(status, json.dumps(body).encode(), allow)
+    """Return an answer whose body is this JSON; `allow`: the methods that there are."""
+    headers = (*JSON, ("allow", ", ".join(allow))) if allow else JSON
+    return Answer(status, json.dumps(body).encode(), headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +60,10 @@ class Route:
         methods: those that are let in.
         ids: what follows in the path: "job", "worker".
         body_mib: how large a body may be, in MiB; 0: it is ignored, and not even read.
+        body_limit: the same in bytes.
         rate: how many in `RATES_WINDOW`, and how many at once; None: there is no limit.
         request: what is asked of the queue; raises `InvalidRequestError`.
-        answer: what the caller sees of the reply.
+        answer: what the caller sees of the reply; None: what users see of any.
         too_large: what the caller sees where the body is over the limit.
         gives_work: its answer carries jobs, which are lost with it.
         is_for_workers: workers call it, and not users.
@@ -76,14 +75,16 @@ class Route:
     methods: tuple[str, ...]
     ids: tuple[str, ...] = ()
     body_mib: int = 0
+    body_limit: int = field(init=False)
     rate: tuple[float, float] | None = None
     request: Callable[[Call, bytes, Options], Request]
-    answer: Callable[[Reply, Options], Answer]
+    answer: Callable[[Reply], Answer] | None = None
     too_large: Callable[[Route], Answer]
     gives_work: bool = False
     is_for_workers: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "body_limit", self.body_mib * MIB)
         if not self.operation:
             object.__setattr__(self, "operation", self.name)
 
@@ -102,8 +103,3 @@ class Call:
     job_id: str = ""
     worker_id: str = ""
     query: Mapping[str, str]
-
-    @property
-    def body_limit(self) -> int:
-        """Bytes that the body may have; 0: it is ignored."""
-        return self.route.body_mib * MIB

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES, not_found
-from runpod_sdk.emulator._routes._route import Call, InvalidRequestError, json_answer
+from runpod_sdk.emulator._queue._requests import Outcome
+from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
+from runpod_sdk.emulator._routes._route import Answer, Call, InvalidRequestError, json_answer
 from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._options import Options
     from runpod_sdk.emulator._queue._requests import Reply, Request
-    from runpod_sdk.emulator._routes._route import Answer, Route
+    from runpod_sdk.emulator._routes._route import Route
 
 ROUTES = {route.name: route for route in (*CLIENT_ROUTES, *WORKER_ROUTES)}
 
@@ -25,7 +27,7 @@ class Router:
     Args:
         api_key: the only key that is let in.
         options: the emulator's choices.
-        is_supervised: claims that this emulator has started a worker. Such a worker needs no key: the official library
+        is_supervised: whether this emulator has started a worker. Such a worker needs no key: the official library
             sends the key of the user's own ~/.runpod/config.toml, where there is one, before that of its environment.
     """
 
@@ -77,14 +79,23 @@ class Router:
             return json_answer(400, {"error": str(error)})
 
     def answer(self, call: Call, reply: Reply) -> Answer:
-        """Return what the caller sees of a reply."""
-        return call.route.answer(reply, self._options)
+        """Return what the caller sees of a reply; a success is 200 and nothing else: JS and Go take no other."""
+        if call.route.answer is not None:
+            return call.route.answer(reply)
+        match reply.outcome:
+            case Outcome.DONE:
+                return Answer(200, json.dumps(reply.body).encode(), job_status=reply.body.get("status"))
+            case Outcome.NOT_FOUND:
+                return self._not_found(reply.message, call.route)
+            case Outcome.REFUSED:
+                return json_answer(400, {"error": reply.message})  # assumed
 
     def too_large(self, call: Call) -> Answer:
         """Return the answer to a body over the limit."""
         return call.route.too_large(call.route)
 
     def _not_found(self, detail: str, route: Route | None) -> Answer:
-        if route is not None and route.is_for_workers:
-            return json_answer(404, {"error": detail})
-        return not_found(detail, self._options)
+        """Return a 404, for users in the shape that Options say."""
+        if self._options.not_found == "problem" and not (route is not None and route.is_for_workers):
+            return json_answer(404, {"status": 404, "title": "Not Found", "detail": detail})
+        return json_answer(404, {"error": detail})

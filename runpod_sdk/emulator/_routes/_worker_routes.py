@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _GET, _POST = ("GET",), ("POST",)
 _WORKER, _WORKER_AND_JOB = ("worker",), ("worker", "job")
-_NOTHING = Answer(204, b"")
+_NOTHING = Answer(204, b"", headers=())
 
 
 def _take(call: Call, _: bytes, options: Options) -> ask.Request:
@@ -71,12 +71,12 @@ def _fields(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", sent)
 
 
-def _work(reply: ask.Reply, _: Options) -> Answer:
+def _work(reply: ask.Reply) -> Answer:
     """Return jobs to run or to stop, or nothing."""
     return json_answer(200, reply.body.get("jobs", reply.body)) if reply.body else _NOTHING
 
 
-def _noted(reply: ask.Reply, _: Options) -> Answer:
+def _noted(reply: ask.Reply) -> Answer:
     if reply.outcome is Outcome.NOT_FOUND:  # seen: a result that comes after the ttl
         return json_answer(404, {"error": reply.message})
     return json_answer(200, {})

@@ -23,7 +23,7 @@ from runpod_sdk.emulator._workers import _results as results
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._hub import Hub, Room
+    from runpod_sdk.emulator._hub import Hub, HubEndpoint
 
     Handler = Callable[[dict[str, Any]], Any]
 
@@ -108,7 +108,7 @@ class Pool:
     def __init__(
         self,
         hub: Hub,
-        room: Room,
+        room: HubEndpoint,
         handler_for: Callable[[dict[str, Any]], Handler],
         *,
         size: int,
@@ -162,7 +162,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def take(self) -> None:
-        self.pool.hub.ask_for_worker(self.pool.room, ask.Take(worker_id=self.id), self._assign)
+        self.pool.hub.take(self.pool.room, ask.Take(worker_id=self.id), self._assign)
 
     def replace(self) -> None:
         """Leave, and let a new worker take this place."""
@@ -170,7 +170,7 @@ class Worker:
         self.id = self.pool.new_worker_id()
 
     def send(self, request: ask.Finish | ask.Progress | ask.Chunk | ask.Lose | ask.Leave) -> None:
-        self.pool.hub.ask_for_worker(self.pool.room, request, lambda _: None)
+        self.pool.hub.tell(self.pool.room, request)
 
     def close(self) -> None:
         run = self.run

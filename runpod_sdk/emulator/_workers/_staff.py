@@ -86,7 +86,7 @@ class Staff:
 
         return Supervisor(
             hub,
-            hub.rooms[endpoint.id],
+            hub.endpoints[endpoint.id],
             endpoint.command or [],
             size=endpoint.workers,
             new_worker_id=new_worker_id,

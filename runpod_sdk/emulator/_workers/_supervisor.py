@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runpod_sdk.emulator._hub import Hub, Room
+    from runpod_sdk.emulator._hub import Hub, HubEndpoint
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
@@ -100,7 +100,7 @@ class Supervisor:
     def __init__(
         self,
         hub: Hub,
-        room: Room,
+        room: HubEndpoint,
         command: Sequence[str],
         *,
         size: int,

@@ -1,4 +1,4 @@
-"""The body of /run and /runsync: what is accepted, and the submission that it becomes. Pure."""
+"""What /run and /runsync ask: which bodies are accepted, and the job that each becomes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,34 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._queue._requests import Submit
+from runpod_sdk.emulator._routes._queries import wait_of
 from runpod_sdk.emulator._routes._route import InvalidRequestError
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
+    from runpod_sdk.emulator._routes._route import Call
 
 _S3_REQUIRED = ("accessId", "accessSecret", "bucketName", "endpointUrl")  # official source: types of the JS client
 _S3_OPTIONAL = ("objectPath",)
+_STRINGS = ("webhook", "webhookV2")
 _FOR_THE_WORKER = ("s3Config", "webhookV2")
 
 
-def submission(body: bytes, options: Options, *, wait: float | None, retention: float) -> Submit:
+def run(_: Call, body: bytes, options: Options) -> Submit:
+    """Return what /run asks."""
+    return _submission(body, options, wait=None, retention=limits.RUN_RETENTION)
+
+
+def run_sync(call: Call, body: bytes, options: Options) -> Submit:
+    """Return what /runsync asks."""
+    wait = wait_of(call.query, limits.RUNSYNC_HOLD)
+    # Up to 5 minutes with wait, says operation-reference#retry; assumed: as long as wait itself.
+    kept = wait if "wait" in call.query else 0.0
+    kept = min(limits.RUNSYNC_RETENTION_MAX, max(limits.RUNSYNC_RETENTION, kept))
+    return _submission(body, options, wait=wait, retention=kept)
+
+
+def _submission(body: bytes, options: Options, *, wait: float | None, retention: float) -> Submit:
     """Return the submission in `body`. Unknown top-level keys are ignored: the official JavaScript sample sends one.
 
     Raises:
@@ -30,8 +47,9 @@ def submission(body: bytes, options: Options, *, wait: float | None, retention: 
         job_input = {}
     if not isinstance(job_input, dict):
         raise InvalidRequestError("input is required" if job_input is None else "input must be an object")
-    for name in ("webhook", "webhookV2"):
-        _check_string(fields, name, name)
+    for name in _STRINGS:
+        if not isinstance(fields.get(name, ""), str):
+            raise InvalidRequestError(f"{name} must be a string")
     s3_config: Any = fields.get("s3Config", {})
     if "s3Config" in fields:
         _check_s3(s3_config)
@@ -70,6 +88,8 @@ def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
             raise InvalidRequestError("policy must be an object")
         return policy
     sent: dict[str, Any] = fields.get("policy", {})
+    if not sent:
+        return policy
     ranges = {
         "executionTimeout": (limits.EXECUTION_TIMEOUT_MIN_MS, limits.EXECUTION_TIMEOUT_MAX_MS),
         "ttl": (limits.TTL_MIN_MS, limits.TTL_MAX_MS),
@@ -93,11 +113,6 @@ def _is_integer(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
-def _check_string(fields: dict[str, Any], name: str, where: str) -> None:
-    if name in fields and not isinstance(fields[name], str):
-        raise InvalidRequestError(f"{where} must be a string")
-
-
 def _check_s3(config: Any) -> None:
     if not isinstance(config, dict):
         raise InvalidRequestError("s3Config must be an object")
@@ -105,4 +120,5 @@ def _check_s3(config: Any) -> None:
         if name not in config:
             raise InvalidRequestError(f"s3Config.{name} is required")
     for name in (*_S3_REQUIRED, *_S3_OPTIONAL):
-        _check_string(config, name, f"s3Config.{name}")  # pyright: ignore[reportUnknownArgumentType]
+        if not isinstance(config.get(name, ""), str):  # pyright: ignore[reportUnknownMemberType]
+            raise InvalidRequestError(f"s3Config.{name} must be a string")

@@ -1,0 +1,220 @@
+"""The workers of one endpoint: who is at work, on what lease, and what each is still to be told. Pure.
+
+A worker in this process is never doubted: its jobs are its own until it says otherwise. A *remote* worker speaks HTTP
+and may vanish without a word, so it holds each job on a lease, which its pings, progress and chunks renew. A remote
+worker that hangs up while it is held is suspect: its pings prove nothing any more, because the official worker's pinger
+is a process of its own and outlives it. What becomes of a job whose lease is over is decided in `_jobs.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runpod_sdk.emulator._limits import HANG_UP_GRACE
+from runpod_sdk.emulator._queue._requests import Outcome, Reply
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._queue._effects import Effects
+    from runpod_sdk.emulator._queue._requests import Hold
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """How long a worker is believed to be running a job.
+
+    Attributes:
+        ends: when that is over.
+        uncut: when it would have been over, if the worker had not hung up; None: it has not.
+    """
+
+    ends: float
+    uncut: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class KnownWorker:
+    """One worker, as its queue knows it.
+
+    Attributes:
+        leases: what it has taken, by the id of the job.
+        is_remote: it is outside of this process, and speaks HTTP.
+        lease: seconds that a job of a remote worker is believed to be running without a sign of it.
+        seen: when it last asked for something.
+        stops: jobs that it is still to be told to stop, in order.
+        watchers: its held questions for such jobs.
+        has_asked: it has asked for a job: until then it is initializing.
+        is_supervised: its process is watched, so its death is seen, and a hang-up means nothing.
+        is_suspect: it has hung up, and only itself can prove that it lives.
+        is_draining: it gets no job any more.
+        is_unhealthy: it died before it was ready.
+    """
+
+    id: str
+    leases: dict[str, Lease] = field(default_factory=dict[str, Lease])
+    is_remote: bool = False
+    lease: float = math.inf
+    seen: float = -math.inf
+    stops: dict[str, None] = field(default_factory=dict[str, None])
+    watchers: list[Hold] = field(default_factory=list["Hold"])
+    has_asked: bool = False
+    is_supervised: bool = False
+    is_suspect: bool = False
+    is_draining: bool = False
+    is_unhealthy: bool = False
+
+    def take(self, job_id: str, now: float) -> Lease:
+        """Begin a lease; what it was to be told of a former run of the job is old."""
+        lease = self.leases[job_id] = Lease(now + self.lease)
+        self.stops.pop(job_id, None)
+        return lease
+
+    def told(self) -> dict[str, list[str]]:
+        """Return the jobs to stop, for the last time."""
+        stops, self.stops = self.stops, {}
+        return {"jobsToStop": list(stops)}
+
+    def suspect(self, until: float) -> None:
+        """Believe no job of it beyond `until`, unless it is heard before."""
+        self.is_suspect = True
+        for lease in self.leases.values():
+            if lease.uncut is None:
+                lease.uncut = lease.ends
+            lease.ends = min(lease.ends, until)
+
+    def trust(self) -> None:
+        """Believe it again, as if it had never hung up."""
+        self.is_suspect = False
+        for lease in self.leases.values():
+            if lease.uncut is not None:
+                lease.ends, lease.uncut = max(lease.ends, lease.uncut), None
+
+    def renew(self, job_id: str, now: float) -> None:
+        """Believe for another lease that it is running a job."""
+        if not self.is_suspect and job_id in self.leases:
+            self.leases[job_id].ends = now + self.lease
+
+
+class Workers:
+    """All workers of a queue.
+
+    Attributes:
+        takers: who waits for a job, the longest idle first.
+    """
+
+    def __init__(self) -> None:
+        self.takers: OrderedDict[Hold, KnownWorker] = OrderedDict()
+        self._known: dict[str, KnownWorker] = {}
+
+    def find(self, worker_id: str | None) -> KnownWorker | None:
+        """Return a worker that is known."""
+        return self._known.get(worker_id or "")
+
+    def count(self) -> int:
+        """Return how many can take a job, now or when they are done."""
+        return sum(worker.has_asked and not worker.is_draining for worker in self._known.values())
+
+    def expect(self, worker_id: str, *, healthy: bool) -> None:
+        """Count a process that is starting, or that is to start again."""
+        worker = self._known.setdefault(worker_id, KnownWorker(worker_id))
+        worker.is_supervised = True
+        worker.is_unhealthy = not healthy
+
+    def hear(self, worker_id: str, lease: float | None, now: float) -> KnownWorker:
+        """Return the worker that asks for something itself, which proves that it lives."""
+        worker = self._known.get(worker_id)
+        if worker is None:
+            worker = self._known[worker_id] = KnownWorker(worker_id)
+        worker.is_remote = lease is not None
+        worker.lease = math.inf if lease is None else lease
+        worker.seen = now
+        worker.is_unhealthy = False
+        if worker.is_suspect:
+            worker.trust()
+        return worker
+
+    def heard_of(self, worker_id: str, job_id: str, now: float) -> None:
+        """Note a sign of a job from its worker itself."""
+        worker = self._known.get(worker_id)
+        if worker is not None:
+            worker.trust()
+            worker.renew(job_id, now)
+
+    def release(self, worker_id: str | None, job_id: str, effects: Effects, *, stop: bool = False) -> None:
+        """Take a job off its worker; `stop`: the worker does not know yet, and is to be told."""
+        worker = self._known.get(worker_id or "")
+        if worker is None or worker.leases.pop(job_id, None) is None or not stop:
+            return
+        if not worker.is_remote:
+            effects.stops.append((worker.id, job_id))
+            return
+        worker.stops[job_id] = None
+        if worker.watchers:
+            effects.answer(worker.watchers.pop(0), Reply(Outcome.DONE, worker.told()))
+
+    def hang_up(self, hold: Hold, worker_id: str, now: float) -> list[str]:
+        """Note that a held worker has closed its connection; return the jobs whose lease that has cut."""
+        self.drop(hold)
+        worker = self._known.get(worker_id)
+        if worker is None or worker.is_supervised or not worker.is_remote:
+            return []
+        if not worker.leases:
+            self._forget_if_gone(worker)
+        worker.suspect(now + HANG_UP_GRACE)
+        return list(worker.leases)
+
+    def missed(self, worker: KnownWorker) -> None:
+        """Note that work did not reach a worker: one outside that lives asks again, and is then counted again."""
+        if worker.is_remote:
+            self._forget_if_gone(worker)
+
+    def leave(self, worker_id: str) -> KnownWorker | None:
+        """Forget a worker, and return it, with what it had taken."""
+        for hold in [hold for hold, worker in self.takers.items() if worker.id == worker_id]:
+            del self.takers[hold]
+        return self._known.pop(worker_id, None)
+
+    def drain(self, worker_id: str, effects: Effects) -> None:
+        """Give a worker no job any more, and answer what it is held for."""
+        worker = self._known.get(worker_id)
+        if worker is None:
+            return
+        worker.is_draining = True
+        taking = [hold for hold, taker in self.takers.items() if taker is worker]
+        watching, worker.watchers = worker.watchers, []
+        for hold in taking:
+            del self.takers[hold]
+        for hold in taking + watching:
+            effects.answer(hold, Reply(Outcome.DONE))
+
+    def drop(self, hold: Hold) -> None:
+        """Forget a held worker's question."""
+        if self.takers.pop(hold, None) is None:
+            for worker in self._known.values():
+                if hold in worker.watchers:
+                    worker.watchers.remove(hold)
+
+    def gauges(self, now: float) -> dict[str, int]:
+        """Count workers by what they do; `ready` overlaps `idle`, as on the service."""
+        for worker in list(self._known.values()):
+            if worker.is_remote and now - worker.seen > worker.lease:
+                self._forget_if_gone(worker)
+        taking = {worker.id for worker in self.takers.values()}
+        kinds = [_kind(worker, is_taking=worker.id in taking) for worker in self._known.values()]
+        counts = {kind: kinds.count(kind) for kind in ("idle", "initializing", "running", "unhealthy")}
+        return {**counts, "ready": counts["idle"], "throttled": 0}
+
+    def _forget_if_gone(self, worker: KnownWorker) -> None:
+        if not (worker.leases or worker.watchers or worker.is_supervised or worker in self.takers.values()):
+            del self._known[worker.id]
+
+
+def _kind(worker: KnownWorker, *, is_taking: bool) -> str:
+    if worker.is_unhealthy:
+        return "unhealthy"
+    if not worker.has_asked:
+        return "initializing"
+    # One in this process that is not asking still runs what nobody waits for any more.
+    return "running" if worker.leases or not (is_taking or worker.is_remote) else "idle"

@@ -1,0 +1,177 @@
+"""Which of the injected faults strikes a request, and what that does to it. Pure: chance is an argument.
+
+The first fault that strikes ends the search. What each kind does is said in `disruption_of`, once for all doors; they,
+and the hub, only carry it out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from runpod_sdk.emulator._record._faults import Fault, Kind
+    from runpod_sdk.emulator._record._ledger import Fate
+
+_FATES: dict[Kind, Fate] = {
+    "drop": "dropped",
+    "reset": "reset",
+    "refuse": "refused",
+    "truncate": "truncated",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disruption:
+    """What a fault does to one request.
+
+    Attributes:
+        times: how often the request is processed.
+        late: seconds until it is processed once more; None: it is not.
+        kills: the worker that it is from, or for, dies first.
+        fate: what becomes of the answer; "whole" is sent.
+        pause: seconds until then.
+        instead: whose answer is sent, in place of the true one; None: the true one.
+    """
+
+    times: int = 1
+    late: float | None = None
+    kills: bool = False
+    fate: Fate = "whole"
+    pause: float = 0.0
+    instead: Fault | None = None
+
+
+def disruption_of(fault: Fault) -> Disruption:
+    """Return what a fault does."""
+    times = 0 if fault.when == "before" else 1
+    match fault.kind:
+        case "lose":
+            does = Disruption(times=0)
+        case "kill":
+            does = Disruption(times=0, kills=True)
+        case "late":
+            does = Disruption(times=0, late=fault.seconds)
+        case "duplicate":
+            does = Disruption(times=2)
+        case "status":
+            does = Disruption(times=times, instead=fault)
+        case "delay":
+            does = Disruption(times=times, pause=fault.seconds)
+        case "stall":
+            does = Disruption(times=times, fate="stalled", pause=math.inf)
+        case kind:
+            does = Disruption(times=times, fate=_FATES[kind])
+    return does
+
+
+class InjectedFault:
+    """A fault in an emulator; what `Emulator.inject` returns.
+
+    Attributes:
+        fault: what happens.
+        number: counts from 1.
+        matched: requests that it was meant for.
+        struck: how often it happened.
+    """
+
+    def __init__(self, owner: Faults, number: int, fault: Fault, random: Callable[[], float]) -> None:
+        self._owner = owner
+        self._random = random
+        self.number = number
+        self.fault = fault
+        self.matched = 0
+        self.struck = 0
+
+    def remove(self) -> None:
+        """Let it not happen any more; does nothing the second time."""
+        self._owner.remove(self.number)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self.remove()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it is and what it has done."""
+        return {
+            "number": self.number,
+            "matched": self.matched,
+            "struck": self.struck,
+            "fault": self.fault.to_json(),
+        }
+
+    def strikes(self) -> bool:
+        """Whether it strikes the request that it was just found to match; counts it."""
+        fault = self.fault
+        self.matched += 1
+        # Drawn for each match, so that the nth draw decides on the nth match whatever else is injected.
+        drawn = fault.rate >= 1 or self._random() < fault.rate
+        if not drawn or fault.nth not in (None, self.matched):
+            return False
+        if fault.times is not None and self.struck >= fault.times:
+            return False
+        self.struck += 1
+        return True
+
+
+class Faults:
+    """The faults of one emulator.
+
+    Args:
+        random_for: returns the source of chance of the fault with a number; floats in [0, 1).
+        lock: guards it where several threads ask.
+
+    Attributes:
+        injected: those that may strike, by number.
+    """
+
+    def __init__(self, random_for: Callable[[int], Callable[[], float]], lock: AbstractContextManager[object]) -> None:
+        self._random_for = random_for
+        self._lock = lock
+        self.injected: dict[int, InjectedFault] = {}
+        self._numbers = 0
+
+    def add(self, fault: Fault) -> InjectedFault:
+        """Inject a fault."""
+        with self._lock:
+            self._numbers += 1
+            added = InjectedFault(self, self._numbers, fault, self._random_for(self._numbers))
+            # A new dict each time: those who ask look at the old one without a lock.
+            self.injected = {**self.injected, self._numbers: added}
+        return added
+
+    def remove(self, number: int) -> bool:
+        """Remove a fault; False if there is none with this number."""
+        with self._lock:
+            found = number in self.injected
+            self.injected = {key: value for key, value in self.injected.items() if key != number}
+        return found
+
+    def clear(self) -> None:
+        """Remove all, and count from 1 again."""
+        with self._lock:
+            self.injected = {}
+            self._numbers = 0
+
+    def all(self) -> list[InjectedFault]:
+        """Return what is injected, the oldest first."""
+        return list(self.injected.values())
+
+    def strike(self, operation: str, endpoint_id: str, kinds: frozenset[Kind]) -> InjectedFault | None:
+        """Return the fault of one of these kinds that strikes this request, or None."""
+        if not self.injected:
+            return None
+        with self._lock:
+            for injected in self.injected.values():
+                fault = injected.fault
+                if fault.kind in kinds and fault.matches(operation, endpoint_id) and injected.strikes():
+                    return injected
+        return None
