@@ -54,11 +54,12 @@ def job(status: str, job_id: str = "j1", **fields: object) -> Answer:
     return answer(200, {"id": job_id, "status": status, **fields})
 
 
-def failure(name: str = "ReadTimeout", text: str = "") -> Failure:
-    """Return what became of a request that httpx raised this for."""
+def failure(name: str = "ReadTimeout", text: str = "", *, sent: int | None = None) -> Failure:
+    """Return what became of a request that httpx raised this for; by the error's name, unless `sent` says otherwise."""
     import httpx  # noqa: PLC0415  the flows themselves need none of it
 
-    return Failure(getattr(httpx, name)(text))
+    counted = (0 if name in ("ConnectError", "ConnectTimeout", "PoolTimeout") else 1) if sent is None else sent
+    return Failure(getattr(httpx, name)(text), None, counted)
 
 
 @dataclass
@@ -98,7 +99,6 @@ def settings(
     poll: PollPolicy | None = None,
     timeout: float = 60.0,
     random: float = 0.5,
-    trust: bool = True,
 ) -> Settings:
     """Return settings with a clock of their own, and dice that always show the same."""
     return Settings(
@@ -107,7 +107,6 @@ def settings(
         poll=poll or PollPolicy(),
         timeout=timeout,
         random=lambda: random,
-        trust_connect_errors=trust,
         limiter=Limiter("off", nullcontext()),
         meter=Meter(nullcontext()),
     )

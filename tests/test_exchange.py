@@ -100,8 +100,8 @@ def test_a_refusal_is_not_asked_for_again(request_: Request, status: int) -> Non
     assert (done.raised(Refused).outcome, done.slept) == (Outcome.REFUSED, [])
 
 
-def test_a_connect_error_of_a_transport_that_is_not_trusted_may_have_been_a_submit() -> None:
-    done = exchanged(RUN, [failure("ConnectError")], on=settings(trust=False))
+def test_a_connect_error_of_a_transport_that_cannot_tell_may_have_been_a_submit() -> None:
+    done = exchanged(RUN, [failure("ConnectError", sent=1)])
     assert done.raised(Refused).outcome is Outcome.UNKNOWN
 
 

@@ -48,7 +48,7 @@ def streamed(script: Script) -> Play[JobState]:
 
 
 def missed(pulse: Pulse, result: Result, now: float) -> bool:
-    return pulse.miss(outcome_of(result, trust_connect_errors=True), result, now, now)
+    return pulse.miss(outcome_of(result), result, now, now)
 
 
 # The table itself.
@@ -118,7 +118,7 @@ def test_what_never_stops_ends_it_all_the_same(
 
 def _is_lost(result: Result) -> bool:
     """Whether a read of a stream with such an end may have taken chunks with it."""
-    return outcome_of(result, trust_connect_errors=True) is Outcome.UNKNOWN
+    return outcome_of(result) is Outcome.UNKNOWN
 
 
 NO_ANSWERS = st.one_of(

@@ -43,8 +43,9 @@ class AsyncClient(AsyncShell):
         transport: an `httpx.AsyncBaseTransport` to use instead of the network, such as `emulator.transport`.
         clock: what time is taken from.
         allow_http: send the key over http to another machine.
-        trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
-            connections, since some transports report a request that was received as a connect error.
+        trust_connect_errors: whether a connect error of a transport of yours proves that nothing was sent, where it
+            cannot say so itself: some report a request that was received as a connect error. The SDK's own connections
+            and httpx's own transports say what they have sent, and need no trust.
         limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
@@ -76,7 +77,7 @@ class AsyncClient(AsyncShell):
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
         allow_http: bool = False,
-        trust_connect_errors: bool | None = None,
+        trust_connect_errors: bool = False,
         limits: Limits = "react",
     ) -> None:
         if http_client is not None and transport is not None:
@@ -90,7 +91,6 @@ class AsyncClient(AsyncShell):
 
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
-        is_ours = http_client is None and transport is None
         self.base_url = service.base_url
         settings = Settings(
             clock=clock,
@@ -98,11 +98,11 @@ class AsyncClient(AsyncShell):
             poll=poll,
             timeout=checked_timeout(timeout),
             random=random.random,
-            trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
             limiter=Limiter(limits, nullcontext()),
             meter=Meter(nullcontext()),
         )
-        super().__init__(settings, AsyncWire(service, clock, http_client, transport), Unknowns())
+        wire = AsyncWire(service, clock, http_client, transport, trust=trust_connect_errors)
+        super().__init__(settings, wire, Unknowns())
 
     @overload
     def endpoint(self, endpoint_id: str) -> AsyncEndpoint[Any]: ...

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._flows._jobs import JobRef
     from runpod_sdk._flows._wait import OnAbandon
+    from runpod_sdk._http._message import Transfer
     from runpod_sdk._telemetry import Unknowns
     from runpod_sdk._values._outcomes import Result
     from runpod_sdk._values._policies import Deadline
@@ -29,7 +30,11 @@ T = TypeVar("T")
 class TaskWire(Protocol):
     """What sends for tasks; see `AsyncWire`."""
 
-    async def send(self, request: Request, timeout: float) -> Result:
+    def transfer(self, request: Request, timeout: float) -> Transfer:
+        """Return a request to be sent now."""
+        ...
+
+    async def send(self, transfer: Transfer) -> Result:
         """Make one request."""
         ...
 
@@ -67,10 +72,11 @@ class AsyncShell:
 
     async def _send(self, send: Send) -> object:
         if not send.request.rules.starts_job:
-            return await self._wire.send(send.request, send.timeout)
+            return await self._wire.send(self._wire.transfer(send.request, send.timeout))
         import asyncio
 
-        task = asyncio.ensure_future(self._wire.send(send.request, send.timeout))
+        transfer = self._wire.transfer(send.request, send.timeout)
+        task = asyncio.ensure_future(self._wire.send(transfer))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError as interruption:
@@ -80,9 +86,9 @@ class AsyncShell:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
-            return Interruption(interruption, task.result() if is_home else None)
+            return Interruption(interruption, task.result() if is_home else transfer.failure(interruption))
         except Exception as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
-            return Interruption(interruption, None)
+            return Interruption(interruption, transfer.failure(interruption))
 
     async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         """Run a flow to its end."""

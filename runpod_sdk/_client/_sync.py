@@ -44,8 +44,9 @@ class Client(Shell):
         transport: an `httpx.BaseTransport` to use instead of the network, such as `emulator.transport`.
         clock: what time is taken from.
         allow_http: send the key over http to another machine.
-        trust_connect_errors: whether a connect error proves that nothing was sent. None: only for the SDK's own
-            connections, since some transports report a request that was received as a connect error.
+        trust_connect_errors: whether a connect error of a transport of yours proves that nothing was sent, where it
+            cannot say so itself: some report a request that was received as a connect error. The SDK's own connections
+            and httpx's own transports say what they have sent, and need no trust.
         limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
@@ -74,7 +75,7 @@ class Client(Shell):
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
         allow_http: bool = False,
-        trust_connect_errors: bool | None = None,
+        trust_connect_errors: bool = False,
         limits: Limits = "react",
     ) -> None:
         if http_client is not None and transport is not None:
@@ -88,7 +89,6 @@ class Client(Shell):
 
         service = Service.resolve(api_key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
-        is_ours = http_client is None and transport is None
         self.base_url = service.base_url
         settings = Settings(
             clock=clock,
@@ -96,11 +96,11 @@ class Client(Shell):
             poll=poll,
             timeout=checked_timeout(timeout),
             random=random.random,
-            trust_connect_errors=is_ours if trust_connect_errors is None else trust_connect_errors,
             limiter=Limiter(limits, threading.Lock()),
             meter=Meter(threading.Lock()),
         )
-        super().__init__(settings, Wire(service, clock, http_client, transport), Unknowns())
+        wire = Wire(service, clock, http_client, transport, trust=trust_connect_errors)
+        super().__init__(settings, wire, Unknowns())
 
     @overload
     def endpoint(self, endpoint_id: str) -> Endpoint[Any]: ...

@@ -53,12 +53,13 @@ class Shell:
 
     def _send(self, send: Send) -> object:
         if not send.request.rules.starts_job:
-            return self._wire.send(send.request, send.timeout)
+            return self._wire.send(self._wire.transfer(send.request, send.timeout))
+        transfer = self._wire.transfer(send.request, send.timeout)
         with Shield() as shield:
             try:
-                result = self._wire.send(send.request, send.timeout)
+                result = self._wire.send(transfer)
             except BaseException as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
-                return Interruption(interruption, None)
+                return Interruption(interruption, transfer.failure(interruption))
         return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
 
     def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:

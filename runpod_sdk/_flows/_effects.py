@@ -27,11 +27,12 @@ class Send(NamedTuple):
 class Interruption(NamedTuple):
     """What a shell sends instead of a result when its caller is interrupted while a submit is out.
 
-    `error` is the interruption, `result` what came of the submit in the time that it was given to come home.
+    `error` is the interruption, `result` what came of the submit in the time that it was given to come home: if none
+    did, a failure that says what had been sent of it.
     """
 
     error: BaseException
-    result: Result | None
+    result: Result
 
 
 class Sleep(NamedTuple):

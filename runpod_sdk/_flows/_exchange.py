@@ -57,8 +57,8 @@ T = TypeVar("T")
 class Settings:
     """What the flows go by; made once by a client.
 
-    `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `trust_connect_errors` says that
-    the transport tells the truth about what it sent. `limiter` and `meter` are shared by all flows of a client.
+    `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `limiter` and `meter` are shared
+    by all flows of a client.
     """
 
     clock: Clock
@@ -66,7 +66,6 @@ class Settings:
     poll: PollPolicy
     timeout: float
     random: Callable[[], float]
-    trust_connect_errors: bool
     limiter: Limiter
     meter: Meter
 
@@ -146,7 +145,7 @@ def exchange(
         result: Result | Interruption = yield Send(request, timeout)
         if isinstance(result, Interruption):
             raise Interrupted(result, sent_at)
-        outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
+        outcome = outcome_of(result)
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
             return result, sent_at
@@ -278,7 +277,7 @@ _ADVICE = {
 _NO_ENDPOINT = "; no such endpoint, or a new one that is not known everywhere yet: check its id"
 
 
-def cause_of(result: Result) -> Exception | None:
+def cause_of(result: Result) -> BaseException | None:
     """Return the transport's error, to raise ours from."""
     return result.error if isinstance(result, Failure) else None
 

@@ -86,19 +86,18 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
 def _stopped(settings: Settings, request: Request, stop: Interrupted) -> Stopped:
     """Say what an interruption leaves behind: a job, a submit that may have arrived, or nothing."""
     result = stop.result
-    if result is not None:
-        outcome = outcome_of(result, trust_connect_errors=settings.trust_connect_errors)
-        if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
-            with suppress(APIResponseValidationError):
-                return Stopped(stop.error, _api.job_state(request, result, settings.meter.misfit), None)
-        elif outcome is not Outcome.UNKNOWN:
-            return Stopped(stop.error, None, None)
+    outcome = outcome_of(result)
+    if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
+        with suppress(APIResponseValidationError):
+            return Stopped(stop.error, _api.job_state(request, result, settings.meter.misfit), None)
+    elif outcome is not Outcome.UNKNOWN:
+        return Stopped(stop.error, None, None)
     settings.meter.count(request.operation, unknowns=1)
     return Stopped(stop.error, None, unknown_error(request, stop.error, result, stop.sent_at))
 
 
 def unknown_error(
-    request: Request, cause: BaseException, result: Result | None, sent_at: float, sent: int = 1
+    request: Request, cause: BaseException, result: Result, sent_at: float, sent: int = 1
 ) -> SubmissionUnknownError:
     """Return the error for a submit of which nobody can say whether it arrived."""
     submitted_at = datetime.fromtimestamp(sent_at, UTC)

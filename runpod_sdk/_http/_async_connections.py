@@ -13,12 +13,13 @@ import httpcore
 
 from ._connections import Origin, Stack, in_words_of_httpx
 from ._message import unpacked_async
+from ._trace import Trace
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
 
-    from ._message import Address, Incoming, Outgoing
+    from ._message import Address, Transfer
 
 # Bytes that wait to be read before the far side is made to wait, per connection; ours.
 _BUFFER_MAX = 2**20
@@ -37,18 +38,19 @@ class AsyncConnections:
         self._stack: Stack[httpcore.AsyncHTTPConnection] = Stack(make, keepalive)
         self._places = asyncio.Semaphore(most)
 
-    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
+    async def carry(self, transfer: Transfer) -> None:
+        """Make one request, and feed it its answer."""
+        trace = Trace(transfer, tells=True)
         async with self._places:
             connection = self._stack.take()
             try:
                 with in_words_of_httpx():
-                    answer = await connection.handle_async_request(self._origin.request(sent))
+                    answer = await connection.handle_async_request(self._origin.request(transfer, trace.note_async))
                     try:
-                        is_packed = incoming.begin(answer.status, answer.headers)
+                        is_packed = transfer.begin(answer.status, answer.headers)
                         parts = answer.aiter_stream()
                         async for part in unpacked_async(answer.headers, parts) if is_packed else parts:
-                            incoming.feed(part)
+                            transfer.feed(part)
                     finally:
                         await answer.aclose()
             finally:

@@ -21,11 +21,12 @@ import httpx
 
 from ._deadlines import Bounded
 from ._message import unpacked
+from ._trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ._message import Address, Incoming, Outgoing
+    from ._message import Address, Transfer
 
 
 class _Connection(Protocol):
@@ -105,21 +106,21 @@ class Origin:
         """The origin alone."""
         return httpcore.Origin(self._scheme, self._host, self._port or (443 if self._scheme == b"https" else 80))
 
-    def request(self, sent: Outgoing) -> httpcore.Request:
+    def request(self, transfer: Transfer, trace: object) -> httpcore.Request:
         """Return a request."""
         headers = {b"host": self._netloc}
-        if sent.method != "GET":
-            headers[b"content-length"] = b"%d" % len(sent.content or b"")
-        for name, text in sent.headers.items():
+        if transfer.method != "GET":
+            headers[b"content-length"] = b"%d" % len(transfer.content or b"")
+        for name, text in transfer.headers.items():
             headers[name.encode()] = text.encode()
-        target = self._prefix + sent.target.encode()
-        limit = sent.timeout
+        target = self._prefix + transfer.target.encode()
+        limit = transfer.timeout
         return httpcore.Request(
-            sent.method,
+            transfer.method,
             httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target),
             headers=list(headers.items()),
-            content=sent.content,
-            extensions={"timeout": {"connect": limit, "read": limit, "write": limit}},
+            content=transfer.content,
+            extensions={"timeout": {"connect": limit, "read": limit, "write": limit}, "trace": trace},
         )
 
 
@@ -137,20 +138,21 @@ class Connections:
         self._stack: Stack[httpcore.HTTPConnection] = Stack(make, keepalive)
         self._places = threading.BoundedSemaphore(most)
 
-    def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
-        if not self._places.acquire(timeout=sent.timeout):
+    def carry(self, transfer: Transfer) -> None:
+        """Make one request, and feed it its answer."""
+        trace = Trace(transfer, tells=True)
+        if not self._places.acquire(timeout=transfer.timeout):
             raise httpx.PoolTimeout("every connection is in use")
         try:
             connection = self._stack.take()
             try:
                 with in_words_of_httpx():
-                    answer = connection.handle_request(self._origin.request(sent))
+                    answer = connection.handle_request(self._origin.request(transfer, trace.note))
                     try:
-                        is_packed = incoming.begin(answer.status, answer.headers)
+                        is_packed = transfer.begin(answer.status, answer.headers)
                         parts = answer.iter_stream()
                         for part in unpacked(answer.headers, parts) if is_packed else parts:
-                            incoming.feed(part)
+                            transfer.feed(part)
                     finally:
                         answer.close()
             finally:

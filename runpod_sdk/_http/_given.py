@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk._values._service import Service
 
-    from ._message import Address, Outgoing
+    from ._message import Address, Transfer
 
     AnyClient = httpx.Client | httpx.AsyncClient
 
@@ -77,17 +77,17 @@ def _readable(encodings: str) -> bool:
     return {each.partition(";")[0].strip() for each in encodings.split(",")} <= known | {""}
 
 
-def request_of(client: AnyClient, address: Address, sent: Outgoing) -> httpx.Request:
-    """Return a request with all that the client carries."""
-    query = urlsplit(sent.target).query
+def request_of(client: AnyClient, address: Address, transfer: Transfer, trace: object) -> httpx.Request:
+    """Return a request with all that the client carries; `trace` is called before each step of it."""
+    query = urlsplit(transfer.target).query
     return client.build_request(
-        sent.method,
-        address.base_url + sent.target,
+        transfer.method,
+        address.base_url + transfer.target,
         # httpx would put the client's parameters in the place of those that a URL has.
         params=httpx.QueryParams(query) if client.params else None,
-        headers={name: value for name, value in sent.headers.items() if not _is_theirs(client, name)},
-        content=sent.content,
-        extensions={"timeout": _limits(client.timeout, sent.timeout, sent.hold)},
+        headers={name: value for name, value in transfer.headers.items() if not _is_theirs(client, name)},
+        content=transfer.content,
+        extensions={"timeout": _limits(client.timeout, transfer.timeout, transfer.hold), "trace": trace},
     )
 
 
@@ -155,12 +155,15 @@ class _Turns:
 
     def __init__(self, request: httpx.Request) -> None:
         self._target = _target(request)
+        self._trace = request.extensions.get("trace")
         self._own = self._other = 0
         self._is_own = False
 
     def begin(self, request: httpx.Request) -> httpx.Request:
         """Count a request that is about to be sent."""
         self._is_own = _target(request) == self._target
+        if self._is_own:  # a flow may have made it anew
+            request.extensions = {**request.extensions, "trace": self._trace}
         self._own += self._is_own
         self._other += not self._is_own
         if self._other > _OTHER_MAX:

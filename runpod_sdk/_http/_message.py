@@ -6,10 +6,10 @@ Everything that all requests of a client share is prepared once. Nothing here se
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from runpod_sdk._values._outcomes import Answer, BodyTooLargeError
+from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Result
 
 from ._proxies import proxy_of
 
@@ -27,20 +27,6 @@ if TYPE_CHECKING:
 BODY_CAP = 256 * 2**20
 # What the environment may say of certificates; read in `_certificates.py`.
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE")
-
-
-class Outgoing(NamedTuple):
-    """A request in full.
-
-    `target` is its path and query; `timeout` bounds each of its parts, seconds; `hold` is that of the `Request`.
-    """
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    content: bytes | None
-    timeout: float
-    hold: float = 0.0
 
 
 class Address:
@@ -98,22 +84,33 @@ class Address:
             self._certificates = httpx.create_ssl_context(trust_env=False)
         return self._certificates
 
-    def outgoing(self, request: Request, timeout: float) -> Outgoing:
-        """Return a request as it is written."""
+    def transfer(self, request: Request, clock: Clock, timeout: float) -> Transfer:
+        """Return a request, with `timeout` seconds from now for all of it."""
         headers = self._headers
         if request.headers:
             headers = {**headers, **{name.lower(): value for name, value in request.headers.items()}}
-        return Outgoing(request.method, request.path, headers, request.content, timeout, request.hold)
-
-    def incoming(self, clock: Clock, timeout: float) -> Incoming:
-        """Return what reads the answer to a request that is sent now."""
-        return Incoming(clock, timeout, self._key)
+        return Transfer(request, headers, self._key, clock, timeout)
 
 
-class Incoming:
-    """Collects one answer: its body up to the cap, and in the time that the request has."""
+class Transfer:
+    """One request on its way, and what has come back: the answer's body up to the cap, in the time that there is.
 
-    def __init__(self, clock: Clock, timeout: float, key: bytes) -> None:
+    Attributes:
+        method, target, headers, content: the request in full; `target` is its path and query.
+        timeout: bounds each of its parts, seconds.
+        hold, is_held: as in `Request`; a request that is held has connections of its own.
+        sent: bytes of it that may have left: 0 until a carrier takes it. One that counts goes on from there; for any
+            other it is `SENT`.
+    """
+
+    def __init__(self, request: Request, headers: Mapping[str, str], key: bytes, clock: Clock, timeout: float) -> None:
+        self.method = request.method
+        self.target = request.path
+        self.headers = headers
+        self.content = request.content
+        self.timeout = timeout
+        self.hold, self.is_held = request.hold, request.is_held
+        self.sent = 0
         self._key = key
         self._clock = clock
         self._until = clock.monotonic() + timeout
@@ -144,8 +141,15 @@ class Incoming:
             raise TimeoutError("the answer came too slowly")
         self._chunks.append(chunk)
 
-    def answer(self) -> Answer | None:
-        """Return what has come: whole, if nothing was raised."""
+    def result(self) -> Result:
+        """Return what came of it, once its carrier is done."""
+        return self._answer() or self.failure(RuntimeError("the transport returned nothing"))
+
+    def failure(self, error: BaseException) -> Failure:
+        """Return what is known of it after an error, or an interruption: what came, and what was sent."""
+        return Failure(error, self._answer(), self.sent)
+
+    def _answer(self) -> Answer | None:
         if self._status is None:
             return None
         chunks = self._chunks

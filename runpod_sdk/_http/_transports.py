@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from runpod_sdk._values._outcomes import SENT
+
 from ._deadlines import bound_reads
 from ._given import answer_in, auth_of, request_of
 from ._message import unpacked_async
+from ._trace import Trace, tells
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import aiohttp
 
-    from ._message import Address, Incoming, Outgoing
+    from ._message import Address, Transfer
 
 # From this size on, bytes, aiohttp wants a body in parts, and warns of one that it has to write as a whole.
 _LARGE = 2**20
@@ -61,30 +64,38 @@ class HttpxConnections:
         *,
         given: httpx.Client | None = None,
         transport: httpx.BaseTransport | None = None,
+        trust: bool = False,
         most: int = 0,
         keepalive: float = 0.0,
     ) -> None:
         self._address = address
+        self._trust = trust
         self._is_ours = given is None
         if given is None:
             limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
             given = httpx.Client(transport=transport, limits=limits, **httpx_options(address))
             bound_reads(given)
         self._client = given
+        self._tells = tells(given, address.base_url)
 
-    def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
+    def carry(self, transfer: Transfer) -> None:
+        """Make one request, and feed it its answer."""
         client, is_ours = self._client, self._is_ours
-        request = httpx_request(self._address, sent) if is_ours else request_of(client, self._address, sent)
+        trace = Trace(transfer, tells=self._tells)
+        written = httpx_request if is_ours else request_of
+        request = written(client, self._address, transfer, trace.note)
         auth = None if is_ours else auth_of(client)
         try:
             response = client.send(request, stream=True, auth=auth, follow_redirects=False)
         except httpx.HTTPStatusError as error:
             response = answer_in(error, request)
+        except Exception as error:
+            trace.failed(error, trust=self._trust)
+            raise
         try:
-            incoming.begin(response.status_code, response.headers.raw)
+            transfer.begin(response.status_code, response.headers.raw)
             for part in response.iter_bytes():
-                incoming.feed(part)
+                transfer.feed(part)
         finally:
             response.close()
 
@@ -103,29 +114,38 @@ class AsyncHttpxConnections:
         *,
         given: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        trust: bool = False,
         most: int = 0,
         keepalive: float = 0.0,
     ) -> None:
         self._address = address
+        self._trust = trust
         self._is_ours = given is None
         if given is None:
             limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=keepalive)
             given = httpx.AsyncClient(transport=transport, limits=limits, **httpx_options(address))
         self._client = given
+        self._tells = tells(given, address.base_url)
 
-    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
+    async def carry(self, transfer: Transfer) -> None:
+        """Make one request, and feed it its answer."""
         client, is_ours = self._client, self._is_ours
-        request = httpx_request(self._address, sent) if is_ours else request_of(client, self._address, sent)
+        trace = Trace(transfer, tells=self._tells)
+        written = httpx_request if is_ours else request_of
+        request = written(client, self._address, transfer, trace.note_async)
         auth = None if is_ours else auth_of(client)
         try:
             response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
         except httpx.HTTPStatusError as error:
             response = answer_in(error, request)
+        except BaseException as error:
+            trace.failed(error, trust=self._trust)
+            await trace.close_half_open()
+            raise
         try:
-            incoming.begin(response.status_code, response.headers.raw)
+            transfer.begin(response.status_code, response.headers.raw)
             async for part in response.aiter_bytes():
-                incoming.feed(part)
+                transfer.feed(part)
         finally:
             await response.aclose()
 
@@ -135,15 +155,18 @@ class AsyncHttpxConnections:
             await self._client.aclose()
 
 
-def httpx_request(address: Address, sent: Outgoing) -> httpx.Request:
-    """Return a request as httpx writes it."""
-    limit = sent.timeout
+def httpx_request(_client: object, address: Address, transfer: Transfer, trace: object) -> httpx.Request:
+    """Return a request as httpx writes it; `trace` is called before each step of it."""
+    limit = transfer.timeout
     return httpx.Request(
-        sent.method,
-        address.base_url + sent.target,
-        headers=dict(sent.headers),
-        content=sent.content,
-        extensions={"timeout": {"connect": limit, "read": limit, "write": limit, "pool": limit}},
+        transfer.method,
+        address.base_url + transfer.target,
+        headers=dict(transfer.headers),
+        content=transfer.content,
+        extensions={
+            "timeout": {"connect": limit, "read": limit, "write": limit, "pool": limit},
+            "trace": trace,
+        },
     )
 
 
@@ -162,25 +185,32 @@ class AiohttpConnections:
             auto_decompress=False,  # as for all other connections, httpx does it
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # kept by who makes the request
+            trace_configs=[_tracing()],
         )
         # aiohttp sends a GET again by itself when a connection that it reuses was closed, and a replayed read of a
         # stream destroys chunks. There is no argument for it; a test says so if the attribute goes.
         self._session._retry_connection = False  # noqa: SLF001  see above
 
-    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
-        url = self._url(self._base_url + sent.target, encoded=True)
-        content = sent.content or None
+    async def carry(self, transfer: Transfer) -> None:
+        """Make one request, and feed it its answer."""
+        url = self._url(self._base_url + transfer.target, encoded=True)
+        content = transfer.content or None
         data = content if content is None or len(content) < _LARGE else BytesIO(content)
+        transfer.sent = 0
         with _in_words_of_httpx():
             answer = await self._session.request(
-                sent.method, url, headers=sent.headers, data=data, allow_redirects=False
+                transfer.method,
+                url,
+                headers=transfer.headers,
+                data=data,
+                allow_redirects=False,
+                trace_request_ctx=transfer,
             )
             try:
-                is_packed = incoming.begin(answer.status, answer.raw_headers)
+                is_packed = transfer.begin(answer.status, answer.raw_headers)
                 parts = answer.content.iter_any()
                 async for part in unpacked_async(answer.raw_headers, parts) if is_packed else parts:
-                    incoming.feed(part)
+                    transfer.feed(part)
             finally:
                 # A body that was read to its end has given its connection back; any other takes it down.
                 answer.close()
@@ -196,6 +226,19 @@ class AiohttpConnections:
             connector = session.connector
             session.detach()
             connector._close()  # noqa: SLF001  what aiohttp's own __del__ does, less the noise
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Count a request as sent from the moment on in which it has a connection: the next step writes it."""
+    import aiohttp  # noqa: PLC0415  an extra
+
+    async def has_connection(_session: object, context: Any, _facts: object) -> None:
+        context.trace_request_ctx.sent = SENT
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(has_connection)
+    config.on_connection_reuseconn.append(has_connection)
+    return config
 
 
 @contextmanager

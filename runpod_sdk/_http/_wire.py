@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runpod_sdk._values._outcomes import Failure, Result
+from runpod_sdk._values._outcomes import SENT
 
 from ._deadlines import within
 from ._errors import Passing, transports_own
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from runpod_sdk._values._outcomes import Result
     from runpod_sdk._values._requests import Request
     from runpod_sdk._values._service import Service
     from runpod_sdk.clock import Clock
 
-    from ._message import Incoming, Outgoing
+    from ._message import Transfer
 
 # Connections at once: ordinary requests, and held ones (the service takes 400 status requests at once; docs).
 _ORDINARY_MAX, _HELD_MAX = 200, 400
@@ -37,8 +38,8 @@ _KEEPALIVE = 5.0
 class Carrier(Protocol):
     """Connections for threads."""
 
-    def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
+    def carry(self, transfer: Transfer) -> None:
+        """Make one request, count what is sent of it, and feed it its answer."""
         ...
 
     def close(self) -> None:
@@ -49,8 +50,8 @@ class Carrier(Protocol):
 class AsyncCarrier(Protocol):
     """Connections for tasks."""
 
-    async def exchange(self, sent: Outgoing, incoming: Incoming) -> None:
-        """Make one request, and feed its answer to `incoming`."""
+    async def carry(self, transfer: Transfer) -> None:
+        """Make one request, count what is sent of it, and feed it its answer."""
         ...
 
     async def close(self) -> None:
@@ -75,10 +76,19 @@ def _limits(*, held: bool) -> dict[str, Any]:
 
 
 class Wire:
-    """Sends for threads. A client of the caller's own is used as it is, and never closed."""
+    """Sends for threads. A client of the caller's own is used as it is, and never closed.
+
+    `trust` says that connect errors of what is given prove that nothing was sent, where it cannot say so itself.
+    """
 
     def __init__(
-        self, service: Service, clock: Clock, http_client: httpx.Client | None, transport: httpx.BaseTransport | None
+        self,
+        service: Service,
+        clock: Clock,
+        http_client: httpx.Client | None,
+        transport: httpx.BaseTransport | None,
+        *,
+        trust: bool = False,
     ) -> None:
         _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
         _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
@@ -88,22 +98,27 @@ class Wire:
         self._clock = clock
         self._given = http_client
         self._transport = transport
+        self._trust = trust
         self._lock = threading.Lock()
         self._carriers: dict[bool, Carrier] = {}
         self._pid = os.getpid()
         self._closed = False
 
-    def send(self, request: Request, timeout: float) -> Result:
+    def transfer(self, request: Request, timeout: float) -> Transfer:
+        """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
+        return self._address.transfer(request, self._clock, timeout)
+
+    def send(self, transfer: Transfer) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=request.is_held)
-        incoming = self._address.incoming(self._clock, timeout)
+        carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
-            with within(timeout):
-                carrier.exchange(self._address.outgoing(request, timeout), incoming)
+            transfer.sent = SENT
+            with within(transfer.timeout):
+                carrier.carry(transfer)
         except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
-            return Failure(transports_own(error, handled), incoming.answer())
-        return incoming.answer() or Failure(RuntimeError("the transport returned nothing"))
+            return transfer.failure(transports_own(error, handled))
+        return transfer.result()
 
     def _carrier(self, *, held: bool) -> Carrier:
         self.check_open()
@@ -122,9 +137,10 @@ class Wire:
         from ._transports import HttpxConnections, is_proxied  # noqa: PLC0415  60 ms that an import need not pay
 
         if self._given is not None:
-            return HttpxConnections(self._address, given=self._given)
+            return HttpxConnections(self._address, given=self._given, trust=self._trust)
         if self._transport is not None or is_proxied(self._address):
-            return HttpxConnections(self._address, transport=self._transport, **_limits(held=held))
+            limits = _limits(held=held)
+            return HttpxConnections(self._address, transport=self._transport, trust=self._trust, **limits)
         from ._connections import Connections  # noqa: PLC0415  as above
 
         return Connections(self._address, **_limits(held=held))
@@ -137,7 +153,7 @@ class Wire:
         transport = self._transport
         if self._given is not None or not isinstance(transport, httpx.AsyncBaseTransport | None):
             return None
-        return AsyncWire(self._address, self._clock, None, transport, lender=self)
+        return AsyncWire(self._address, self._clock, None, transport, trust=self._trust, lender=self)
 
     def check_open(self) -> None:
         """Raise RuntimeError if this object is closed."""
@@ -159,7 +175,10 @@ class Wire:
 
 
 class AsyncWire:
-    """Sends for tasks of one event loop. A client of the caller's own is used as it is, and never closed."""
+    """Sends for tasks of one event loop. A client of the caller's own is used as it is, and never closed.
+
+    `trust` says that connect errors of what is given prove that nothing was sent, where it cannot say so itself.
+    """
 
     def __init__(
         self,
@@ -167,6 +186,8 @@ class AsyncWire:
         clock: Clock,
         http_client: httpx.AsyncClient | None,
         transport: httpx.AsyncBaseTransport | None,
+        *,
+        trust: bool = False,
         lender: Wire | None = None,
     ) -> None:
         _check_kind("http_client", http_client, "httpx.AsyncClient", is_right=hasattr(http_client, "aclose"))
@@ -180,22 +201,27 @@ class AsyncWire:
         self._clock = clock
         self._given = http_client
         self._transport = transport
+        self._trust = trust
         self._loop: asyncio.AbstractEventLoop | None = None
         self._carriers: dict[bool, AsyncCarrier] = {}
         self._pid = os.getpid()
         self._closed = False
 
-    async def send(self, request: Request, timeout: float) -> Result:
+    def transfer(self, request: Request, timeout: float) -> Transfer:
+        """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
+        return self._address.transfer(request, self._clock, timeout)
+
+    async def send(self, transfer: Transfer) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=request.is_held)
-        incoming = self._address.incoming(self._clock, timeout)
+        carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
-            async with self._clock.timeout(timeout):
-                await carrier.exchange(self._address.outgoing(request, timeout), incoming)
+            transfer.sent = SENT
+            async with self._clock.timeout(transfer.timeout):
+                await carrier.carry(transfer)
         except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
-            return Failure(transports_own(error, handled), incoming.answer())
-        return incoming.answer() or Failure(RuntimeError("the transport returned nothing"))
+            return transfer.failure(transports_own(error, handled))
+        return transfer.result()
 
     def _carrier(self, *, held: bool) -> AsyncCarrier:
         import asyncio  # noqa: PLC0415  a sync user need not pay for it
@@ -221,9 +247,12 @@ class AsyncWire:
         from . import _transports  # noqa: PLC0415  60 ms that an import need not pay
 
         if self._given is not None:
-            return _transports.AsyncHttpxConnections(self._address, given=self._given)
+            return _transports.AsyncHttpxConnections(self._address, given=self._given, trust=self._trust)
         if self._transport is not None or _transports.is_proxied(self._address):
-            return _transports.AsyncHttpxConnections(self._address, transport=self._transport, **_limits(held=held))
+            limits = _limits(held=held)
+            return _transports.AsyncHttpxConnections(
+                self._address, transport=self._transport, trust=self._trust, **limits
+            )
         if _transports.has_aiohttp():
             return _transports.AiohttpConnections(self._address, **_limits(held=held))
         from ._async_connections import AsyncConnections  # noqa: PLC0415  as above

@@ -1,7 +1,8 @@
 """What became of an exchange: a table; no I/O. What may be repeated after it stands in `_operations.py`.
 
 A request that may start a job must never be sent a second time unless the first is proven not to have arrived. So an
-outcome is `NEVER_SENT` only by an allow-list, and everything that is not understood is `UNKNOWN`.
+outcome is `NEVER_SENT` only where the carrier has counted that not one byte was sent, whatever its error is called, and
+everything that is not understood is `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# Some of a request was sent, or nobody can tell.
+SENT = 1
 
 
 class Answer(NamedTuple):
@@ -26,11 +31,13 @@ class Failure(NamedTuple):
     """No whole answer came; the error is the transport's own.
 
     `partial` is what came all the same: status, headers and the beginning of a body that broke off, is too large or
-    cannot be decompressed.
+    cannot be decompressed. `sent` counts the bytes of the request that may have left: 0 is proven, and a transport
+    that cannot tell says `SENT`.
     """
 
-    error: Exception
+    error: BaseException
     partial: Answer | None = None
+    sent: int = SENT
 
 
 Result = Answer | Failure
@@ -56,30 +63,11 @@ _BUSY = frozenset({429, 521, 523, 525, 526, 530})
 # The request may have got through to the service before this answer was made. 408 too: an edge gave up on the origin.
 _UNKNOWN = frozenset({408, 500, 502, 503, 504, 520, 522, 524})
 
-# Raised by httpx before the first byte of the request is written: no connection, or no place in the pool. Exact class
-# names, since a subclass of an unknown transport may mean something else.
-_NEVER_SENT = frozenset(
-    {
-        "httpx.ConnectError",
-        "httpx.ConnectTimeout",
-        "httpx.PoolTimeout",
-        "httpx.ProxyError",
-        "httpx.UnsupportedProtocol",
-        "httpx.InvalidURL",
-    }
-)
 
-
-def outcome_of(result: Result, *, trust_connect_errors: bool) -> Outcome:
-    """Sort a result into the table.
-
-    `trust_connect_errors`: whether the transport is known to tell the truth about what it sent; two transports that
-    plug into httpx report a request that was received as a connect error.
-    """
+def outcome_of(result: Result) -> Outcome:
+    """Sort a result into the table."""
     if isinstance(result, Failure):
-        kind = type(result.error)
-        name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
-        return Outcome.NEVER_SENT if trust_connect_errors and name in _NEVER_SENT else Outcome.UNKNOWN
+        return Outcome.NEVER_SENT if result.sent == 0 else Outcome.UNKNOWN
     if 200 <= result.status < 300:
         return Outcome.ANSWERED
     if result.status in _BUSY:

@@ -91,6 +91,30 @@ class Flavour:
         return self.run(whole())
 
 
+class MuteTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Sends as httpx does, and does not say what."""
+
+    def __init__(self) -> None:
+        self._sync, self._async = httpx.HTTPTransport(), httpx.AsyncHTTPTransport()
+
+    @staticmethod
+    def _silenced(request: httpx.Request) -> httpx.Request:
+        request.extensions = {name: value for name, value in request.extensions.items() if name != "trace"}
+        return request
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._sync.handle_request(self._silenced(request))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._async.handle_async_request(self._silenced(request))
+
+    def close(self) -> None:
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        await self._async.aclose()
+
+
 SYNC = Flavour("sync", Client, httpx.HTTPTransport, run_in_one_step)
 ASYNC = Flavour("async", AsyncClient, httpx.AsyncHTTPTransport, asyncio.run)
 FLAVOURS = (SYNC, ASYNC)

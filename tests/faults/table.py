@@ -34,6 +34,8 @@ from tests.faults.server import Connection, answer, response
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    import pytest
+
     from tests.faults.server import Act
 
 # ok       the right value after one request
@@ -50,10 +52,10 @@ Cell = Literal["ok", "again", "settled", "mended", "unknown", "error", "down", "
 TABLE = """
                                     run      run_sync status   wait     stream   cancel   retry    purge    health
 no fault                            ok       ok       ok       ok       ok       ok       ok       ok       ok
-refused, our transport              again    again    again    settled  again    again    again    again    again
-refused, the caller's transport     unknown  unknown  again    settled  mended   again    error    error    again
-no TLS there, our transport         down     down     down     down     down     down     down     down     down
-no TLS there, the caller's          unknown  unknown  down     down     gap      down     error    error    down
+refused                             again    again    again    settled  again    again    again    again    again
+refused, as nobody can tell         unknown  unknown  again    settled  mended   again    error    error    again
+no TLS there                        down     down     down     down     down     down     down     down     down
+no TLS there, as nobody can tell    unknown  unknown  down     down     gap      down     error    error    down
 dropped unread                      unknown  unknown  again    settled  mended   again    error    error    again
 reset unread                        unknown  unknown  again    settled  mended   again    error    error    again
 dropped after reading               unknown  unknown  again    settled  mended   settled  settled  error    again
@@ -90,8 +92,8 @@ HTTP 400                            error    error    error    settled  error   
 """
 
 
-# What carries the requests: each kind of connections that the SDK opens itself, and transports of the caller's, which
-# are httpx's too, but are not known to tell the truth about what they sent.
+# What carries the requests: each kind of connections that the SDK opens itself; transports of the caller's, which are
+# httpx's too; and such as keep to themselves what they send.
 WIRES: dict[str, Flavour] = {
     "httpcore": SYNC,
     "httpx": SYNC,
@@ -100,9 +102,37 @@ WIRES: dict[str, Flavour] = {
     "async-httpx": ASYNC,
     "given": SYNC,
     "async-given": ASYNC,
+    "mute": SYNC,
+    "async-mute": ASYNC,
 }
-GIVEN = ("given", "async-given")
+MUTE = ("mute", "async-mute")
+GIVEN = ("given", "async-given", *MUTE)
 OURS = tuple(name for name in WIRES if name not in GIVEN)
+TELLING = tuple(name for name in WIRES if name not in MUTE)
+
+
+def choose(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients choose these connections, as they do where aiohttp is not installed, or behind a proxy."""
+    monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: wire == "aiohttp")
+    if wire.endswith("httpx"):
+
+        def is_proxied(_: object) -> bool:
+            return True
+
+        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
+
+
+def hold_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stalled request that the service may hold end as soon as any other."""
+    for name in (
+        "_values._policies.HOLD_MIN",
+        "_flows._wait.HOLD_MIN",
+        "_flows._stream.HOLD_MIN",
+        "_flows._reads.HOLD_MIN",
+        "_flows._reads.STREAM_HOLD",
+    ):
+        monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
+    monkeypatch.setattr("runpod_sdk._flows._api.RUN_SYNC_HOLD", 0.01)
 
 
 @dataclass(frozen=True)
@@ -116,7 +146,7 @@ class Row:
     name: str
     cells: dict[str, Cell]
     acts: tuple[Act, ...] = ()
-    wires: tuple[str, ...] = tuple(WIRES)
+    wires: tuple[str, ...] = TELLING
     is_slow: bool = False
     warm: Act | None = None
     scheme: str = "http"
@@ -184,13 +214,13 @@ CALLS = {
 
 _FAULTS: dict[str, dict[str, Any]] = {
     "no fault": {},
-    "refused, our transport": {"wires": OURS, "is_refused": True},
-    "refused, the caller's transport": {"wires": GIVEN, "is_refused": True},
-    "no TLS there, our transport": {"wires": OURS, "scheme": "https"},
-    "no TLS there, the caller's": {"wires": GIVEN, "scheme": "https"},
+    "refused": {"is_refused": True},
+    "refused, as nobody can tell": {"wires": MUTE, "is_refused": True},
+    "no TLS there": {"scheme": "https"},
+    "no TLS there, as nobody can tell": {"wires": MUTE, "scheme": "https"},
     "dropped unread": {"acts": (unread,)},
     "reset unread": {"acts": (unread_reset,)},
-    "dropped after reading": {"acts": (cut(nothing),)},
+    "dropped after reading": {"acts": (cut(nothing),), "wires": tuple(WIRES)},
     "reset after reading": {"acts": (cut(nothing, Connection.reset),)},
     "stalled after reading": {"acts": (cut(nothing, Connection.stall),), "is_slow": True, "wires": OURS},
     "cut in the status line": {"acts": (cut(lambda _: 10),)},
@@ -205,7 +235,10 @@ _FAULTS: dict[str, dict[str, Any]] = {
     "headers without end": {"acts": (always(HEADERS),)},
     "interim answers without end": {"acts": (endless_interim,), "is_slow": True, "wires": OURS},
     "content-length too long": {"acts": (of_length(10),)},
-    "content-length too short": {"acts": (of_length(-3),), "wires": tuple(name for name in WIRES if name != "aiohttp")},
+    "content-length too short": {
+        "acts": (of_length(-3),),
+        "wires": tuple(name for name in TELLING if name != "aiohttp"),
+    },
     "content-length too short, aiohttp": {"acts": (of_length(-3),), "wires": ("aiohttp",)},
     "content-length twice": {"acts": (always(LENGTH_TWICE),)},
     "bad chunk size": {"acts": (always(CHUNKED + b"xyz\r\n{}\r\n0\r\n\r\n"),)},

@@ -11,9 +11,9 @@ import pytest
 from runpod_sdk import APIConnectionError, APIError, APITimeoutError, PollPolicy, RetryPolicy, StreamInterruptedError
 from runpod_sdk.errors import SubmissionUnknownError
 from tests.faults.acts import answer_and_close, cut, endless_interim, in_the_body, not_tls, nothing
-from tests.faults.flavours import FLAVOURS, Flavour, ImpatientClock, listed, settled, slept
+from tests.faults.flavours import FLAVOURS, Flavour, ImpatientClock, MuteTransport, listed, settled, slept
 from tests.faults.server import Act, Connection, FaultServer, answer
-from tests.faults.table import CALLS, GIVEN, WIRES, Call, Row, rows
+from tests.faults.table import CALLS, GIVEN, MUTE, WIRES, Call, Row, choose, hold_briefly, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,46 +26,20 @@ SHORT, LONG = 0.3, 60.0
 CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for wire in row.wires]
 
 
-@pytest.fixture
-def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a stalled request that the service may hold end as soon as any other."""
-    for name in (
-        "_values._policies.HOLD_MIN",
-        "_flows._wait.HOLD_MIN",
-        "_flows._stream.HOLD_MIN",
-        "_flows._reads.HOLD_MIN",
-        "_flows._reads.STREAM_HOLD",
-    ):
-        monkeypatch.setattr(f"runpod_sdk.{name}", 0.01)
-    monkeypatch.setattr("runpod_sdk._flows._api.RUN_SYNC_HOLD", 0.01)
-
-
-@pytest.fixture
-def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client choose these connections, as it does where aiohttp is not installed, or behind a proxy."""
-    if wire == "async-httpcore":
-        monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: False)
-    if wire.endswith("httpx"):
-
-        def is_proxied(_: object) -> bool:
-            return True
-
-        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
-
-
-@pytest.mark.usefixtures("_short_holds", "_chosen")
 @pytest.mark.parametrize(("row", "wire"), CASES)
-def test_what_comes_of_a_fault(row: Row, wire: str) -> None:
+def test_what_comes_of_a_fault(row: Row, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_briefly(monkeypatch)
+    choose(wire, monkeypatch)
     flavour = WIRES[wire]
     # Where nothing listens at first, each call needs a port of its own.
     rounds = [[name] for name in CALLS] if row.is_refused else [list(CALLS)]
     cells: dict[str, str] = {}
     for names in rounds:
-        cells |= flavour.run(observe(flavour, row, names, is_given=wire in GIVEN))
+        cells |= flavour.run(observe(flavour, row, names, wire))
     assert cells == row.cells
 
 
-async def observe(flavour: Flavour, row: Row, names: Iterable[str], *, is_given: bool) -> dict[str, str]:
+async def observe(flavour: Flavour, row: Row, names: Iterable[str], wire: str) -> dict[str, str]:
     """Make the calls, and say what came of each; check what holds whatever comes."""
     repeats: Counter[tuple[str, str]] = Counter()
 
@@ -81,8 +55,8 @@ async def observe(flavour: Flavour, row: Row, names: Iterable[str], *, is_given:
             "retry": RetryPolicy(on_retry=on_retry),
             "poll": PollPolicy(hold=0.01),
         }
-        if is_given:
-            options["transport"] = flavour.transport()
+        if wire in GIVEN:
+            options["transport"] = MuteTransport() if wire in MUTE else flavour.transport()
         for name in names:
             server.script(name, *row.acts, status=CALLS[name].status)
         async with flavour.opened(server, **options) as client:

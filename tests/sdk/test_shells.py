@@ -60,7 +60,7 @@ class Interrupted(httpx.BaseTransport):
         return response
 
 
-def client_through(emulator: Emulator, transport: httpx.BaseTransport, *, trust: bool | None = None) -> Client:
+def client_through(emulator: Emulator, transport: httpx.BaseTransport, *, trust: bool = False) -> Client:
     options: dict[str, Any] = {**emulator.connection, "transport": transport, "trust_connect_errors": trust}
     return Client(**options)
 

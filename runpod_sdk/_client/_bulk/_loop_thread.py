@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from runpod_sdk._client._sync_shell import Shell
+    from runpod_sdk._http._message import Transfer
     from runpod_sdk._http._wire import Wire
     from runpod_sdk._values._outcomes import Result as Answered
     from runpod_sdk._values._requests import Request
@@ -159,12 +160,16 @@ class PooledWire:
         self._wire = wire
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="runpod-sdk-map")
 
-    async def send(self, request: Request, timeout: float) -> Answered:
+    def transfer(self, request: Request, timeout: float) -> Transfer:
+        """Return a request to be sent now."""
+        return self._wire.transfer(request, timeout)
+
+    async def send(self, transfer: Transfer) -> Answered:
         """Make one request."""
         loop = asyncio.get_running_loop()
         # In the task's own context: a virtual clock knows by it who is waiting.
         context = copy_context()
-        return await loop.run_in_executor(self._pool, lambda: context.run(self._wire.send, request, timeout))
+        return await loop.run_in_executor(self._pool, lambda: context.run(self._wire.send, transfer))
 
     async def close(self) -> None:
         """Let the threads end, each with the request that it is making."""

@@ -1,0 +1,90 @@
+"""What a transport of httpx's says of a request while it sends it, and whether anything of it was sent.
+
+httpcore, which is under httpx's own transports, calls the `trace` extension of a request before each step. A transport
+of the caller's may call it, too, or hand the request on to one that does; one that never does cannot tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from runpod_sdk._values._outcomes import SENT
+
+if TYPE_CHECKING:
+    from ._message import Transfer
+
+# The steps in which the first bytes of a request are written. Whatever else is written before belongs to the
+# connection: TLS, a proxy's CONNECT, HTTP/2's preface.
+_SENDING = (".send_request_headers.started", ".send_request_body.started")
+
+# What httpx raises before the first byte of a request: of a transport that cannot tell, only where its owner vouches
+# for it. Exact classes, since a subclass may mean something else.
+_BEFORE_SENDING = frozenset(
+    {
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+        httpx.InvalidURL,
+    }
+)
+
+
+class Trace:
+    """Counts for one request.
+
+    Args:
+        transfer: the request.
+        tells: whether its transport is known to say all that it does.
+    """
+
+    def __init__(self, transfer: Transfer, *, tells: bool) -> None:
+        self._transfer = transfer
+        self._is_heard = tells
+        self._began = False
+        self._opening: Any = None
+        if tells:
+            transfer.sent = 0
+
+    def note(self, step: str, info: dict[str, Any]) -> None:
+        """Be told of a step, before it is done."""
+        self._is_heard = True
+        if step.endswith(_SENDING) and getattr(info.get("request"), "method", None) != b"CONNECT":
+            self._began = True
+        self._transfer.sent = SENT if self._began else 0
+
+    async def note_async(self, step: str, info: dict[str, Any]) -> None:
+        """Be told of a step, before it is done."""
+        self.note(step, info)
+        if step.endswith(".connect_tcp.complete"):
+            self._opening = info.get("return_value")
+        elif step.endswith((".start_tls.complete", *_SENDING)):
+            self._opening = None
+
+    async def close_half_open(self) -> None:
+        """Close a connection that was interrupted in its TLS handshake: httpcore 1.0.9 leaves it open."""
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            await opening.aclose()
+
+    def failed(self, error: BaseException, *, trust: bool) -> None:
+        """Take note of the error that a request ended with; `trust`: the transport's owner vouches for its word."""
+        if trust and not self._is_heard and type(error) in _BEFORE_SENDING:
+            self._transfer.sent = 0
+
+
+def tells(client: httpx.Client | httpx.AsyncClient, url: str) -> bool:
+    """Whether a client sends by a transport that is httpx's own, and so says what it sends before it does.
+
+    httpx has no public way to ask. Where a later httpx keeps its transports elsewhere, nobody is believed before the
+    first step is heard, and a test says so.
+    """
+    if type(client) not in (httpx.Client, httpx.AsyncClient) or not hasattr(client, "_transport_for_url"):
+        return False
+    transport: object = client._transport_for_url(httpx.URL(url))  # noqa: SLF001  see above
+    if type(transport) not in (httpx.HTTPTransport, httpx.AsyncHTTPTransport):
+        return False
+    return type(getattr(transport, "_pool", None)).__module__.partition(".")[0] == "httpcore"

@@ -1,0 +1,93 @@
+"""What keeps a request from ever leaving: each is in the way of every request, and none of them gets a byte of one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import pytest
+
+from tests.faults.acts import cut, nothing
+from tests.faults.server import Connection, FaultServer, response
+
+Obstacle = Callable[[], AbstractContextManager[str]]
+
+
+def _backlogged() -> tuple[list[socket.socket], int]:
+    """Return a port that answers no further SYN: a socket that listens, and accepts nobody, with its line full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    sockets = [listener]
+    while True:
+        waiting = socket.socket()
+        sockets.append(waiting)
+        waiting.settimeout(0.2)
+        try:
+            waiting.connect(listener.getsockname())
+        except TimeoutError:
+            return sockets, listener.getsockname()[1]
+
+
+@contextmanager
+def no_answer_to_syn() -> Generator[str]:
+    sockets, port = _backlogged()
+    try:
+        yield f"http://127.0.0.1:{port}/v2"
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@contextmanager
+def nobody_listens() -> Generator[str]:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v2"
+
+
+def _stalled(connection: Connection) -> None:
+    connection.stall()
+
+
+@contextmanager
+def tls_stalls() -> Generator[str]:
+    with FaultServer(default=_stalled) as server:
+        yield server.url.replace("http:", "https:")
+
+
+@contextmanager
+def tls_breaks_off() -> Generator[str]:
+    with FaultServer(default=Connection.reset) as server:
+        yield server.url.replace("http:", "https:")
+
+
+@contextmanager
+def no_such_host() -> Generator[str]:
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        yield "https://no-such-host.invalid/v2"
+
+
+OBSTACLES: dict[str, Obstacle] = {
+    "nobody listens": nobody_listens,
+    "no answer to SYN": no_answer_to_syn,
+    "TLS stalls": tls_stalls,
+    "TLS breaks off": tls_breaks_off,
+    "no such host": no_such_host,
+}
+
+
+def connect_refused(connection: Connection) -> None:
+    """Be a proxy that refuses to open a tunnel."""
+    with suppress(ValueError):
+        connection.read()
+    connection.send(response(502, b"", "connection: close"))
+    connection.close()
+
+
+PROXIES = {"refuses": connect_refused, "stalls": cut(nothing, Connection.stall), "hangs up": Connection.close}
