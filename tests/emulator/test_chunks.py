@@ -44,15 +44,19 @@ def test_what_stands_beside_comes_first() -> None:
     assert all(list(each) == ["output"] for each in others)
 
 
+@pytest.mark.fidelity(
+    "/stream: in the output of an aggregating worker a chunk that was split is whole", source="assumed"
+)
 def test_a_reader_gets_the_parts_in_order(call: Call, emulator: Emulator) -> None:
     def handler(job: dict[str, Any]) -> Iterator[str]:
         yield "a" * (2 * CHUNK_BYTES)
         yield "b"
 
-    emulator.endpoint("e", handler)
+    emulator.endpoint("e", handler, return_aggregate_stream=True)
     job_id = call(emulator, "POST", "/e/run", json={"input": {"n": 1}}).json()["id"]
     emulator.clock.sleep(1)
     outputs = [chunk["output"] for chunk in call(emulator, "GET", f"/e/stream/{job_id}").json()["stream"]]
     assert outputs[-1] == "b"
     assert "".join(outputs[:-1]) == "a" * (2 * CHUNK_BYTES)
     assert len(outputs) > 2
+    assert call(emulator, "GET", f"/e/status/{job_id}").json()["output"] == ["a" * (2 * CHUNK_BYTES), "b"]

@@ -171,6 +171,44 @@ def test_a_lost_stream_chunk_is_gone(call: Call, emulator: Emulator) -> None:
     assert [chunk["output"] for chunk in read["stream"]] == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "read", "output"),
+    [
+        (Fault.lose_yield(nth=2), ["a", "c"], ["a", "b", "c"]),
+        (Fault.duplicate_yield(nth=2), ["a", "b", "b", "c"], ["a", "b", "c"]),
+        (Fault.repeat(nth=2), ["a", "b", "b", "c"], ["a", "b", "c"]),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_chunks_are_lost_or_come_twice_while_the_output_is_whole(
+    fault: Fault, read: list[str], output: list[str], call: Call, emulator: Emulator
+) -> None:
+    emulator.endpoint("e")
+    body = {"input": {"mock_return": ["a", "b", "c"], "mock_delay": 1}}
+    emulator.inject(fault)
+    job_id = call(emulator, "POST", "/e/run", json=body).json()["id"]
+    found: list[str] = []
+    while True:
+        part = call(emulator, "GET", f"/e/stream/{job_id}?wait=5000").json()
+        found += [chunk["output"] for chunk in part["stream"]]
+        if not part["stream"] and part["status"] == "COMPLETED":
+            break
+    assert found == read
+    assert call(emulator, "GET", f"/e/status/{job_id}").json()["output"] == output
+    assert emulator.ledger.verdict().faults == {fault.kind: 1}
+
+
+def test_a_repeated_answer_is_for_the_same_job_alone(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e", workers=0)
+    ids = [call(emulator, "POST", "/e/run", json=BODY).json()["id"] for _ in range(2)]
+    emulator.inject(Fault.repeat(on="status", times=1))
+    assert call(emulator, "GET", f"/e/status/{ids[0]}").json()["status"] == "IN_QUEUE"
+    call(emulator, "POST", f"/e/cancel/{ids[0]}")
+    assert call(emulator, "GET", f"/e/status/{ids[1]}").json()["id"] == ids[1]
+    seen = [call(emulator, "GET", f"/e/status/{ids[0]}").json()["status"] for _ in range(2)]
+    assert seen == ["IN_QUEUE", "CANCELLED"]
+
+
 def test_closing_the_emulator_ends_a_stall() -> None:
     with Emulator() as emulator:
         emulator.endpoint("e")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._rates import RateLimits
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._record._injection import Faults
+    from runpod_sdk.emulator._routes._route import Answer
     from runpod_sdk.emulator._routes._router import Router
 
 
@@ -38,6 +39,7 @@ class Gateway:
     Attributes:
         rates: the rate limits that are kept; None: there are none.
         records: the requests that were answered, the last ones.
+        repeats: answers that the next request for the same gets, unasked, by operation, endpoint and job.
     """
 
     def __init__(self, hub: Hub, router: Router, faults: Faults, rates: RateLimits | None, record: int) -> None:
@@ -46,3 +48,4 @@ class Gateway:
         self.faults = faults
         self.rates = rates
         self.records: deque[RequestRecord] = deque(maxlen=record)
+        self.repeats: dict[tuple[str, str, str], Answer] = {}

@@ -85,7 +85,7 @@ class Listener:
 
     @property
     def is_open(self) -> bool:
-        """Whether it listens."""
+        """Claim that it listens."""
         return self._socket.fileno() >= 0
 
     def begin_close(self) -> None:

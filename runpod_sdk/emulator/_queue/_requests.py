@@ -70,7 +70,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryJob:
+class Retry:
     """Queue a failed job again."""
 
     job_id: str
@@ -82,7 +82,7 @@ class Purge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadHealth:
+class Health:
     """Count jobs and workers."""
 
 
@@ -131,7 +131,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportProgress:
+class Progress:
     """A worker tells how far its job is."""
 
     worker_id: str
@@ -183,14 +183,14 @@ Request = (
     | Status
     | ReadStream
     | Cancel
-    | RetryJob
+    | Retry
     | Purge
-    | ReadHealth
+    | Health
     | Take
     | WatchStops
     | Ping
     | Finish
-    | ReportProgress
+    | Progress
     | Chunk
     | Lose
     | Leave
@@ -199,8 +199,8 @@ Request = (
 )
 
 
-class ReplyKind(Enum):
-    """How a request was answered."""
+class Outcome(Enum):
+    """How a request ended."""
 
     DONE = "done"
     NOT_FOUND = "not found"
@@ -211,7 +211,7 @@ class ReplyKind(Enum):
 class Reply:
     """An answer: a body under the service's own names, or why there is none."""
 
-    kind: ReplyKind
+    outcome: Outcome
     body: dict[str, Any] = field(default_factory=dict[str, Any])
     message: str = ""
 

@@ -15,7 +15,9 @@ from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["status", "delay", "stall", "drop", "reset", "truncate", "refuse", "lose", "duplicate", "late", "kill"]
+Kind = Literal[
+    "status", "delay", "stall", "drop", "reset", "truncate", "refuse", "repeat", "lose", "duplicate", "late", "kill"
+]
 When = Literal["before", "after"]
 At = Literal["take", "progress", "chunk", "done"]
 
@@ -25,7 +27,7 @@ USER_OPERATIONS = frozenset[str]().union(*(route.operations for route in CLIENT_
 WORKER_OPERATIONS = frozenset[str]().union(*(route.operations for route in WORKER_ROUTES))
 _OF_WORKERS: Mapping[Kind, frozenset[str]] = {
     "lose": frozenset({"job-take", "job-done", "job-stream"}),
-    "duplicate": frozenset({"job-done"}),
+    "duplicate": frozenset({"job-done", "job-stream"}),
     "late": frozenset({"job-done"}),
     "kill": frozenset({"job-take", "job-progress", "job-stream", "job-done"}),
 }
@@ -154,6 +156,11 @@ class Fault:
         return cls._made("truncate", where, when="after")
 
     @classmethod
+    def repeat(cls, **where: Any) -> Self:
+        """Answer the next request for the same job with the same answer, unasked, as something in between may do."""
+        return cls._made("repeat", {"on": "stream", **where})
+
+    @classmethod
     def refuse(cls, **where: Any) -> Self:
         """Refuse the connection, so that nothing was sent. On a socket it is open by then: there, a drop before."""
         return cls._made("refuse", where)
@@ -174,6 +181,16 @@ class Fault:
     def lose_chunk(cls, **where: Any) -> Self:
         """Lose a chunk on its way to the reader: it has left the service, and nobody can read it again."""
         return cls._made("drop", {"on": "stream", **where}, when="after")
+
+    @classmethod
+    def lose_yield(cls, **where: Any) -> Self:
+        """Lose a chunk on its way from the worker: it is in the output of an aggregating one, and in no stream."""
+        return cls._made("lose", {"on": "job-stream", **where})
+
+    @classmethod
+    def duplicate_yield(cls, **where: Any) -> Self:
+        """Deliver a chunk twice, as a worker does that repeats what it sends."""
+        return cls._made("duplicate", {"on": "job-stream", **where})
 
     @classmethod
     def duplicate_result(cls, **where: Any) -> Self:

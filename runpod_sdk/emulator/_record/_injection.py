@@ -36,6 +36,7 @@ class Disruption:
         fate: what becomes of the answer; "whole" is sent.
         pause: seconds until then.
         instead: whose answer is sent, in place of the true one; None: the true one.
+        repeats: the next request for the same gets the same answer.
     """
 
     times: int = 1
@@ -44,6 +45,7 @@ class Disruption:
     fate: Fate = "whole"
     pause: float = 0.0
     instead: Fault | None = None
+    repeats: bool = False
 
 
 def disruption_of(fault: Fault) -> Disruption:
@@ -62,6 +64,8 @@ def disruption_of(fault: Fault) -> Disruption:
             does = Disruption(times=times, instead=fault)
         case "delay":
             does = Disruption(times=times, pause=fault.seconds)
+        case "repeat":
+            does = Disruption(repeats=True)
         case "stall":
             does = Disruption(times=times, fate="stalled", pause=math.inf)
         case kind:
