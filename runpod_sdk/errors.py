@@ -305,11 +305,11 @@ class WaitTimeoutError(JobBoundError, TimeoutError):
 
 
 class StreamInterruptedError(JobBoundError):
-    """Chunks were lost with an answer that never arrived, and could not be repaired from the job's output.
+    """Chunks were lost, or came that are not the job's output, beyond repair; `state.output` may have them all.
 
     Attributes:
         received: how many chunks the iterator has handed out.
-        gap_after: how many of those came before the first loss.
+        gap_after: how many of those came before the first loss, or are the beginning of the output.
     """
 
     def __init__(

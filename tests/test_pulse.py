@@ -16,9 +16,10 @@ from runpod_sdk import (
     PollPolicy,
     RateLimitError,
 )
+from runpod_sdk._flows._delivery import Delivery
 from runpod_sdk._flows._jobs import JobRef
 from runpod_sdk._flows._pulse import Pulse
-from runpod_sdk._flows._stream import Delivery, stream
+from runpod_sdk._flows._stream import stream
 from runpod_sdk._flows._wait import UNHELD, wait
 from runpod_sdk._values._outcomes import Outcome, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings

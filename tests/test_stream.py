@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runpod_sdk._flows._stream as room
+import runpod_sdk._flows._delivery as room
 from runpod_sdk import (
     APIConnectionError,
     APIResponseValidationError,
@@ -25,8 +25,9 @@ from runpod_sdk import (
     StreamInterruptedError,
     WaitTimeoutError,
 )
+from runpod_sdk._flows._delivery import BUFFER_MAX, Delivery, OnGap, checked_gap
 from runpod_sdk._flows._jobs import YOUNG, JobRef, Life
-from runpod_sdk._flows._stream import BUFFER_MAX, Delivery, OnGap, checked_gap, stream
+from runpod_sdk._flows._stream import stream
 from runpod_sdk._values._policies import GRACE, REQUEST_MIN
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
@@ -372,7 +373,9 @@ SERVICES = st.builds(
 @given(SERVICES)
 def test_repair_hands_out_all_chunks_or_says_that_it_did_not(service: Service) -> None:
     done = streamed(service)
-    if service.losses == 0 or (service.aggregates and service.all):
+    # Where nothing came at all, the list may as well be what an ordinary handler returned.
+    has_come = len(service.lost) < len(service.all)
+    if service.losses == 0 or (service.aggregates and has_come):
         assert outputs(done) == service.all
         assert done.value.is_success
     else:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from runpod_sdk import Client, JobExpiredError, NotFoundError, WaitTimeoutError
 from runpod_sdk._flows._control import cancel, retry
+from runpod_sdk._flows._delivery import Delivery
 from runpod_sdk._flows._jobs import YOUNG, YOUNG_PAUSE_MAX, JobRef, Life, young_pause
-from runpod_sdk._flows._stream import Delivery, stream
+from runpod_sdk._flows._stream import stream
 from runpod_sdk._flows._wait import look, wait
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault

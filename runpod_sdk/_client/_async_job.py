@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from runpod_sdk._flows import _control, _stream, _wait
+from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
@@ -21,8 +21,8 @@ from ._async_shell import called
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._flows._exchange import Settings
-    from runpod_sdk._flows._stream import OnGap
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._status import JobStatus
 
@@ -116,6 +116,8 @@ class AsyncJob(Generic[T_co]):
     ) -> AsyncStream[T_co]:
         """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
 
+        At its end it is compared with the job's output: see `AsyncStream.is_verified`.
+
         Args:
             timeout: most seconds from the first read to the last chunk.
             on_abandon: what becomes of the job when the stream is closed, or times out, before its end.
@@ -123,11 +125,13 @@ class AsyncJob(Generic[T_co]):
                 fills in from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
 
         Raises:
-            StreamInterruptedError: chunks were lost (while iterating, as all of these).
+            StreamInterruptedError: chunks were lost, or came twice (while iterating, as all of these).
             JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
-        return AsyncStream(self._owner, self._itself, timeout, checked_abandon(on_abandon), _stream.checked_gap(on_gap))
+        return AsyncStream(
+            self._owner, self._itself, timeout, checked_abandon(on_abandon), _delivery.checked_gap(on_gap)
+        )
 
     async def cancel(self) -> JobState:
         """Cancel the job, and return what it then is: CANCELLED, or the end that it had found before.
@@ -239,7 +243,7 @@ class AsyncStream(Generic[T_co]):
         self._timeout = timeout
         self._deadline = client._settings.deadline(timeout)
         self._on_abandon: OnAbandon = on_abandon
-        self._delivery = _stream.Delivery(on_gap)
+        self._delivery = _delivery.Delivery(on_gap)
         self._job: AsyncJob[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
@@ -249,8 +253,19 @@ class AsyncStream(Generic[T_co]):
 
     @property
     def gap(self) -> int | None:
-        """After how many chunks an answer was lost, while others may be missing for it; else None."""
+        """After how many chunks an answer was lost or, at the end, the job's output has others; None: nowhere."""
         return self._delivery.gap_after
+
+    @property
+    def is_verified(self) -> bool | None:
+        """Whether the chunks are the job's output, from the first to the last; known at the end of the stream.
+
+        True: they are, repaired or not. False: some were lost, repeated or of an earlier attempt, and `gap` says where.
+        None: nothing tells. The stream has not ended; the job did not complete; its output is not the list of all
+        chunks (a worker without `return_aggregate_stream`), or is not there (too large, too old); no chunk came at all;
+        there were more than a million; or the stream began late, as another had read the first chunks.
+        """
+        return self._delivery.is_verified
 
     @property
     def job(self) -> AsyncJob[T_co]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from runpod_sdk._flows import _api, _stream
+from runpod_sdk._flows import _api
+from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._jobs import submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
@@ -19,7 +20,7 @@ from ._sync_job import Job, OnUpdate, Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runpod_sdk._flows._stream import OnGap
+    from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._values._fields import Told
     from runpod_sdk._values._outcomes import Answer
     from runpod_sdk._values._policies import Deadline
@@ -135,7 +136,7 @@ class Endpoint(Generic[T_co]):
         Arguments and errors are those of `run`, and of `Job.stream`.
         """
         request = _api.run(self.id, unwrapped(input), options)
-        _stream.checked_gap(on_gap)
+        checked_gap(on_gap)
 
         def submit() -> Job[T_co]:
             return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]

@@ -52,11 +52,13 @@ class Life:
         born: when its submit was answered, by the monotonic clock.
         ttl: when the service forgets it, seconds from the submit, if the caller said so.
         has_ended: whether its end was seen here.
+        is_unread: whether no stream of it was begun here.
     """
 
     born: float
     ttl: float | None = None
     has_ended: bool = False
+    is_unread: bool = True
 
     def age(self, now: float) -> float:
         """Return the seconds since its submit was answered."""
@@ -85,6 +87,13 @@ class JobRef:
         if self.life is not None:
             self.life.has_ended = state.is_final
         return state
+
+    def begin_stream(self) -> bool:
+        """Note that a stream is begun; return whether it gets the first chunk, as far as is known here."""
+        is_first = self.life is not None and self.life.is_unread
+        if self.life is not None:
+            self.life.is_unread = False
+        return is_first
 
     @property
     def longest_hold(self) -> float:

@@ -100,7 +100,7 @@ class AsyncioJob:
         """Iterate over what the worker yields, each chunk once.
 
         Raises:
-            StreamInterruptedError: chunks were lost on the way (while iterating, as all of these).
+            StreamInterruptedError: chunks were lost or repeated on the way (while iterating, as all of these).
             JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
             JobExpiredError, APIError: as `status` does.
         """

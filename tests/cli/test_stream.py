@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runpod_sdk.emulator import Fault
 from tests.cli.conftest import JOIN, ended, posix_only, process
 
 if TYPE_CHECKING:
@@ -53,6 +54,24 @@ def test_a_job_that_fails_exits_with_1_after_its_chunks(shell: Shell) -> None:
     done = shell("run", "abc", 'chunks:=["a"]', "error=no more", "--stream")
     assert (done.code, done.out) == (1, "a\n")
     assert "no more" in done.err
+
+
+def test_a_stream_that_is_not_the_output_exits_with_1_after_its_chunks(shell: Shell) -> None:
+    def words(job: dict[str, Any]) -> Iterator[Any]:
+        yield from job["input"]["chunks"]
+
+    shell.emulator.endpoint("whole", words, return_aggregate_stream=True)
+    with shell.emulator.inject(Fault.lose_yield(nth=1)):
+        done = shell("run", "whole", 'chunks:=["a", "b", "c"]', "--stream")
+    assert (done.code, done.out) == (1, "b\nc\n")
+    assert "differs from its output after chunk 0" in done.err
+    with shell.emulator.inject(Fault.duplicate_yield(nth=1)):
+        job_id = shell("run", "whole", 'chunks:=["a", "b"]').out.strip()
+        done = shell("stream", "whole", job_id)
+    assert (done.code, done.out) == (1, "a\na\nb\n")
+    with shell.emulator.inject(Fault.lose_yield(nth=2)):
+        done = shell("run", "whole", 'chunks:=["a", "b"]', "--stream")
+    assert (done.code, done.out) == (0, "a\nb\n"), "what is missing at the end comes from the output"
 
 
 def test_a_timeout_tells_how_to_go_on(shell: Shell, gate: Callable[..., Gate]) -> None:

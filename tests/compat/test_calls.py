@@ -14,6 +14,7 @@ from runpod_sdk import (
     JobExpiredError,
     JobFailedError,
     NotFoundError,
+    StreamInterruptedError,
     SubmissionUnknownError,
     compat,
 )
@@ -22,7 +23,7 @@ from runpod_sdk.emulator import Fault, progress_update
 from tests.compat.flavours import World, both
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.compat.service import Service
 
@@ -121,6 +122,32 @@ async def test_a_stream_yields_each_chunk_and_ends(world: World) -> None:
     job = await world.endpoint().run({"prompt": "abc"})
     assert [chunk async for chunk in job.stream()] == ["a", "b", "c"]
     assert job.job_status == "COMPLETED"
+
+
+@both
+async def test_a_stream_that_is_not_the_output_is_told(world: World) -> None:
+    world.emulator.endpoint("e", letters, return_aggregate_stream=True)
+    for nth, handed in ((1, "bcd"), (2, "acd")):
+        with world.emulator.inject(Fault.lose_yield(nth=nth)):
+            job = await world.endpoint().run({"prompt": "abcd"})
+            received: list[str] = []
+            with pytest.raises(StreamInterruptedError, match=f"differs from its output after chunk {nth - 1}"):
+                await collect(job.stream(), received)
+        assert "".join(received) == handed
+        assert await job.output() == list("abcd")
+
+
+@both
+async def test_a_stream_whose_end_is_missing_gets_it_from_the_output(world: World) -> None:
+    world.emulator.endpoint("e", letters, return_aggregate_stream=True)
+    world.emulator.inject(Fault.lose_yield(nth=3))
+    job = await world.endpoint().run({"prompt": "abc"})
+    assert [chunk async for chunk in job.stream()] == ["a", "b", "c"]
+
+
+async def collect(stream: AsyncIterator[str], received: list[str]) -> None:
+    async for chunk in stream:
+        received += [chunk]
 
 
 @both
