@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 import runpod_sdk
 
@@ -27,13 +30,26 @@ def imported(module: Path, tree: ast.Module) -> Iterator[tuple[str, ...]]:
             yield from (tuple(alias.name.split(".")) for alias in node.names)
 
 
-def test_imports_between_rooms_point_one_way_for_type_checkers_too() -> None:
+@pytest.mark.parametrize("house", [(ROOT.name,), (ROOT.name, "emulator")], ids=["package", "emulator"])
+def test_imports_between_rooms_point_one_way_for_type_checkers_too(house: tuple[str, ...]) -> None:
     rooms = TopologicalSorter[str]()
+    depth = len(house)
     for module, tree in TREES.items():
-        others = {name[1] for name in imported(module, tree) if name[0] == ROOT.name and len(name) > 1}
-        if module.parts[1] != "__init__":  # which only says where the names are
-            rooms.add(module.parts[1], *others - {module.parts[1]})
+        if module.parts[:depth] != house or module.parts[depth] == "__init__":  # which only says where the names are
+            continue
+        others = {name[depth] for name in imported(module, tree) if name[:depth] == house and len(name) > depth}
+        rooms.add(module.parts[depth], *others - {module.parts[depth]})
     assert list(rooms.static_order()), "CycleError names the rooms"
+
+
+def test_no_class_of_the_emulator_is_called_as_another_class() -> None:
+    names = Counter[str]()
+    emulators: set[str] = set()
+    for module, tree in TREES.items():
+        found = {node.name.lstrip("_") for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        names.update(found)
+        emulators |= found if module.parts[1] == "emulator" else set()
+    assert {name for name in emulators if names[name] > 1} == set()
 
 
 def test_the_top_of_the_package_is_small() -> None:

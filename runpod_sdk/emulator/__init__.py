@@ -11,7 +11,6 @@
 
 from runpod_sdk.emulator._doors._gateway import RequestRecord
 from runpod_sdk.emulator._emulator import Emulator
-from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue._job import JobRecord
 from runpod_sdk.emulator._record._faults import Fault, faults_from_json
@@ -20,6 +19,7 @@ from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import progress_update
+from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._handlers import HandlerFileError
 
 __all__ = [

@@ -13,14 +13,14 @@ from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import RateLimits
-from runpod_sdk.emulator._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_place
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._workers._callables import LoopThread, Pool
+from runpod_sdk.emulator._workers._callables import HandlerLoop, Pool
+from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._handlers import HandlerFile, forget, load
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
 from runpod_sdk.emulator._workers._staff import Staff, worker_id_from
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._ledger import Ledger
-    from runpod_sdk.emulator._server import Entrance
+    from runpod_sdk.emulator._server import Binding
     from runpod_sdk.emulator._workers._callables import Handler
 
 # What stands before the endpoint id, without a socket; .invalid can never be a real host (RFC 2606).
@@ -86,7 +86,7 @@ class Emulator:
         self._options = options or Options()
         self._given_clock = clock
         self._lock = threading.Lock()
-        self._loop_thread = LoopThread()
+        self._loop_thread = HandlerLoop()
         self._endpoints: dict[str, EmulatedEndpoint] = {}
         self._pools: list[Pool] = []
         self._servers: list[Server] = []
@@ -316,7 +316,7 @@ class Emulator:
                     self._open_room(hub, endpoint)
             return self._gateway
 
-    def _serve(self, entrance_to: Callable[[App], Entrance]) -> Server:
+    def _serve(self, bind: Callable[[App], Binding]) -> Server:
         gateway = self._open(SystemClock)
         clock = gateway.hub.clock
         if isinstance(clock, VirtualClock) and clock.auto_jump:
@@ -325,7 +325,7 @@ class Emulator:
                 "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
             )
         app = self._app(gateway)
-        server = Server(app, self.api_key, entrance_to(app), self._staff.new_external_id)
+        server = Server(app, self.api_key, bind(app), self._staff.new_external_id)
         self._servers.append(server)
         self._start_workers(server)
         return server

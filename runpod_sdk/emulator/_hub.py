@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from runpod_sdk.emulator._record._faults import OF_WORKERS
 from runpod_sdk.emulator._record._injection import disruption_of
 from runpod_sdk.emulator._record._ledger import Ledger
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._effects import Effects
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._queue._queue import Queue
-    from runpod_sdk.emulator._queue._requests import Chunk, Finish, Progress, Request, Take
+    from runpod_sdk.emulator._queue._requests import Chunk, Finish, ReportProgress, Request, Take
     from runpod_sdk.emulator._record._faults import Kind
     from runpod_sdk.emulator._record._injection import Disruption, Faults
     from runpod_sdk.emulator._record._ledger import LoggedRequest
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _NAMES: dict[type[Request], str] = {
     ask.Take: "job-take",
     ask.Finish: "job-done",
-    ask.Progress: "job-progress",
+    ask.ReportProgress: "job-progress",
     ask.Chunk: "job-stream",
     ask.Lose: "lost",
     ask.Leave: "left",
@@ -105,7 +105,7 @@ class Hub:
             The reply, or a waiter: park on it, then call `conclude` (or `drop`, when the wait was interrupted).
         """
         with self._lock:
-            if isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
+            if isinstance(request, ask.Finish | ask.ReportProgress | ask.Chunk):
                 result = self._report(endpoint, request, logged)
             else:
                 result = self._handle(endpoint, request, logged)
@@ -164,7 +164,7 @@ class Hub:
     def tell(self, endpoint: HubEndpoint, request: Request) -> None:
         """Take in what a worker says."""
         with self._lock:
-            if isinstance(request, ask.Finish | ask.Progress | ask.Chunk):
+            if isinstance(request, ask.Finish | ask.ReportProgress | ask.Chunk):
                 self._report(endpoint, request)
             else:
                 self._handle(endpoint, request)
@@ -322,7 +322,7 @@ class Hub:
             hand_over(result)
 
     def _report(
-        self, endpoint: HubEndpoint, request: Chunk | Finish | Progress, logged: LoggedRequest | None = None
+        self, endpoint: HubEndpoint, request: Chunk | Finish | ReportProgress, logged: LoggedRequest | None = None
     ) -> Reply | Hold:
         """Take in what a worker sends, as often and as late as faults say."""
         disruption = self.disruption(_NAMES[type(request)], endpoint, OF_WORKERS, logged)
@@ -333,7 +333,7 @@ class Hub:
             self.clock.call_at(due, lambda: self._arrive(endpoint, request))
         if disruption.kills:
             self._kill(endpoint, request.worker_id)
-        answer: Reply | Hold = Reply(Outcome.DONE)
+        answer: Reply | Hold = Reply(ReplyKind.DONE)
         for _ in range(disruption.times):
             answer = self._handle(endpoint, request, logged)
         return answer

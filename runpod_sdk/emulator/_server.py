@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 
-class Entrance(Protocol):
+class Binding(Protocol):
     """What lets requests in to an application, on a socket of its own or on a shared one."""
 
     @property
@@ -30,7 +30,7 @@ class Entrance(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Claim that it lets requests in."""
+        """Whether it lets requests in."""
         ...
 
     def begin_close(self) -> None:
@@ -61,14 +61,14 @@ class Server:
         200
     """
 
-    def __init__(self, app: App, api_key: str, entrance: Entrance, new_worker_id: Callable[[], str]) -> None:
+    def __init__(self, app: App, api_key: str, binding: Binding, new_worker_id: Callable[[], str]) -> None:
         self._app = app
-        self._entrance = entrance
+        self._binding = binding
         self._new_worker_id = new_worker_id
         self._supervisors: list[Supervisor] = []
         self.api_key = api_key
-        self.port = entrance.port
-        self.url = f"{entrance.origin}/v2"
+        self.port = binding.port
+        self.url = f"{binding.origin}/v2"
 
     @property
     def connection(self) -> dict[str, Any]:
@@ -92,8 +92,8 @@ class Server:
 
     @property
     def is_open(self) -> bool:
-        """Claim that it listens."""
-        return self._entrance.is_open
+        """Whether it listens."""
+        return self._binding.is_open
 
     def supervise(self, supervisor: Supervisor) -> None:
         """Start workers that live as long as this server; `Emulator` calls it."""
@@ -107,9 +107,9 @@ class Server:
             supervisor.begin_close()
         for supervisor in supervisors:
             supervisor.close()
-        self._entrance.begin_close()
+        self._binding.begin_close()
         self._app.release()
-        self._entrance.close()
+        self._binding.close()
 
     def __enter__(self) -> Self:
         """Return the server itself; it runs already."""

@@ -206,7 +206,7 @@ class Lockstep:
         job = self.job(first, "FAILED")
         if job is None:
             return False
-        ticket = self.tell(ask.Retry(job_id=job.id))
+        ticket = self.tell(ask.RetryJob(job_id=job.id))
         accepted = self.model.retry(job, self.now)
         self.expect(ticket, {"id": job.id, "status": "IN_QUEUE"} if accepted else REFUSED)
         return accepted
@@ -259,7 +259,7 @@ class Lockstep:
             return False
         result = self.tell(ask.Finish(worker_id=worker, job_id=job_id, output="late", error=None))
         self.expect(result, {} if job_id in self.model.jobs else NOT_FOUND)
-        self.expect(self.tell(ask.Progress(worker_id=worker, job_id=job_id, output="late")), {})
+        self.expect(self.tell(ask.ReportProgress(worker_id=worker, job_id=job_id, output="late")), {})
         self.expect(self.tell(ask.Chunk(worker_id=worker, job_id=job_id, body={"output": "late"})), {})
         return True
 
@@ -271,7 +271,7 @@ class Lockstep:
         if second % 3 == 0 and self.model.workers[job.worker].kind != "here":
             self.ping(job)
         elif second % 3 == 1:
-            self.expect(self.tell(ask.Progress(worker_id=job.worker, job_id=job.id, output=second)), {})
+            self.expect(self.tell(ask.ReportProgress(worker_id=job.worker, job_id=job.id, output=second)), {})
             self.model.report(job, self.now)
             job.progress = second
         else:

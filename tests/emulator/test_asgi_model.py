@@ -95,7 +95,7 @@ def _of_user(request: ask.Request) -> tuple[str, str, Any]:  # noqa: PLR0911  on
             return "GET", f"/stream/{request.job_id}?wait={round(request.wait * 1000)}", None
         case ask.Cancel():
             return "POST", f"/cancel/{request.job_id}", None
-        case ask.Retry():
+        case ask.RetryJob():
             return "POST", f"/retry/{request.job_id}", None
         case _:
             return "POST", "/purge-queue", None
@@ -112,7 +112,7 @@ def _of_worker(request: ask.Request) -> tuple[str, str, Any]:
         case ask.Finish():
             body = {"output": request.output, "error": request.error}
             return "POST", f"/job-done/{request.worker_id}/{request.job_id}", body
-        case ask.Progress():
+        case ask.ReportProgress():
             body = {"status": "IN_PROGRESS", "output": request.output}
             return "POST", f"/job-done/{request.worker_id}/{request.job_id}", body
         case ask.Chunk():

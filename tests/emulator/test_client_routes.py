@@ -10,8 +10,8 @@ import pytest
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._doors._exchange import headers_of
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Outcome, Reply
-from runpod_sdk.emulator._routes._route import Answer, Call
+from runpod_sdk.emulator._queue._requests import Reply, ReplyKind
+from runpod_sdk.emulator._routes._route import Call, HttpAnswer
 from runpod_sdk.emulator._routes._router import Router
 
 BAD_WAIT = {"error": "wait is invalid; must be between 1000 and 300000"}
@@ -38,13 +38,13 @@ def router(**options: Any) -> Router:
     return Router("k", Options(**options), is_supervised=lambda _: False)
 
 
-def come(method: str, path: str, *, query: str = "", key: str = "Bearer k", **options: Any) -> Call | Answer:
+def come(method: str, path: str, *, query: str = "", key: str = "Bearer k", **options: Any) -> Call | HttpAnswer:
     return router(**options).call(method, path, query, key, {"e"})
 
 
 def turned_away(method: str, path: str, **how: Any) -> tuple[int, Any]:
     answer = come(method, path, **how)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpAnswer)
     return answer.status, json.loads(answer.body)
 
 
@@ -54,7 +54,7 @@ def asked(operation: str, *, query: str = "", body: Any = None, **options: Any) 
     assert isinstance(call, Call)
     raw = body if isinstance(body, bytes) else json.dumps({"input": {"a": 1}} if body is None else body).encode()
     result = router(**options).request(call, raw)
-    return (result.status, json.loads(result.body)) if isinstance(result, Answer) else result
+    return (result.status, json.loads(result.body)) if isinstance(result, HttpAnswer) else result
 
 
 @pytest.mark.parametrize(("operation", "method"), EVERY_ROUTE)
@@ -80,7 +80,7 @@ def test_another_method_is_405_and_says_which_are_allowed(operation: str, method
     if method in allowed:
         assert isinstance(answer, Call)
     else:
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, HttpAnswer)
         assert answer.status == 405
         assert dict(headers_of(answer))["allow"] == ", ".join(allowed)
 
@@ -135,11 +135,11 @@ def test_an_unknown_endpoint_is_404_in_the_chosen_shape() -> None:
 def test_replies_become_answers() -> None:
     health = come("GET", path_to("health"))
     assert isinstance(health, Call)
-    done = router().answer(health, Reply(Outcome.DONE, {"id": "j"}))
+    done = router().answer(health, Reply(ReplyKind.DONE, {"id": "j"}))
     assert (done.status, done.body) == (200, b'{"id": "j"}')
     assert dict(headers_of(done)) == {"content-type": "application/json", "content-length": "11"}
-    assert router().answer(health, Reply(Outcome.REFUSED, message="no")).status == 400
-    missing = router().answer(health, Reply(Outcome.NOT_FOUND, message="job not found"))
+    assert router().answer(health, Reply(ReplyKind.REFUSED, message="no")).status == 400
+    missing = router().answer(health, Reply(ReplyKind.NOT_FOUND, message="job not found"))
     assert (missing.status, json.loads(missing.body)) == (404, {"error": "job not found"})
 
 

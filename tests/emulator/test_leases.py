@@ -10,7 +10,7 @@ import pytest
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._limits import DRAINING_HOLD, HANG_UP_GRACE
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from tests.emulator.queues import Queue
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def after_progress(line: Line) -> None:
     line.submit()
     line.take()
     line.now = 30.0
-    line.send(ask.Progress(worker_id="w", job_id="job0", output="half"))
+    line.send(ask.ReportProgress(worker_id="w", job_id="job0", output="half"))
 
 
 def after_a_chunk(line: Line) -> None:
@@ -222,7 +222,7 @@ def test_a_sign_of_the_job_renews_its_lease(sign: str) -> None:
     if sign == "ping":
         line.ping("else", "job0")
     elif sign == "progress":
-        line.send(ask.Progress(worker_id="w", job_id="job0", output=1))
+        line.send(ask.ReportProgress(worker_id="w", job_id="job0", output=1))
     else:
         line.send(ask.Chunk(worker_id="w", job_id="job0", body={"output": 1}))
     assert line.at(69.999) == RUNNING
@@ -272,7 +272,7 @@ def test_a_sign_of_one_job_proves_that_its_worker_has_the_others_too() -> None:
     line.take(batch=2)
     line.watch()
     line.hang_up()
-    line.send(ask.Progress(worker_id="w", job_id="job1", output=1))
+    line.send(ask.ReportProgress(worker_id="w", job_id="job1", output=1))
     assert line.at(LEASE - 0.001) == RUNNING
     assert line.at(LEASE) == AGAIN
 
@@ -430,7 +430,7 @@ def test_stop_pod_of_a_worker_that_nobody_can_replace_is_ignored() -> None:
 
 
 def gauges(line: Line) -> dict[str, int]:
-    workers = line.send(ask.Health())["workers"]
+    workers = line.send(ask.ReadHealth())["workers"]
     return {name: count for name, count in workers.items() if count}
 
 
@@ -478,6 +478,6 @@ def test_what_a_stranger_says_changes_nothing(request_: ask.Request) -> None:
     line.submit()
     reply = line.queue.handle(request_, 0.0)
     assert isinstance(reply, Reply)
-    assert (reply.outcome is Outcome.NOT_FOUND) is isinstance(request_, ask.Finish)
+    assert (reply.kind is ReplyKind.NOT_FOUND) is isinstance(request_, ask.Finish)
     assert line.at(0.0) == QUEUED
     assert gauges(line) == {}

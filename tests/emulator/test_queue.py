@@ -9,7 +9,7 @@ import pytest
 
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from tests.emulator.queues import Queue
 
 
@@ -27,13 +27,13 @@ class Desk:
     def done(self, request: ask.Request) -> dict[str, Any]:
         reply = self.send(request)
         assert isinstance(reply, Reply)
-        assert reply.outcome is Outcome.DONE
+        assert reply.kind is ReplyKind.DONE
         return reply.body
 
-    def outcome(self, request: ask.Request) -> Outcome:
+    def outcome(self, request: ask.Request) -> ReplyKind:
         reply = self.send(request)
         assert isinstance(reply, Reply)
-        return reply.outcome
+        return reply.kind
 
     def held(self, request: ask.Request) -> Hold:
         hold = self.send(request)
@@ -210,7 +210,7 @@ def test_status_sync_wakes_at_every_kind_of_end(end: str) -> None:
     assert released is hold
     expected = {"finish": "COMPLETED", "cancel": "CANCELLED", "purge": "CANCELLED", "overrun": "FAILED"}
     assert reply.body.get("status") == expected.get(end)
-    assert (reply.outcome is Outcome.NOT_FOUND) is (end == "expire")
+    assert (reply.kind is ReplyKind.NOT_FOUND) is (end == "expire")
 
 
 def test_a_hold_that_was_answered_keeps_its_answer_when_it_expires_too_late() -> None:
@@ -333,7 +333,7 @@ def test_progress_is_the_output_until_the_end() -> None:
     desk = Desk()
     job_id = desk.run()
     desk.take()
-    desk.done(ask.Progress(worker_id="w", job_id=job_id, output="half"))
+    desk.done(ask.ReportProgress(worker_id="w", job_id=job_id, output="half"))
     assert desk.status(job_id)["output"] == "half"
     desk.finish(job_id, error="boom")
     assert "output" not in desk.status(job_id)
@@ -352,7 +352,7 @@ def test_what_comes_late_changes_nothing(end: str) -> None:
     else:
         desk.done(ask.Cancel(job_id=job_id))
     before = desk.status(job_id)
-    desk.done(ask.Progress(worker_id="w", job_id=job_id, output="late"))
+    desk.done(ask.ReportProgress(worker_id="w", job_id=job_id, output="late"))
     desk.done(chunk(job_id, "late"))
     desk.finish(job_id, output="late")
     assert desk.status(job_id) == before
@@ -363,7 +363,7 @@ def test_a_worker_reports_on_its_own_job_only() -> None:
     desk = Desk()
     job_id = desk.run()
     desk.take("w")
-    desk.done(ask.Progress(worker_id="other", job_id=job_id, output=1))
+    desk.done(ask.ReportProgress(worker_id="other", job_id=job_id, output=1))
     desk.finish(job_id, "other", output=1)
     assert desk.status(job_id)["status"] == "IN_PROGRESS"
     assert "output" not in desk.status(job_id)
@@ -371,7 +371,7 @@ def test_a_worker_reports_on_its_own_job_only() -> None:
 
 @pytest.mark.fidelity("worker: a result for a job that is forgotten is answered 404", source="reported")
 def test_a_result_for_a_forgotten_job_is_not_found() -> None:
-    assert Desk().outcome(ask.Finish(worker_id="w", job_id="x")) is Outcome.NOT_FOUND
+    assert Desk().outcome(ask.Finish(worker_id="w", job_id="x")) is ReplyKind.NOT_FOUND
 
 
 @pytest.mark.fidelity(
@@ -394,7 +394,7 @@ def test_a_job_between_two_workers_is_queued_with_its_retry() -> None:
     desk = Desk()
     job_id = desk.run()
     desk.take("w")
-    desk.done(ask.Progress(worker_id="w", job_id=job_id, output="half"))
+    desk.done(ask.ReportProgress(worker_id="w", job_id=job_id, output="half"))
     desk.done(ask.Lose(worker_id="w", job_id=job_id))
     assert desk.status(job_id) == {"id": job_id, "retries": 1, "status": "IN_QUEUE"}
     assert desk.take("w")["id"] == job_id
@@ -460,7 +460,7 @@ def test_a_second_cancel_answers_as_the_first() -> None:
     source="assumed",
 )
 def test_cancelling_a_finished_job_answers_or_is_refused_by_choice() -> None:
-    for choice, expected in (("answered", Outcome.DONE), ("refused", Outcome.REFUSED)):
+    for choice, expected in (("answered", ReplyKind.DONE), ("refused", ReplyKind.REFUSED)):
         desk = Desk(cancel_finished=choice)
         job_id = desk.run()
         desk.take()
@@ -477,7 +477,7 @@ def test_retry_keeps_id_and_input_and_drops_the_rest() -> None:
     desk.done(chunk(job_id, 1))
     desk.finish(job_id, error="boom", output=1)
     desk.now = 10.0
-    assert desk.done(ask.Retry(job_id=job_id)) == {"id": job_id, "status": "IN_QUEUE"}
+    assert desk.done(ask.RetryJob(job_id=job_id)) == {"id": job_id, "status": "IN_QUEUE"}
     assert desk.status(job_id) == {"id": job_id, "status": "IN_QUEUE"}
     assert desk.done(ask.ReadStream(job_id=job_id))["stream"] == []
     desk.now = 11.0
@@ -497,7 +497,7 @@ def test_retry_is_refused_in_every_other_state(state: str) -> None:
         desk.finish(job_id)
     if state == "CANCELLED":
         desk.done(ask.Cancel(job_id=job_id))
-    assert desk.outcome(ask.Retry(job_id=job_id)) is Outcome.REFUSED
+    assert desk.outcome(ask.RetryJob(job_id=job_id)) is ReplyKind.REFUSED
     assert desk.status(job_id)["status"] == state
 
 
@@ -516,10 +516,10 @@ def test_purge_removes_what_is_queued_and_nothing_else() -> None:
     assert desk.done(ask.Purge())["removed"] == 0
 
 
-@pytest.mark.parametrize("request_type", [ask.Status, ask.ReadStream, ask.Cancel, ask.Retry])
+@pytest.mark.parametrize("request_type", [ask.Status, ask.ReadStream, ask.Cancel, ask.RetryJob])
 @pytest.mark.fidelity("errors: a job that is not known is answered 404", source="documented")
 def test_an_unknown_job_is_not_found(request_type: type[Any]) -> None:
-    assert Desk().outcome(request_type(job_id="x")) is Outcome.NOT_FOUND
+    assert Desk().outcome(request_type(job_id="x")) is ReplyKind.NOT_FOUND
 
 
 @pytest.mark.fidelity("/health: counts jobs by five names, and workers by six", source="live")
@@ -530,12 +530,12 @@ def test_health_counts() -> None:
     desk.finish(jobs[0], "a")
     desk.take("a")
     desk.finish(jobs[1], "a", error="boom")
-    desk.done(ask.Retry(job_id=jobs[1]))
+    desk.done(ask.RetryJob(job_id=jobs[1]))
     desk.take("a")
     desk.take("b")
     desk.done(ask.Cancel(job_id=desk.run()))
     desk.done(ask.Leave(worker_id="b"))
-    health = desk.done(ask.Health())
+    health = desk.done(ask.ReadHealth())
     assert health["jobs"] == {"completed": 1, "failed": 1, "inProgress": 1, "inQueue": 2, "retried": 2}
     assert health["workers"] == {
         "idle": 0,
@@ -547,7 +547,7 @@ def test_health_counts() -> None:
     }
     desk.done(ask.Purge())
     desk.held(ask.Take(worker_id="c"))
-    assert desk.done(ask.Health())["workers"] | {"idle": 1, "ready": 1} == desk.done(ask.Health())["workers"]
+    assert desk.done(ask.ReadHealth())["workers"] | {"idle": 1, "ready": 1} == desk.done(ask.ReadHealth())["workers"]
 
 
 def test_records_show_each_job_as_it_is() -> None:

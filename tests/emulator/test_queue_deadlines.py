@@ -9,7 +9,7 @@ import pytest
 
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from tests.emulator.queues import Queue
 
 
@@ -31,7 +31,7 @@ def reply(queue: Queue, request: ask.Request, now: float) -> Reply:
 
 def status(queue: Queue, now: float, job_id: str = "job0", ttl: float | None = None) -> dict[str, Any] | None:
     answer = reply(queue, ask.Status(job_id=job_id, ttl=ttl), now)
-    return None if answer.outcome is Outcome.NOT_FOUND else answer.body
+    return None if answer.kind is ReplyKind.NOT_FOUND else answer.body
 
 
 @pytest.mark.parametrize("state", ["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"])
@@ -68,7 +68,7 @@ def test_a_result_after_the_ttl_is_not_found() -> None:
     queue.handle(submit(ttl=100.0), 0.0)
     queue.handle(ask.Take(worker_id="w"), 1.0)
     late = reply(queue, ask.Finish(worker_id="w", job_id="job0"), 101.0)
-    assert late.outcome is Outcome.NOT_FOUND
+    assert late.kind is ReplyKind.NOT_FOUND
 
 
 @pytest.mark.fidelity("/status: ?ttl sets the job's ttl", source="documented")
@@ -116,7 +116,7 @@ def test_a_job_that_runs_too_long_ends(ends_as: Literal["FAILED", "TIMED_OUT"]) 
         "workerId": "w",
     }
     assert queue.stopped() == [("w", "job0")]
-    assert reply(queue, ask.Retry(job_id="job0"), 10.0).body == {"id": "job0", "status": "IN_QUEUE"}
+    assert reply(queue, ask.RetryJob(job_id="job0"), 10.0).body == {"id": "job0", "status": "IN_QUEUE"}
 
 
 @pytest.mark.fidelity("states: executionTimeout counts the time on the worker, not in the queue", source="documented")
@@ -161,7 +161,7 @@ def test_a_retried_job_has_its_whole_ttl_but_not_more() -> None:
     queue.handle(submit(ttl=10_000.0), 0.0)
     queue.handle(ask.Take(worker_id="w"), 0.0)
     queue.handle(ask.Finish(worker_id="w", job_id="job0", error="x"), 1.0)
-    queue.handle(ask.Retry(job_id="job0"), 1_000.0)
+    queue.handle(ask.RetryJob(job_id="job0"), 1_000.0)
     assert status(queue, 9_999.0) is not None
     assert status(queue, 10_000.0) is None
 
@@ -172,7 +172,7 @@ def test_after_its_retention_a_job_cannot_be_retried() -> None:
     queue.handle(submit(), 0.0)
     queue.handle(ask.Take(worker_id="w"), 0.0)
     queue.handle(ask.Finish(worker_id="w", job_id="job0", error="x"), 0.0)
-    assert reply(queue, ask.Retry(job_id="job0"), 1_800.0).outcome is Outcome.NOT_FOUND
+    assert reply(queue, ask.RetryJob(job_id="job0"), 1_800.0).kind is ReplyKind.NOT_FOUND
 
 
 def test_deadlines_that_no_longer_hold_are_not_announced() -> None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from runpod_sdk.emulator import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from tests.emulator.lockstep import LEASE, MIN_SHARE, RULES, Lockstep
 from tests.emulator.model import NOT_FOUND, REFUSED
 from tests.emulator.queues import Queue
@@ -87,7 +87,7 @@ class QueueDoor:
         return {record.id: record.state for record in self._queue.records()}
 
     def health(self) -> dict[str, dict[str, int]]:
-        reply = self._queue.handle(ask.Health(), self._now)
+        reply = self._queue.handle(ask.ReadHealth(), self._now)
         assert isinstance(reply, Reply)
         return reply.body
 
@@ -99,9 +99,9 @@ class QueueDoor:
 
 
 def _seen(reply: Reply) -> Seen:
-    if reply.outcome is Outcome.DONE:
+    if reply.kind is ReplyKind.DONE:
         return reply.body
-    return NOT_FOUND if reply.outcome is Outcome.NOT_FOUND else REFUSED
+    return NOT_FOUND if reply.kind is ReplyKind.NOT_FOUND else REFUSED
 
 
 def walked(seed: int, steps: int) -> Counter[str]:

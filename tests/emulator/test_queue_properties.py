@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from tests.emulator.queues import Queue
 
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"}
@@ -66,13 +66,13 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         worker=st.sampled_from(WORKERS),
-        request=st.sampled_from([ask.Finish, ask.Progress, ask.Chunk, ask.Lose]),
+        request=st.sampled_from([ask.Finish, ask.ReportProgress, ask.Chunk, ask.Lose]),
         error=st.sampled_from([None, "boom"]),
     )
     def report(self, data: st.DataObject, worker: str, request: type[Any], error: str | None) -> None:
         fields: dict[type[Any], dict[str, Any]] = {
             ask.Finish: {"output": 1, "error": error},
-            ask.Progress: {"output": 1},
+            ask.ReportProgress: {"output": 1},
             ask.Chunk: {"body": {"output": 1}},
             ask.Lose: {},
         }
@@ -97,10 +97,10 @@ class AnyHistory(RuleBasedStateMachine):
     def retry(self, data: st.DataObject) -> None:
         job_id = self.some_job(data)
         before = self.finals.get(job_id)
-        reply = self.send(ask.Retry(job_id=job_id))
+        reply = self.send(ask.RetryJob(job_id=job_id))
         assert isinstance(reply, Reply)
         may = before is not None and before["status"] in ("FAILED", "TIMED_OUT") and job_id not in self.forgotten
-        assert (reply.outcome is Outcome.DONE) is may
+        assert (reply.kind is ReplyKind.DONE) is may
         if may:
             del self.finals[job_id]
 
@@ -143,7 +143,7 @@ class AnyHistory(RuleBasedStateMachine):
         records = self.queue.records()
         assert len(records) + len(self.forgotten) == len(self.submitted)
         statuses = Counter(record.status for record in records)
-        health = self.queue.handle(ask.Health(), self.now)
+        health = self.queue.handle(ask.ReadHealth(), self.now)
         assert isinstance(health, Reply)
         assert health.body["jobs"]["inQueue"] == statuses["IN_QUEUE"]
         assert health.body["jobs"]["inProgress"] == statuses["IN_PROGRESS"]
@@ -156,7 +156,7 @@ class AnyHistory(RuleBasedStateMachine):
             assert hold.job_id is None or statuses[hold.job_id] not in FINAL
 
     def a_job_waits_only_while_no_worker_does(self) -> None:
-        health = self.queue.handle(ask.Health(), self.now)
+        health = self.queue.handle(ask.ReadHealth(), self.now)
         assert isinstance(health, Reply)
         assert not (health.body["jobs"]["inQueue"] and health.body["workers"]["idle"])
 

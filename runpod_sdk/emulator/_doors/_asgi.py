@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
-from runpod_sdk.emulator._routes._route import Answer
+from runpod_sdk.emulator._routes._route import HttpAnswer
 from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ class App:
             await _break(answer, receive, send)
         elif answer is not None:
             if exchange.has_work and await _has_gone(receive):
-                exchange.undelivered()
+                exchange.take_back_work()
                 return
             await respond(answer, send)
 
-    async def _controlled(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> Answer:
+    async def _controlled(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> HttpAnswer:
         body = await _read(receive, BODY_LIMIT)
         if body is None or len(body) > BODY_LIMIT:
-            return Answer(413, b'{"error": "body is too large"}')
+            return HttpAnswer(413, b'{"error": "body is too large"}')
         result = self._control.handle(scope["method"], scope["path"], _header(scope, b"host"), authorization, body)
         if isinstance(result, Advance):
             await result.clock.advance_async(result.seconds)
@@ -90,7 +90,7 @@ class App:
         for parking in list(self._pauses):
             parking.wake()
 
-    async def _answer(self, exchange: Exchange, receive: Receive) -> Answer | Damaged | None:
+    async def _answer(self, exchange: Exchange, receive: Receive) -> HttpAnswer | Damaged | None:
         """Return the answer, or None when the client has gone."""
         body = b""
         if exchange.body_limit:
@@ -107,7 +107,7 @@ class App:
                 return await self._pause(exchange, result, receive)
             return result
 
-    async def _pause(self, exchange: Exchange, damaged: Damaged, receive: Receive) -> Answer | Damaged | None:
+    async def _pause(self, exchange: Exchange, damaged: Damaged, receive: Receive) -> HttpAnswer | Damaged | None:
         """Return the answer once it is due; for one that never is, what ends the connection."""
         parking = exchange.pause(damaged)
         self._pauses.add(parking)
@@ -122,7 +122,7 @@ class App:
             answer = exchange.resume(parking, damaged)
         return Damaged("dropped", damaged.answer) if answer is None else answer
 
-    async def _wait(self, exchange: Exchange, waiter: Waiter, receive: Receive) -> Answer | Damaged | None:
+    async def _wait(self, exchange: Exchange, waiter: Waiter, receive: Receive) -> HttpAnswer | Damaged | None:
         gone = False
 
         async def watch() -> None:
@@ -177,13 +177,13 @@ async def _has_gone(receive: Receive) -> bool:
     return gone
 
 
-async def respond(answer: Answer, send: Send) -> None:
+async def respond(answer: HttpAnswer, send: Send) -> None:
     """Send a whole answer."""
     await _start(answer, send)
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _start(answer: Answer, send: Send) -> None:
+async def _start(answer: HttpAnswer, send: Send) -> None:
     headers = [(name.encode(), value.encode()) for name, value in headers_of(answer)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 

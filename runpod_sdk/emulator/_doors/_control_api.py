@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._record._faults import faults_from_json
-from runpod_sdk.emulator._routes._route import Answer, json_answer
+from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class ControlRoute:
 
     method: str
     path: str
-    answer: Callable[[ControlApi, ControlRequest], Answer | Advance]
+    answer: Callable[[ControlApi, ControlRequest], HttpAnswer | Advance]
 
     def matches(self, name: str) -> bool:
         """Whether this is its path."""
@@ -85,7 +85,7 @@ class ControlApi:
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
 
-    def handle(self, method: str, path: str, host: str, authorization: str, body: bytes) -> Answer | Advance:
+    def handle(self, method: str, path: str, host: str, authorization: str, body: bytes) -> HttpAnswer | Advance:
         """Answer a request whose path begins with `PREFIX`; `host` is the name that it was called by."""
         if not _is_this_machine(host) and authorization.strip() not in self._keys:
             return json_answer(
@@ -104,7 +104,7 @@ class ControlApi:
         allowed = tuple(row.method for row in rows)
         return json_answer(405, {"error": f"method {method} not allowed"}, allow=allowed)
 
-    def clock(self, _: ControlRequest | None = None) -> Answer:
+    def clock(self, _: ControlRequest | None = None) -> HttpAnswer:
         """Say what time it is, and how it passes."""
         clock = self._gateway.hub.clock
         rate = clock.rate if isinstance(clock, SystemClock) else None
@@ -113,16 +113,16 @@ class ControlApi:
             mode = "virtual" if clock.auto_jump else "manual"
         return json_answer(200, {"mode": mode, "rate": rate, "time": clock.time(), "monotonic": clock.monotonic()})
 
-    def ready(self, _: ControlRequest) -> Answer:
+    def ready(self, _: ControlRequest) -> HttpAnswer:
         """Say that it answers, and for which endpoints."""
         return json_answer(200, {"ready": True, "endpoints": sorted(self._gateway.hub.endpoints)})
 
-    def reset(self, _: ControlRequest) -> Answer:
+    def reset(self, _: ControlRequest) -> HttpAnswer:
         """Forget every job, every request and every fault."""
         self._forget_all()
         return json_answer(200, {"reset": True})
 
-    def state(self, _: ControlRequest) -> Answer:
+    def state(self, _: ControlRequest) -> HttpAnswer:
         """Show every job."""
         records = self._gateway.hub.records()
         endpoints = {
@@ -134,43 +134,43 @@ class ControlApi:
         }
         return json_answer(200, {"time": self._gateway.hub.clock.time(), "endpoints": endpoints})
 
-    def openapi(self, _: ControlRequest) -> Answer:
+    def openapi(self, _: ControlRequest) -> HttpAnswer:
         """Return the document of the service."""
         document = files("runpod_sdk.emulator").joinpath("openapi.json").read_bytes()
-        return Answer(200, document)
+        return HttpAnswer(200, document)
 
-    def faults(self, _: ControlRequest) -> Answer:
+    def faults(self, _: ControlRequest) -> HttpAnswer:
         """List what is injected."""
         return json_answer(200, {"faults": [injected.to_json() for injected in self._gateway.faults.all()]})
 
-    def add_faults(self, request: ControlRequest) -> Answer:
+    def add_faults(self, request: ControlRequest) -> HttpAnswer:
         """Inject faults."""
         faults = faults_from_json(_loaded(request.body))
         return json_answer(200, {"faults": [self._gateway.faults.add(fault).to_json() for fault in faults]})
 
-    def clear_faults(self, _: ControlRequest) -> Answer:
+    def clear_faults(self, _: ControlRequest) -> HttpAnswer:
         """Remove all faults."""
         removed = len(self._gateway.faults.all())
         self._gateway.faults.clear()
         return json_answer(200, {"removed": removed})
 
-    def remove_fault(self, request: ControlRequest) -> Answer:
+    def remove_fault(self, request: ControlRequest) -> HttpAnswer:
         """Remove one fault."""
         number = request.number
         if not (number.isascii() and number.isdigit() and self._gateway.faults.remove(int(number))):
             return json_answer(404, {"error": f"no fault has the number {number}"})
         return json_answer(200, {"removed": 1})
 
-    def ledger(self, _: ControlRequest) -> Answer:
+    def ledger(self, _: ControlRequest) -> HttpAnswer:
         """Return what has happened, as JSON Lines."""
         body = self._gateway.hub.ledger.to_jsonl().encode()
-        return Answer(200, body, headers=(("content-type", "application/x-ndjson"),))
+        return HttpAnswer(200, body, headers=(("content-type", "application/x-ndjson"),))
 
-    def verdict(self, _: ControlRequest) -> Answer:
+    def verdict(self, _: ControlRequest) -> HttpAnswer:
         """Say whether anything was lost or doubled."""
         return json_answer(200, self._gateway.hub.ledger.verdict().to_json())
 
-    def advance(self, request: ControlRequest) -> Answer | Advance:
+    def advance(self, request: ControlRequest) -> HttpAnswer | Advance:
         """Say by how much the clock is to be moved."""
         clock = self._gateway.hub.clock
         if not isinstance(clock, VirtualClock):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._doors._gateway import RequestRecord
-from runpod_sdk.emulator._queue._requests import Progress, Submit
+from runpod_sdk.emulator._queue._requests import ReportProgress, Submit
 from runpod_sdk.emulator._record._faults import OF_DOORS
 from runpod_sdk.emulator._record._ledger import input_sha256
-from runpod_sdk.emulator._routes._route import Answer, Call
+from runpod_sdk.emulator._routes._route import Call, HttpAnswer
 from runpod_sdk.emulator._routes._worker_routes import taken_back
 from runpod_sdk.emulator._waiter import Waiter
 
@@ -41,12 +41,12 @@ class Damaged:
     """
 
     fate: Fate
-    answer: Answer
+    answer: HttpAnswer
     until: float = 0.0
 
 
-_NO_ANSWER = Answer(0, b"")
-_TOO_MANY = Answer(429, b'{"error": "rate limit exceeded"}')  # assumed: the body, and that there is no Retry-After
+_NO_ANSWER = HttpAnswer(0, b"")
+_TOO_MANY = HttpAnswer(429, b'{"error": "rate limit exceeded"}')  # assumed: the body, and that there is no Retry-After
 
 
 class Exchange:
@@ -98,7 +98,7 @@ class Exchange:
         self._work: list[Lose] = []  # what takes back the jobs in the answer
         found = gateway.router.call(method, path, query, authorization, gateway.hub.endpoints)
         self._call: Call | None = found if isinstance(found, Call) else None
-        self._refusal: Answer | None = found if isinstance(found, Answer) else None
+        self._refusal: HttpAnswer | None = found if isinstance(found, HttpAnswer) else None
         self.body_limit = 0 if self._call is None else self._call.route.body_limit
 
     @property
@@ -106,7 +106,7 @@ class Exchange:
         """Whether jobs were taken for the answer."""
         return bool(self._work)
 
-    def ask(self, body: bytes, patience: float = math.inf) -> Answer | Waiter | Damaged:
+    def ask(self, body: bytes, patience: float = math.inf) -> HttpAnswer | Waiter | Damaged:
         """Return the answer, or what to wait on for it until monotonic `patience`."""
         call, hub = self._call, self._hub
         if call is None:
@@ -117,23 +117,23 @@ class Exchange:
         if repeated is not None:
             return self._done(repeated)
         # Progress takes the route of results.  # runpod-python 1.12.0 rp_progress.py
-        struck = call.route.also if isinstance(request, Progress) and call.route.also else call.route.operation
+        struck = call.route.also if isinstance(request, ReportProgress) and call.route.also else call.route.operation
         endpoint = hub.endpoints[call.endpoint_id]
         self._disruption = hub.disruption(struck, endpoint, OF_DOORS, self._logged)
         if self._disruption is not None and not self._disruption.times:
             return self._done(_NO_ANSWER)
         if self._gateway.rates is not None and not self._enter(call, self._gateway.rates):
             return self._done(_TOO_MANY)
-        if isinstance(request, Answer):
+        if isinstance(request, HttpAnswer):
             return self._done(request)
         result = hub.ask(endpoint, request, patience, self._logged)
         return result if isinstance(result, Waiter) else self._answered(call, result)
 
-    def too_large(self) -> Answer | Damaged:
+    def too_large(self) -> HttpAnswer | Damaged:
         """Return the answer to a body over `body_limit`."""
         return self._done(self._refused() if self._call is None else self._gateway.router.too_large(self._call))
 
-    def conclude(self, waiter: Waiter) -> Answer | Damaged | None:
+    def conclude(self, waiter: Waiter) -> HttpAnswer | Damaged | None:
         """Return the answer after a wait; None if the caller's patience ended first."""
         reply = self._hub.conclude(waiter)
         if reply is None or self._call is None:
@@ -146,10 +146,10 @@ class Exchange:
         reply = self._hub.drop(waiter)
         if reply is not None and self._call is not None:
             self._work = taken_back(self._call, reply)
-        self.undelivered()
+        self.take_back_work()
         self._record(None, "left")
 
-    def undelivered(self) -> None:
+    def take_back_work(self) -> None:
         """Take back the jobs in an answer that was never written, because its worker has gone."""
         work, self._work = self._work, []
         for lost in work:
@@ -160,19 +160,19 @@ class Exchange:
         """Return what to wait on before `damaged` is sent; give it back with `resume`."""
         return self._hub.pause(min(patience, damaged.until))
 
-    def resume(self, parking: Parking, damaged: Damaged) -> Answer | None:
+    def resume(self, parking: Parking, damaged: Damaged) -> HttpAnswer | None:
         """Return what to send after a pause; None where the caller's patience, or the emulator, ended first."""
         self._hub.resume(parking)
         is_whole = damaged.fate == "whole"
         if is_whole and self._hub.clock.monotonic() >= damaged.until:
             self._record(damaged.answer, "whole")
             return damaged.answer
-        self.undelivered()
+        self.take_back_work()
         if is_whole:
             self._record(None, "left")
         return None
 
-    def _refused(self) -> Answer:
+    def _refused(self) -> HttpAnswer:
         if self._refusal is None:
             raise RuntimeError("a request that was let in has no answer yet")
         return self._refusal
@@ -186,12 +186,12 @@ class Exchange:
         self._entered = rates.enter(call.endpoint_id, call.route.operation, now, workers)
         return self._entered
 
-    def _answered(self, call: Call, reply: Reply) -> Answer | Damaged:
+    def _answered(self, call: Call, reply: Reply) -> HttpAnswer | Damaged:
         if call.route.gives_work:
             self._work = taken_back(call, reply)
         return self._done(self._gateway.router.answer(call, reply))
 
-    def _done(self, answer: Answer) -> Answer | Damaged:
+    def _done(self, answer: HttpAnswer) -> HttpAnswer | Damaged:
         """Record the answer, as it is or as a fault leaves it."""
         disruption = self._disruption
         if disruption is None:
@@ -232,7 +232,7 @@ class Exchange:
             operation, endpoint_id, job_id = call.route.operation, call.endpoint_id, call.job_id
             self._logged = ledger.request(operation, self._method, self._path, endpoint_id, job_id, sha256)
 
-    def _record(self, answer: Answer | None, fate: Fate) -> None:
+    def _record(self, answer: HttpAnswer | None, fate: Fate) -> None:
         gateway, call = self._gateway, self._call
         status = None if answer is None else answer.status
         operation = "" if call is None else call.route.operation
@@ -248,7 +248,7 @@ class Exchange:
             ledger.answer(self._logged, status, fate, None if answer is None else answer.job_status)
 
 
-def headers_of(answer: Answer) -> list[tuple[str, str]]:
+def headers_of(answer: HttpAnswer) -> list[tuple[str, str]]:
     """Return the header fields of an answer, with its length, unless a fault gives it another."""
     if answer.status in (204, 304):  # RFC 9110, 8.6: no content-length
         return [field for field in answer.headers if field[0] != "content-length"]
@@ -257,7 +257,7 @@ def headers_of(answer: Answer) -> list[tuple[str, str]]:
     return list(fields.items())
 
 
-def _answer_of(fault: Fault) -> Answer:
+def _answer_of(fault: Fault) -> HttpAnswer:
     """Return the answer that a fault gives."""
     body, content_type = fault.page()
     if body is None:
@@ -265,4 +265,4 @@ def _answer_of(fault: Fault) -> Answer:
     headers = {name.lower(): value for name, value in fault.headers.items()}
     if content_type:
         headers = {"content-type": content_type, **headers}
-    return Answer(fault.code, body, tuple(headers.items()))
+    return HttpAnswer(fault.code, body, tuple(headers.items()))

@@ -85,7 +85,7 @@ class Listener:
 
     @property
     def is_open(self) -> bool:
-        """Claim that it listens."""
+        """Whether it listens."""
         return self._socket.fileno() >= 0
 
     def begin_close(self) -> None:

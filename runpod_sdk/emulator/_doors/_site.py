@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._doors._asgi import respond
 from runpod_sdk.emulator._doors._listener import Listener
-from runpod_sdk.emulator._routes._route import Answer
+from runpod_sdk.emulator._routes._route import HttpAnswer
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from runpod_sdk.emulator._doors._asgi import App, Receive, Send
 
-_NOBODY = Answer(404, b'{"error": "no emulator is served here, or not any more"}')
+_NOBODY = HttpAnswer(404, b'{"error": "no emulator is served here, or not any more"}')
 
 
 class Site:
@@ -51,7 +51,7 @@ class Site:
         self._apps.pop(name, None)
 
     def has(self, name: str) -> bool:
-        """Claim that requests are let in below this path."""
+        """Whether requests are let in below this path."""
         return name in self._apps
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Mount:
 
     @property
     def is_open(self) -> bool:
-        """Claim that it lets requests in."""
+        """Whether it lets requests in."""
         return self._site.has(self._name)
 
     def begin_close(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._doors._control_api import ControlApi
     from runpod_sdk.emulator._doors._gateway import Gateway
-    from runpod_sdk.emulator._routes._route import Answer
+    from runpod_sdk.emulator._routes._route import HttpAnswer
 
 _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 
@@ -115,7 +115,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 result = _resumed(answer, patience <= self._gateway.hub.clock.monotonic(), request)
             return _response(result, request)
 
-    def _controlled(self, request: httpx.Request, body: bytes) -> Answer | Advance:
+    def _controlled(self, request: httpx.Request, body: bytes) -> HttpAnswer | Advance:
         url, authorization = request.url, request.headers.get("authorization", "")
         return self._control.handle(request.method, url.path, url.host, authorization, body)
 
@@ -136,14 +136,14 @@ def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:
     return request.stream
 
 
-def _concluded(exchange: Exchange, waiter: Waiter, request: httpx.Request) -> Answer | Damaged:
+def _concluded(exchange: Exchange, waiter: Waiter, request: httpx.Request) -> HttpAnswer | Damaged:
     answer = exchange.conclude(waiter)
     if answer is None:
         raise httpx.ReadTimeout("the read timeout ended before the answer came", request=request)
     return answer
 
 
-def _resumed(answer: Answer | None, timed_out: bool, request: httpx.Request) -> Answer:  # noqa: FBT001  private
+def _resumed(answer: HttpAnswer | None, timed_out: bool, request: httpx.Request) -> HttpAnswer:  # noqa: FBT001  private
     if answer is not None:
         return answer
     if timed_out:
@@ -176,7 +176,7 @@ class _Half(httpx.SyncByteStream, httpx.AsyncByteStream):
         )
 
 
-def _response(answer: Answer | Damaged, request: httpx.Request) -> httpx.Response:
+def _response(answer: HttpAnswer | Damaged, request: httpx.Request) -> httpx.Response:
     """Return the response, or raise what the real transport raises; the texts are those of httpcore."""
     if isinstance(answer, Damaged):
         match answer.fate:

@@ -17,7 +17,7 @@ from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._effects import JobChange, Webhook
 from runpod_sdk.emulator._queue._job import QueuedJob
 from runpod_sdk.emulator._queue._machine import TABLE, Event, State
-from runpod_sdk.emulator._queue._requests import ABSENT, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import ABSENT, Reply, ReplyKind
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._requests import Hold, Submit
     from runpod_sdk.emulator._queue._workers import Lease
 
-NOT_FOUND = Reply(Outcome.NOT_FOUND, message="job not found")  # reported: the wording
+NOT_FOUND = Reply(ReplyKind.NOT_FOUND, message="job not found")  # reported: the wording
 # Outdated rows of the heap that are not worth the work of dropping them.
 _OUTDATED_MIN = 1000
 
@@ -209,7 +209,7 @@ class Jobs:
         job = self.known.get(hold.job_id or "")
         if job is None:
             return NOT_FOUND
-        return read(job) if isinstance(hold.request, ask.ReadStream) else Reply(Outcome.DONE, job.view())
+        return read(job) if isinstance(hold.request, ask.ReadStream) else Reply(ReplyKind.DONE, job.view())
 
     def _answer_all(self, job: QueuedJob, effects: Effects) -> None:
         holds, job.holds = job.holds, []
@@ -228,7 +228,7 @@ class Jobs:
 def read(job: QueuedJob) -> Reply:
     """Hand out the chunks; they leave at once, so a final status always comes with the last of them."""
     chunks, job.chunks = job.chunks, []
-    return Reply(Outcome.DONE, {"status": job.state.value, "stream": chunks})
+    return Reply(ReplyKind.DONE, {"status": job.state.value, "stream": chunks})
 
 
 def cause_of(job: QueuedJob, due: float) -> Event | None:

@@ -20,7 +20,7 @@ from runpod_sdk.emulator._queue._effects import Effects
 from runpod_sdk.emulator._queue._job import record_of
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND, Jobs, cause_of, read
 from runpod_sdk.emulator._queue._machine import FINAL, Event, State
-from runpod_sdk.emulator._queue._requests import Hold, Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from runpod_sdk.emulator._queue._workers import Workers
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._job import JobRecord, QueuedJob
     from runpod_sdk.emulator._queue._workers import KnownWorker
 
-_NOTED = Reply(Outcome.DONE)
+_NOTED = Reply(ReplyKind.DONE)
 
 
 class Queue:
@@ -52,14 +52,14 @@ class Queue:
             ask.Status: self._status,
             ask.ReadStream: self._read_stream,
             ask.Cancel: self._cancel,
-            ask.Retry: self._retry,
+            ask.RetryJob: self._retry,
             ask.Purge: self._purge,
-            ask.Health: self._health,
+            ask.ReadHealth: self._health,
             ask.Take: self._take,
             ask.WatchStops: self._watch_stops,
             ask.Ping: self._ping,
             ask.Finish: self._finish,
-            ask.Progress: self._progress,
+            ask.ReportProgress: self._progress,
             ask.Chunk: self._chunk,
             ask.Lose: self._lose,
             ask.Leave: self._leave,
@@ -89,7 +89,7 @@ class Queue:
         effects = self.advance(now)
         if hold.reply is None:
             self.drop_hold(hold)
-            hold.reply = Reply(Outcome.DONE) if hold.job_id is None else self._jobs.answer(hold)
+            hold.reply = Reply(ReplyKind.DONE) if hold.job_id is None else self._jobs.answer(hold)
         return hold.reply, effects
 
     def drop_hold(self, hold: Hold) -> None:
@@ -138,7 +138,7 @@ class Queue:
         job = self._jobs.add(job_id, request, now, effects)
         self._dispatch(now, effects)
         if request.wait is None:
-            return Reply(Outcome.DONE, {"id": job_id, "status": State.IN_QUEUE.value})
+            return Reply(ReplyKind.DONE, {"id": job_id, "status": State.IN_QUEUE.value})
         return self._jobs.hold(request, now + request.wait, job)
 
     def _status(self, request: ask.Status, now: float, effects: Effects) -> Reply | Hold:
@@ -152,7 +152,7 @@ class Queue:
                 self._forget(job, effects)
                 return NOT_FOUND
         if request.wait <= 0 or job.state in FINAL:
-            return Reply(Outcome.DONE, job.view())
+            return Reply(ReplyKind.DONE, job.view())
         return self._jobs.hold(request, now + request.wait, job)
 
     def _read_stream(self, request: ask.ReadStream, now: float, _: Effects) -> Reply | Hold:
@@ -170,30 +170,32 @@ class Queue:
         # assumed: a second cancel is answered as the first; for the other finished jobs see Options.cancel_finished
         finished = job.state in FINAL and job.state is not State.CANCELLED
         if finished and self._options.cancel_finished == "refused":
-            return Reply(Outcome.REFUSED, message=f"job is {job.state}; it cannot be cancelled")
+            return Reply(ReplyKind.REFUSED, message=f"job is {job.state}; it cannot be cancelled")
         if self._jobs.move(job, Event.CANCEL, effects):
             self._workers.release(job.worker_id, job.id, effects, stop=True)
             self._jobs.end(job, now, effects)
-        return Reply(Outcome.DONE, job.view())
+        return Reply(ReplyKind.DONE, job.view())
 
-    def _retry(self, request: ask.Retry, now: float, effects: Effects) -> Reply:
+    def _retry(self, request: ask.RetryJob, now: float, effects: Effects) -> Reply:
         job = self._jobs.known.get(request.job_id)
         if job is None:
             return NOT_FOUND
         if not self._jobs.move(job, Event.RETRY, effects):  # docs: operation-reference#retry; assumed: the wording
-            return Reply(Outcome.REFUSED, message=f"job is {job.state}; only a FAILED or TIMED_OUT job can be retried")
+            return Reply(
+                ReplyKind.REFUSED, message=f"job is {job.state}; only a FAILED or TIMED_OUT job can be retried"
+            )
         self._jobs.restart(job, now)
         self._dispatch(now, effects)
-        return Reply(Outcome.DONE, {"id": job.id, "status": State.IN_QUEUE.value})
+        return Reply(ReplyKind.DONE, {"id": job.id, "status": State.IN_QUEUE.value})
 
     def _purge(self, _: ask.Purge, now: float, effects: Effects) -> Reply:
         removed = list(self._jobs.queued.values())
         for job in removed:
             self._jobs.move(job, Event.PURGE, effects)
             self._jobs.end(job, now, effects)
-        return Reply(Outcome.DONE, {"removed": len(removed), "status": "completed"})
+        return Reply(ReplyKind.DONE, {"removed": len(removed), "status": "completed"})
 
-    def _health(self, _: ask.Health, now: float, __: Effects) -> Reply:
+    def _health(self, _: ask.ReadHealth, now: float, __: Effects) -> Reply:
         jobs = {
             "completed": self._jobs.completed,
             "failed": self._jobs.failed,
@@ -201,26 +203,26 @@ class Queue:
             "inQueue": self._jobs.present[State.IN_QUEUE],
             "retried": self._jobs.retried,
         }
-        return Reply(Outcome.DONE, {"jobs": jobs, "workers": self._workers.gauges(now)})
+        return Reply(ReplyKind.DONE, {"jobs": jobs, "workers": self._workers.gauges(now)})
 
     # What workers ask.
 
     def _take(self, request: ask.Take, now: float, effects: Effects) -> Reply | Hold:
-        worker = self._workers.hear(request.worker_id, request.lease, now)
+        worker = self._workers.heartbeat(request.worker_id, request.lease, now)
         worker.has_asked = True
         wait = math.inf if request.wait is None else request.wait
         if worker.is_draining:
             return Hold(request, now + min(wait, DRAINING_HOLD))
         if self._jobs.queued:
-            return Reply(Outcome.DONE, self._hand(worker, request, now, effects))
+            return Reply(ReplyKind.DONE, self._hand(worker, request, now, effects))
         hold = Hold(request, now + wait)
         self._workers.takers[hold] = worker
         return hold
 
     def _watch_stops(self, request: ask.WatchStops, now: float, _: Effects) -> Reply | Hold:
-        worker = self._workers.hear(request.worker_id, request.lease, now)
+        worker = self._workers.heartbeat(request.worker_id, request.lease, now)
         if worker.stops:
-            return Reply(Outcome.DONE, worker.told())
+            return Reply(ReplyKind.DONE, worker.pop_stops())
         hold = Hold(request, now + min(request.wait, DRAINING_HOLD if worker.is_draining else math.inf))
         worker.watchers.append(hold)
         return hold
@@ -254,7 +256,7 @@ class Queue:
                 effects.replacements.append(worker.id)
         return _NOTED
 
-    def _progress(self, request: ask.Progress, now: float, effects: Effects) -> Reply:
+    def _progress(self, request: ask.ReportProgress, now: float, effects: Effects) -> Reply:
         job = self._reporting(request, now, effects)
         if job is not None:
             job.progress = request.output
@@ -275,7 +277,7 @@ class Queue:
         if worker is not None and request.job_id in worker.leases:
             del worker.leases[request.job_id]
             self._jobs.lose(self._jobs.known[request.job_id], now, effects)
-            self._workers.missed(worker)
+            self._workers.forget_if_gone(worker)
             self._dispatch(now, effects)
         return _NOTED
 
@@ -286,7 +288,7 @@ class Queue:
         for job_id in worker.leases:
             self._jobs.lose(self._jobs.known[job_id], now, effects)
         self._dispatch(now, effects)
-        return Reply(Outcome.DONE, {"was_ready": worker.has_asked})
+        return Reply(ReplyKind.DONE, {"was_ready": worker.has_asked})
 
     def _expect(self, request: ask.Expect, _: float, __: Effects) -> Reply:
         self._workers.expect(request.worker_id, healthy=request.healthy)
@@ -319,7 +321,7 @@ class Queue:
         """Give queued jobs to idle workers."""
         while self._jobs.queued and self._workers.takers:
             hold, worker = self._workers.takers.popitem(last=False)
-            hold.reply = Reply(Outcome.DONE, self._hand(worker, hold.request, now, effects))
+            hold.reply = Reply(ReplyKind.DONE, self._hand(worker, hold.request, now, effects))
             effects.answers.append((hold, hold.reply))
 
     def _hand(self, worker: KnownWorker, request: Any, now: float, effects: Effects) -> dict[str, Any]:
@@ -334,12 +336,12 @@ class Queue:
         job = self._jobs.start(worker.id, worker.take(job_id, now), now, effects)
         return self._jobs.work(job)
 
-    def _reporting(self, request: ask.Progress | ask.Chunk, now: float, effects: Effects) -> QueuedJob | None:
+    def _reporting(self, request: ask.ReportProgress | ask.Chunk, now: float, effects: Effects) -> QueuedJob | None:
         """Return the job if this worker may still report on it."""
         job = self._jobs.known.get(request.job_id)
         if job is None or job.worker_id != request.worker_id or not self._jobs.move(job, Event.REPORT, effects):
             return None
-        self._workers.heard_of(request.worker_id, job.id, now)
+        self._workers.job_heartbeat(request.worker_id, job.id, now)
         return job
 
     def _forget(self, job: QueuedJob, effects: Effects) -> None:

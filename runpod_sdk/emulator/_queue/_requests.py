@@ -70,7 +70,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class RetryJob:
     """Queue a failed job again."""
 
     job_id: str
@@ -82,7 +82,7 @@ class Purge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class ReadHealth:
     """Count jobs and workers."""
 
 
@@ -131,7 +131,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class ReportProgress:
     """A worker tells how far its job is."""
 
     worker_id: str
@@ -183,14 +183,14 @@ Request = (
     | Status
     | ReadStream
     | Cancel
-    | Retry
+    | RetryJob
     | Purge
-    | Health
+    | ReadHealth
     | Take
     | WatchStops
     | Ping
     | Finish
-    | Progress
+    | ReportProgress
     | Chunk
     | Lose
     | Leave
@@ -199,8 +199,8 @@ Request = (
 )
 
 
-class Outcome(Enum):
-    """How a request ended."""
+class ReplyKind(Enum):
+    """How a request was answered."""
 
     DONE = "done"
     NOT_FOUND = "not found"
@@ -211,7 +211,7 @@ class Outcome(Enum):
 class Reply:
     """An answer: a body under the service's own names, or why there is none."""
 
-    outcome: Outcome
+    kind: ReplyKind
     body: dict[str, Any] = field(default_factory=dict[str, Any])
     message: str = ""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._limits import HANG_UP_GRACE
-from runpod_sdk.emulator._queue._requests import Outcome, Reply
+from runpod_sdk.emulator._queue._requests import Reply, ReplyKind
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._effects import Effects
@@ -71,7 +71,7 @@ class KnownWorker:
         self.stops.pop(job_id, None)
         return lease
 
-    def told(self) -> dict[str, list[str]]:
+    def pop_stops(self) -> dict[str, list[str]]:
         """Return the jobs to stop, for the last time."""
         stops, self.stops = self.stops, {}
         return {"jobsToStop": list(stops)}
@@ -122,7 +122,7 @@ class Workers:
         worker.is_supervised = True
         worker.is_unhealthy = not healthy
 
-    def hear(self, worker_id: str, lease: float | None, now: float) -> KnownWorker:
+    def heartbeat(self, worker_id: str, lease: float | None, now: float) -> KnownWorker:
         """Return the worker that asks for something itself, which proves that it lives."""
         worker = self._known.get(worker_id)
         if worker is None:
@@ -135,7 +135,7 @@ class Workers:
             worker.trust()
         return worker
 
-    def heard_of(self, worker_id: str, job_id: str, now: float) -> None:
+    def job_heartbeat(self, worker_id: str, job_id: str, now: float) -> None:
         """Note a sign of a job from its worker itself."""
         worker = self._known.get(worker_id)
         if worker is not None:
@@ -152,7 +152,7 @@ class Workers:
             return
         worker.stops[job_id] = None
         if worker.watchers:
-            effects.answer(worker.watchers.pop(0), Reply(Outcome.DONE, worker.told()))
+            effects.answer(worker.watchers.pop(0), Reply(ReplyKind.DONE, worker.pop_stops()))
 
     def hang_up(self, hold: Hold, worker_id: str, now: float) -> list[str]:
         """Note that a held worker has closed its connection; return the jobs whose lease that has cut."""
@@ -161,14 +161,15 @@ class Workers:
         if worker is None or worker.is_supervised or not worker.is_remote:
             return []
         if not worker.leases:
-            self._forget_if_gone(worker)
+            self.forget_if_gone(worker)
         worker.suspect(now + HANG_UP_GRACE)
         return list(worker.leases)
 
-    def missed(self, worker: KnownWorker) -> None:
-        """Note that work did not reach a worker: one outside that lives asks again, and is then counted again."""
-        if worker.is_remote:
-            self._forget_if_gone(worker)
+    def forget_if_gone(self, worker: KnownWorker) -> None:
+        """Forget a worker outside that asks for nothing and runs nothing: if it lives, it asks again."""
+        busy = worker.leases or worker.watchers or worker in self.takers.values()
+        if worker.is_remote and not worker.is_supervised and not busy:
+            del self._known[worker.id]
 
     def leave(self, worker_id: str) -> KnownWorker | None:
         """Forget a worker, and return it, with what it had taken."""
@@ -187,7 +188,7 @@ class Workers:
         for hold in taking:
             del self.takers[hold]
         for hold in taking + watching:
-            effects.answer(hold, Reply(Outcome.DONE))
+            effects.answer(hold, Reply(ReplyKind.DONE))
 
     def drop(self, hold: Hold) -> None:
         """Forget a held worker's question."""
@@ -199,16 +200,12 @@ class Workers:
     def gauges(self, now: float) -> dict[str, int]:
         """Count workers by what they do; `ready` overlaps `idle`, as on the service."""
         for worker in list(self._known.values()):
-            if worker.is_remote and now - worker.seen > worker.lease:
-                self._forget_if_gone(worker)
+            if now - worker.seen > worker.lease:
+                self.forget_if_gone(worker)
         taking = {worker.id for worker in self.takers.values()}
         kinds = [_kind(worker, is_taking=worker.id in taking) for worker in self._known.values()]
         counts = {kind: kinds.count(kind) for kind in ("idle", "initializing", "running", "unhealthy")}
         return {**counts, "ready": counts["idle"], "throttled": 0}
-
-    def _forget_if_gone(self, worker: KnownWorker) -> None:
-        if not (worker.leases or worker.watchers or worker.is_supervised or worker in self.takers.values()):
-            del self._known[worker.id]
 
 
 def _kind(worker: KnownWorker, *, is_taking: bool) -> str:

@@ -62,7 +62,7 @@ class Verdict:
 
     @property
     def is_conserved(self) -> bool:
-        """Claim that no job was lost: submitted = known + expired + purged."""
+        """Whether no job was lost: submitted = known + expired + purged."""
         return self.submitted == self.known + self.expired + self.purged
 
     @property
@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Claim that nothing was lost, doubled, or run too often."""
+        """Whether nothing was lost, doubled, or run too often."""
         return self.is_conserved and not self.doubled and not self.overexecuted
 
     def to_json(self) -> dict[str, Any]:

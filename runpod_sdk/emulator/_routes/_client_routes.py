@@ -14,7 +14,7 @@ from runpod_sdk.emulator._routes._submits import run, run_sync
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
-    from runpod_sdk.emulator._routes._route import Answer, Call
+    from runpod_sdk.emulator._routes._route import Call, HttpAnswer
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
 _JOB = ("job",)
@@ -37,7 +37,7 @@ def _cancel(call: Call, _: bytes, __: Options) -> ask.Request:
 
 
 def _retry(call: Call, _: bytes, __: Options) -> ask.Request:
-    return ask.Retry(job_id=call.job_id)
+    return ask.RetryJob(job_id=call.job_id)
 
 
 def _purge(_: Call, __: bytes, ___: Options) -> ask.Request:
@@ -45,10 +45,10 @@ def _purge(_: Call, __: bytes, ___: Options) -> ask.Request:
 
 
 def _health(_: Call, __: bytes, ___: Options) -> ask.Request:
-    return ask.Health()
+    return ask.ReadHealth()
 
 
-def _too_large(route: Route) -> Answer:
+def _too_large(route: Route) -> HttpAnswer:
     """Return the answer to a body over the limit."""
     detail = f"bad request: body: exceeded max body size of {route.body_mib}MiB"  # reported x6
     return json_answer(400, {"status": 400, "title": "Bad Request", "detail": detail})

@@ -27,7 +27,7 @@ JSON = (("content-type", "application/json"),)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer.
 
     Attributes:
@@ -43,10 +43,10 @@ class Answer:
     job_status: str | None = None
 
 
-def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> Answer:
+def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> HttpAnswer:
     """Return an answer whose body is this JSON; `allow`: the methods that there are."""
     headers = (*JSON, ("allow", ", ".join(allow))) if allow else JSON
-    return Answer(status, json.dumps(body).encode(), headers)
+    return HttpAnswer(status, json.dumps(body).encode(), headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ class Route:
     body_limit: int = field(init=False)
     rate: tuple[float, float] | None = None
     request: Callable[[Call, bytes, Options], Request]
-    answer: Callable[[Reply], Answer] | None = None
-    too_large: Callable[[Route], Answer]
+    answer: Callable[[Reply], HttpAnswer] | None = None
+    too_large: Callable[[Route], HttpAnswer]
     gives_work: bool = False
     is_for_workers: bool = False
 

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from runpod_sdk.emulator._queue._requests import Outcome
+from runpod_sdk.emulator._queue._requests import ReplyKind
 from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
-from runpod_sdk.emulator._routes._route import Answer, Call, InvalidRequestError, json_answer
+from runpod_sdk.emulator._routes._route import Call, HttpAnswer, InvalidRequestError, json_answer
 from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class Router:
         self._options = options
         self._is_supervised = is_supervised
 
-    def call(self, method: str, path: str, query: str, authorization: str, endpoints: Collection[str]) -> Call | Answer:
+    def call(
+        self, method: str, path: str, query: str, authorization: str, endpoints: Collection[str]
+    ) -> Call | HttpAnswer:
         """Return what a request asks for, or the answer that turns it away.
 
         Args:
@@ -71,30 +73,30 @@ class Router:
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         )
 
-    def request(self, call: Call, body: bytes) -> Request | Answer:
+    def request(self, call: Call, body: bytes) -> Request | HttpAnswer:
         """Return what to ask the queue, or a 400."""
         try:
             return call.route.request(call, body, self._options)
         except InvalidRequestError as error:
             return json_answer(400, {"error": str(error)})
 
-    def answer(self, call: Call, reply: Reply) -> Answer:
+    def answer(self, call: Call, reply: Reply) -> HttpAnswer:
         """Return what the caller sees of a reply; a success is 200 and nothing else: JS and Go take no other."""
         if call.route.answer is not None:
             return call.route.answer(reply)
-        match reply.outcome:
-            case Outcome.DONE:
-                return Answer(200, json.dumps(reply.body).encode(), job_status=reply.body.get("status"))
-            case Outcome.NOT_FOUND:
+        match reply.kind:
+            case ReplyKind.DONE:
+                return HttpAnswer(200, json.dumps(reply.body).encode(), job_status=reply.body.get("status"))
+            case ReplyKind.NOT_FOUND:
                 return self._not_found(reply.message, call.route)
-            case Outcome.REFUSED:
+            case ReplyKind.REFUSED:
                 return json_answer(400, {"error": reply.message})  # assumed
 
-    def too_large(self, call: Call) -> Answer:
+    def too_large(self, call: Call) -> HttpAnswer:
         """Return the answer to a body over the limit."""
         return call.route.too_large(call.route)
 
-    def _not_found(self, detail: str, route: Route | None) -> Answer:
+    def _not_found(self, detail: str, route: Route | None) -> HttpAnswer:
         """Return a 404, for users in the shape that Options say."""
         if self._options.not_found == "problem" and not (route is not None and route.is_for_workers):
             return json_answer(404, {"status": 404, "title": "Not Found", "detail": detail})

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._requests import Outcome
-from runpod_sdk.emulator._routes._route import Answer, Call, InvalidRequestError, Route, json_answer
+from runpod_sdk.emulator._queue._requests import ReplyKind
+from runpod_sdk.emulator._routes._route import Call, HttpAnswer, InvalidRequestError, Route, json_answer
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
 
 _GET, _POST = ("GET",), ("POST",)
 _WORKER, _WORKER_AND_JOB = ("worker",), ("worker", "job")
-_NOTHING = Answer(204, b"", headers=())
+_NOTHING = HttpAnswer(204, b"", headers=())
 
 
 def _take(call: Call, _: bytes, options: Options) -> ask.Request:
@@ -46,7 +46,7 @@ def _ping(call: Call, _: bytes, __: Options) -> ask.Request:
 def _done(call: Call, body: bytes, _: Options) -> ask.Request:
     fields = _fields(body)
     if fields.get("status") == "IN_PROGRESS":  # rp_progress.py: progress takes the route of results
-        return ask.Progress(worker_id=call.worker_id, job_id=call.job_id, output=fields.get("output"))
+        return ask.ReportProgress(worker_id=call.worker_id, job_id=call.job_id, output=fields.get("output"))
     return ask.Finish(
         worker_id=call.worker_id,
         job_id=call.job_id,
@@ -71,18 +71,18 @@ def _fields(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", sent)
 
 
-def _work(reply: ask.Reply) -> Answer:
+def _work(reply: ask.Reply) -> HttpAnswer:
     """Return jobs to run or to stop, or nothing."""
     return json_answer(200, reply.body.get("jobs", reply.body)) if reply.body else _NOTHING
 
 
-def _noted(reply: ask.Reply) -> Answer:
-    if reply.outcome is Outcome.NOT_FOUND:  # seen: a result that comes after the ttl
+def _noted(reply: ask.Reply) -> HttpAnswer:
+    if reply.kind is ReplyKind.NOT_FOUND:  # seen: a result that comes after the ttl
         return json_answer(404, {"error": reply.message})
     return json_answer(200, {})
 
 
-def _too_large(route: Route) -> Answer:
+def _too_large(route: Route) -> HttpAnswer:
     """Return the answer to a body over the limit."""
     return json_answer(400, {"error": f"body exceeds {route.body_mib} MiB"})  # assumed
 

@@ -55,7 +55,7 @@ def progress_update(job: dict[str, Any], progress: Any) -> None:
     job.run.progress(progress)
 
 
-class LoopThread:
+class HandlerLoop:
     """An event loop in a thread, for async handlers; started when the first one runs."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Pool:
         *,
         size: int,
         new_worker_id: Callable[[], str],
-        loop_thread: LoopThread,
+        loop_thread: HandlerLoop,
         aggregate: Callable[[], bool],
     ) -> None:
         self.hub = hub
@@ -169,7 +169,7 @@ class Worker:
         self.send(ask.Leave(worker_id=self.id))
         self.id = self.pool.new_worker_id()
 
-    def send(self, request: ask.Finish | ask.Progress | ask.Chunk | ask.Lose | ask.Leave) -> None:
+    def send(self, request: ask.Finish | ask.ReportProgress | ask.Chunk | ask.Lose | ask.Leave) -> None:
         self.pool.hub.tell(self.pool.room, request)
 
     def close(self) -> None:
@@ -300,7 +300,7 @@ class Run:
         except results.NotJSONError as error:
             _LOG.warning("progress of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
             return
-        self.worker.send(ask.Progress(worker_id=self.worker_id, job_id=self.job["id"], output=output))
+        self.worker.send(ask.ReportProgress(worker_id=self.worker_id, job_id=self.job["id"], output=output))
 
     def _hand(self) -> HandedJob | None:
         """Return the job as the handler gets it: a copy, because handlers change what they get."""

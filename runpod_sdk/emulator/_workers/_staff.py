@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from tempfile import TemporaryDirectory
 
-    from runpod_sdk.emulator._endpoint import EmulatedEndpoint
     from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 14  # live: z3jr9rv2k3tt2y
@@ -43,7 +43,7 @@ class Staff:
         self._folder: TemporaryDirectory[str] | None = None
 
     def has(self, worker_id: str) -> bool:
-        """Claim that this is a process of ours, and not one that somebody else has started."""
+        """Whether this is a process of ours, and not one that somebody else has started."""
         return worker_id in self._known
 
     def new_external_id(self) -> str:

@@ -117,7 +117,7 @@ class Supervisor:
         self.logs = logs
         self.grace = grace
         self.closing = threading.Event()
-        self._places = [_Place(self) for _ in range(size)]
+        self._places = [_ProcessSlot(self) for _ in range(size)]
         room.replace = self._replace
         room.kill = self._kill
 
@@ -171,7 +171,7 @@ class Supervisor:
                 threading.Thread(target=place.stop, name=f"emulator-stop-{worker_id}", daemon=True).start()
 
 
-class _Place:
+class _ProcessSlot:
     """One place for a worker: when its process has gone, the next one is started."""
 
     def __init__(self, supervisor: Supervisor) -> None:

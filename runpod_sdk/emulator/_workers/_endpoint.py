@@ -52,7 +52,7 @@ class EmulatedEndpoint:
 
     @property
     def aggregate(self) -> bool:
-        """Claim that the chunks of a generator are also its output."""
+        """Whether the chunks of a generator are also its output."""
         if self._aggregate is not None:
             return self._aggregate
         return self.handler is None if self.file is None else self.file.return_aggregate_stream
