@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._rates import RateLimits
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._record._injection import Faults
-    from runpod_sdk.emulator._routes._route import Answer
+    from runpod_sdk.emulator._routes._route import HttpAnswer
     from runpod_sdk.emulator._routes._router import Router
 
 
@@ -48,4 +48,4 @@ class Gateway:
         self.faults = faults
         self.rates = rates
         self.records: deque[RequestRecord] = deque(maxlen=record)
-        self.repeats: dict[tuple[str, str, str], Answer] = {}
+        self.repeats: dict[tuple[str, str, str], HttpAnswer] = {}

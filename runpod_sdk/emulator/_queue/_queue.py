@@ -21,7 +21,7 @@ from runpod_sdk.emulator._queue._job import record_of
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND, Jobs, cause_of, read
 from runpod_sdk.emulator._queue._machine import FINAL, Event, State
 from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
-from runpod_sdk.emulator._queue._workers import Workers
+from runpod_sdk.emulator._queue._workers import Lease, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -332,8 +332,10 @@ class Queue:
 
     def _start(self, worker: KnownWorker, now: float, effects: Effects) -> dict[str, Any]:
         """Hand out the first queued job."""
-        job_id = next(iter(self._jobs.queued))
-        job = self._jobs.start(worker.id, worker.take(job_id, now), now, effects)
+        lease = Lease(now + worker.lease)
+        job = self._jobs.start(worker.id, lease, now, effects)
+        worker.leases[job.id] = lease
+        worker.stops.pop(job.id, None)  # what it was to be told of a former run is old
         return self._jobs.work(job)
 
     def _reporting(self, request: ask.ReportProgress | ask.Chunk, now: float, effects: Effects) -> QueuedJob | None:

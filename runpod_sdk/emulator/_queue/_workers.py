@@ -65,12 +65,6 @@ class KnownWorker:
     is_draining: bool = False
     is_unhealthy: bool = False
 
-    def take(self, job_id: str, now: float) -> Lease:
-        """Begin a lease; what it was to be told of a former run of the job is old."""
-        lease = self.leases[job_id] = Lease(now + self.lease)
-        self.stops.pop(job_id, None)
-        return lease
-
     def pop_stops(self) -> dict[str, list[str]]:
         """Return the jobs to stop, for the last time."""
         stops, self.stops = self.stops, {}
