@@ -23,7 +23,7 @@ from runpod_sdk.emulator._workers._callables import HandlerLoop, Pool
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._handlers import HandlerFile, forget, load
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
-from runpod_sdk.emulator._workers._staff import Staff, worker_id_from
+from runpod_sdk.emulator._workers._processes import WorkerProcesses, worker_id_from
 from runpod_sdk.emulator._workers._supervisor import command_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Emulator:
         self._gateway: Gateway | None = None
         self._transport: Transport | None = None
         self._closed = False
-        self._staff = Staff(seed, api_key, self._options.worker_grace)
+        self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace)
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
@@ -150,14 +150,14 @@ class Emulator:
             command=words,
             file=file,
             jobs=lambda: self.jobs,
-            logs=self._staff.logs_of,
+            logs=self._processes.logs_of,
         )
         with self._lock:
             if endpoint_id in self._endpoints:
                 raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
             self._endpoints[endpoint_id] = endpoint
             if self._gateway is not None:
-                self._open_room(self._gateway.hub, endpoint)
+                self._host(self._gateway.hub, endpoint)
         for server in [server for server in self._servers if server.is_open][:1]:
             self._start_workers(server)
         return endpoint
@@ -281,7 +281,7 @@ class Emulator:
             self._closed = True
         for server in self._servers:
             server.close()
-        self._staff.close()
+        self._processes.close()
         if self._gateway is not None:
             self._gateway.hub.close()
         for pool in self._pools:
@@ -309,11 +309,11 @@ class Emulator:
             if self._gateway is None:
                 options = self._options
                 hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
-                router = Router(self.api_key, options, self._staff.has)
+                router = Router(self.api_key, options, self._processes.has)
                 rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
                 self._gateway = Gateway(hub, router, self.faults, rates, options.record)
                 for endpoint in self._endpoints.values():
-                    self._open_room(hub, endpoint)
+                    self._host(hub, endpoint)
             return self._gateway
 
     def _serve(self, bind: Callable[[App], Binding]) -> Server:
@@ -325,7 +325,7 @@ class Emulator:
                 "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
             )
         app = self._app(gateway)
-        server = Server(app, self.api_key, bind(app), self._staff.new_external_id)
+        server = Server(app, self.api_key, bind(app), self._processes.new_external_id)
         self._servers.append(server)
         self._start_workers(server)
         return server
@@ -336,15 +336,15 @@ class Emulator:
     def _chance(self, number: int) -> Callable[[], float]:
         return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted
 
-    def _open_room(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
+    def _host(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
         chance = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
         worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  the same
 
-        room = hub.add(Queue(endpoint.id, new_id=job_ids(chance.getrandbits), options=self._options))
+        hosted = hub.add(Queue(endpoint.id, new_id=job_ids(chance.getrandbits), options=self._options))
         mock = mock_handler_for(hub.clock)
         pool = Pool(
             hub,
-            room,
+            hosted,
             lambda job: endpoint.handler or mock(job),
             size=endpoint.workers if endpoint.command is None else 0,
             new_worker_id=lambda: worker_id_from(worker_ids),
@@ -358,6 +358,6 @@ class Emulator:
         """Start the processes of each endpoint that has a command, and none yet; they live as long as the server."""
         hub = self._open(SystemClock).hub
         with self._lock:
-            supervisors = self._staff.begin(hub, self._endpoints.values(), server.url)
+            supervisors = self._processes.begin(hub, self._endpoints.values(), server.url)
         for supervisor in supervisors:
             server.supervise(supervisor)

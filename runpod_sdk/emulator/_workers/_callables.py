@@ -97,7 +97,7 @@ class Pool:
 
     Args:
         hub: where requests go.
-        room: the endpoint.
+        endpoint: the endpoint.
         handler_for: returns the callable that runs a given job.
         size: how many jobs run at the same time.
         new_worker_id: returns a fresh worker id.
@@ -108,7 +108,7 @@ class Pool:
     def __init__(
         self,
         hub: Hub,
-        room: HubEndpoint,
+        endpoint: HubEndpoint,
         handler_for: Callable[[dict[str, Any]], Handler],
         *,
         size: int,
@@ -117,14 +117,14 @@ class Pool:
         aggregate: Callable[[], bool],
     ) -> None:
         self.hub = hub
-        self.room = room
+        self.endpoint = endpoint
         self.handler_for = handler_for
         self.new_worker_id = new_worker_id
         self.loop_thread = loop_thread
         self.aggregate = aggregate
         self._workers = [Worker(self) for _ in range(size)]
-        room.stop = self._stop
-        room.kill = self._kill
+        endpoint.stop = self._stop
+        endpoint.kill = self._kill
 
     def start(self) -> None:
         """Let every worker ask for its first job."""
@@ -162,7 +162,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def take(self) -> None:
-        self.pool.hub.take(self.pool.room, ask.Take(worker_id=self.id), self._assign)
+        self.pool.hub.take(self.pool.endpoint, ask.Take(worker_id=self.id), self._assign)
 
     def replace(self) -> None:
         """Leave, and let a new worker take this place."""
@@ -170,7 +170,7 @@ class Worker:
         self.id = self.pool.new_worker_id()
 
     def send(self, request: ask.Finish | ask.ReportProgress | ask.Chunk | ask.Lose | ask.Leave) -> None:
-        self.pool.hub.tell(self.pool.room, request)
+        self.pool.hub.tell(self.pool.endpoint, request)
 
     def close(self) -> None:
         run = self.run

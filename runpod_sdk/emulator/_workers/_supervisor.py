@@ -88,7 +88,7 @@ class Supervisor:
 
     Args:
         hub: where requests go.
-        room: the endpoint.
+        endpoint: the endpoint.
         command: what is started, as words.
         size: how many are kept running.
         new_worker_id: returns a fresh worker id; every process has its own.
@@ -100,7 +100,7 @@ class Supervisor:
     def __init__(
         self,
         hub: Hub,
-        room: HubEndpoint,
+        endpoint: HubEndpoint,
         command: Sequence[str],
         *,
         size: int,
@@ -110,27 +110,27 @@ class Supervisor:
         grace: float,
     ) -> None:
         self.hub = hub
-        self.room = room
+        self.endpoint = endpoint
         self.command = command
         self.new_worker_id = new_worker_id
         self.environment_for = environment_for
         self.logs = logs
         self.grace = grace
         self.closing = threading.Event()
-        self._places = [_ProcessSlot(self) for _ in range(size)]
-        room.replace = self._replace
-        room.kill = self._kill
+        self._slots = [_ProcessSlot(self) for _ in range(size)]
+        endpoint.replace = self._replace
+        endpoint.kill = self._kill
 
     def start(self) -> None:
         """Start every worker."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        for place in self._places:
-            place.start()
+        for slot in self._slots:
+            slot.start()
 
     def restart(self) -> None:
         """Replace every worker, each as soon as it has delivered its job."""
-        for place in self._places:
-            place.stop()
+        for slot in self._slots:
+            slot.stop()
 
     def begin_close(self) -> None:
         """Ask every worker to end, and start none."""
@@ -140,8 +140,8 @@ class Supervisor:
     def close(self) -> None:
         """Stop every worker, and return when they and all they have started are gone."""
         self.begin_close()
-        for place in self._places:
-            place.join()
+        for slot in self._slots:
+            slot.join()
 
     def kill(self) -> None:
         """Kill every worker where it stands; may be called from a signal handler."""
@@ -151,24 +151,24 @@ class Supervisor:
     @property
     def processes(self) -> dict[str, int]:
         """The running workers: their process ids, which are also those of their groups, by worker id."""
-        running = [place.running for place in self._places]
+        running = [slot.running for slot in self._slots]
         return {worker_id: process.pid for worker_id, process in filter(None, running)}
 
     def _kill(self, worker_id: str) -> bool:
         """Kill a worker where it stands, as a fault wants; its death is seen. Returns True if it is none of these."""
-        for place in self._places:
-            running = place.running
+        for slot in self._slots:
+            running = slot.running
             if running is not None and running[0] == worker_id:
-                threading.Thread(target=place.kill, args=[running[1]], daemon=True).start()
+                threading.Thread(target=slot.kill, args=[running[1]], daemon=True).start()
                 return False
         return True
 
     def _replace(self, worker_id: str) -> None:
         """Stop a worker that asked for it, not in this thread: it is called under the hub's lock."""
-        for place in self._places:
-            running = place.running
+        for slot in self._slots:
+            running = slot.running
             if running is not None and running[0] == worker_id:
-                threading.Thread(target=place.stop, name=f"emulator-stop-{worker_id}", daemon=True).start()
+                threading.Thread(target=slot.stop, name=f"emulator-stop-{worker_id}", daemon=True).start()
 
 
 class _ProcessSlot:
@@ -260,7 +260,7 @@ class _ProcessSlot:
                 _kill_group(process)
 
     def _ask(self, request: ask.Request) -> dict[str, Any]:
-        reply = self._supervisor.hub.ask(self._supervisor.room, request)
+        reply = self._supervisor.hub.ask(self._supervisor.endpoint, request)
         return reply.body if isinstance(reply, Reply) else {}
 
 

@@ -24,7 +24,7 @@ def worker_id_from(chance: Random) -> str:
     return "".join(chance.choices(_ID_ALPHABET, k=_ID_LENGTH))
 
 
-class Staff:
+class WorkerProcesses:
     """The worker processes of all endpoints of an emulator.
 
     Args:
