@@ -33,7 +33,8 @@ ATTEMPTS = 12
 # Seconds that a request may take. Each stall lasts as long; but where a busy machine makes a client wait for longer, it
 # has a doubt that the ledger, which has seen a whole answer go out, cannot know of. So a long run is more patient.
 _PATIENCE, _PATIENCE_LONG, _SHORT = 2.5, 20.0, 1_000
-# 10 % 429; 5 % 5xx, half of them after the work was done; 1 % of each other kind; shares of all requests.
+# 10 % 429; 5 % 5xx, half of them after the work was done; 5 % with fields of wrong kinds; 1 % of each other kind.
+# Shares of all requests.
 RATES: list[tuple[float, Fault]] = [
     (0.08, Fault.rate_limited()),
     (0.02, Fault.rate_limited(retry_after=1)),
@@ -44,6 +45,7 @@ RATES: list[tuple[float, Fault]] = [
     (0.01, Fault.drop("before")),
     (0.01, Fault.drop("after")),
     (0.01, Fault.truncate()),
+    (0.05, Fault.misfit()),
     (0.005, Fault.stall("before")),
     (0.005, Fault.stall("after")),
 ]

@@ -198,6 +198,20 @@ def test_chunks_are_lost_or_come_twice_while_the_output_is_whole(
     assert emulator.ledger.verdict().faults == {fault.kind: 1}
 
 
+def test_fields_of_wrong_kinds_leave_those_that_decide(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e")
+    emulator.inject(Fault.misfit())
+    submitted = call(emulator, "POST", "/e/run", json=BODY).json()
+    assert (submitted["id"], submitted["status"]) == (*emulator.jobs, 200)
+    emulator.clock.sleep(1)
+    state = call(emulator, "GET", f"/e/status/{submitted['id']}").json()
+    assert (state["id"], state["status"], state["output"]) == (submitted["id"], "COMPLETED", "Hello World!")
+    assert (state["delayTime"], state["workerId"], state["retries"]) == ("12", 7, True)
+    assert call(emulator, "GET", "/e/health").json()["jobs"]["completed"] == "1"
+    assert call(emulator, "POST", "/e/purge-queue").json() == {"removed": "0", "status": "completed"}
+    assert emulator.ledger.verdict().ambiguous == ()
+
+
 def test_a_repeated_answer_is_for_the_same_job_alone(call: Call, emulator: Emulator) -> None:
     emulator.endpoint("e", workers=0)
     ids = [call(emulator, "POST", "/e/run", json=BODY).json()["id"] for _ in range(2)]

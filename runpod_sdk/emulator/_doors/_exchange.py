@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._doors._gateway import RequestRecord
 from runpod_sdk.emulator._queue._requests import ReportProgress, Submit
 from runpod_sdk.emulator._record._faults import OF_DOORS
 from runpod_sdk.emulator._record._ledger import input_sha256
+from runpod_sdk.emulator._record._misfits import with_misfits
 from runpod_sdk.emulator._routes._route import Call, HttpAnswer
 from runpod_sdk.emulator._routes._worker_routes import taken_back
 from runpod_sdk.emulator._waiter import Waiter
@@ -204,6 +205,8 @@ class Exchange:
             self._gateway.repeats[self._call.route.operation, self._call.endpoint_id, self._call.job_id] = answer
         if disruption.instead is not None:
             answer = _answer_of(disruption.instead)
+        if disruption.misfits and self._call is not None:
+            answer = replace(answer, body=with_misfits(answer.body, self._call.route.operation))
         until = self._hub.clock.monotonic() + disruption.pause if disruption.pause else 0.0
         fate = "dropped" if disruption.fate == "refused" and self._connected else disruption.fate
         if fate != "whole":

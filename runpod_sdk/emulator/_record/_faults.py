@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal[
-    "status", "delay", "stall", "drop", "reset", "truncate", "refuse", "repeat", "lose", "duplicate", "late", "kill"
+    "status",
+    "delay",
+    "stall",
+    "drop",
+    "reset",
+    "truncate",
+    "refuse",
+    "repeat",
+    "misfit",
+    "lose",
+    "duplicate",
+    "late",
+    "kill",
 ]
 When = Literal["before", "after"]
 At = Literal["take", "progress", "chunk", "done"]
@@ -159,6 +171,11 @@ class Fault:
     def repeat(cls, **where: Any) -> Self:
         """Answer the next request for the same job with the same answer, unasked, as something in between may do."""
         return cls._made("repeat", {"on": "stream", **where})
+
+    @classmethod
+    def misfit(cls, **where: Any) -> Self:
+        """Answer with fields of wrong kinds, but for those that decide: a job's id, and its status once it is there."""
+        return cls._made("misfit", where)
 
     @classmethod
     def refuse(cls, **where: Any) -> Self:

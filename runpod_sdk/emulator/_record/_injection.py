@@ -37,6 +37,7 @@ class Disruption:
         pause: seconds until then.
         instead: whose answer is sent, in place of the true one; None: the true one.
         repeats: the next request for the same gets the same answer.
+        misfits: fields of the answer that do not decide are of wrong kinds.
     """
 
     times: int = 1
@@ -46,6 +47,7 @@ class Disruption:
     pause: float = 0.0
     instead: Fault | None = None
     repeats: bool = False
+    misfits: bool = False
 
 
 def disruption_of(fault: Fault) -> Disruption:
@@ -64,6 +66,8 @@ def disruption_of(fault: Fault) -> Disruption:
             does = Disruption(times=times, instead=fault)
         case "delay":
             does = Disruption(times=times, pause=fault.seconds)
+        case "misfit":
+            does = Disruption(misfits=True)
         case "repeat":
             does = Disruption(repeats=True)
         case "stall":
