@@ -162,9 +162,15 @@ class Unknowns:
         return tuple(self._records)
 
 
+def way_back(endpoint_id: str, job_id: str) -> str:
+    """Return the words of Python that make the handle of a job again."""
+    place = f'url="{endpoint_id}"' if "://" in endpoint_id else f'"{endpoint_id}"'
+    return f'client.endpoint({place}).job("{job_id}")'
+
+
 def note_running(error: BaseException, endpoint_id: str, job_id: str, why: str = "") -> None:
     """Say on an exception, and in the log, that the job goes on, and how to get back to it."""
-    note = f'{why}The job goes on. Re-attach: client.endpoint("{endpoint_id}").job("{job_id}")'
+    note = f"{why}The job goes on. Re-attach: {way_back(endpoint_id, job_id)}"
     logger.info("%s", note)
     error.add_note(note)
 

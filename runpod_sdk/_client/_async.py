@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
@@ -101,8 +102,12 @@ class AsyncClient(AsyncShell):
             limiter=Limiter(limits, nullcontext()),
             meter=Meter(nullcontext()),
         )
-        wire = AsyncWire(service, clock, http_client, transport, trust=trust_connect_errors)
-        super().__init__(settings, wire, Unknowns())
+        self._new_wire = partial(
+            AsyncWire, clock=clock, http_client=http_client, transport=transport, trust=trust_connect_errors
+        )
+        self._service = service
+        self._wires = {service: self._new_wire(service)}  # all that are closed with this client
+        super().__init__(settings, self._wires[service], Unknowns())
 
     @overload
     def endpoint(self, endpoint_id: str) -> AsyncEndpoint[Any]: ...
@@ -110,27 +115,55 @@ class AsyncClient(AsyncShell):
     @overload
     def endpoint(self, endpoint_id: str, *, output_type: TypeForm[T]) -> AsyncEndpoint[T]: ...
 
-    def endpoint(self, endpoint_id: str, *, output_type: Any = Any) -> AsyncEndpoint[Any]:
-        """Return the endpoint of this id. Makes no request.
+    @overload
+    def endpoint(self, *, url: str) -> AsyncEndpoint[Any]: ...
+
+    @overload
+    def endpoint(self, *, url: str, output_type: TypeForm[T]) -> AsyncEndpoint[T]: ...
+
+    def endpoint(
+        self, endpoint_id: str | None = None, *, url: str | None = None, output_type: Any = Any
+    ) -> AsyncEndpoint[Any]:
+        """Return the endpoint of this id, or the one at a URL of its own. Makes no request.
 
         Args:
             endpoint_id: its id.
+            url: what stands before `/run` and the others, where that is not `{base_url}/{endpoint_id}`: the address of
+                a pod, or of a worker that was started with `--rp_serve_api`. The client's key is sent there.
             output_type: what its jobs' outputs are made into, and checked to be: a pydantic model; or, with the extra
                 `typed`, an attrs class, a dataclass, a TypedDict, or what is built of these and JSON's own types, such
                 as `list[float]` or `Page | None`. An output that is not of it raises OutputTypeError. The default,
                 Any, hands outputs out as they come.
 
         Raises:
-            TypeError, ValueError: an id that is none, or a type that no JSON can be read as.
+            TypeError, ValueError: an id or a URL that can be none, or a type that no JSON can be read as.
+            ConfigurationError: a proxy or certificates on the way to the URL that cannot be used.
             ImportError: the extra `typed` is not installed.
         """
         from ._async_endpoint import AsyncEndpoint
 
-        if output_type is Any:
-            return AsyncEndpoint(self, endpoint_id)
-        from runpod_sdk._client._typed._reader import reader_of
+        read = None
+        if output_type is not Any:
+            from runpod_sdk._client._typed._reader import reader_of
 
-        return AsyncEndpoint(self, endpoint_id, reader_of(output_type))
+            read = reader_of(output_type)
+        if url is None:
+            if isinstance(endpoint_id, str) and "://" in endpoint_id:
+                raise ValueError("endpoint_id is a URL: pass it as url=…")
+            return AsyncEndpoint(self, endpoint_id, read)
+        if endpoint_id is not None:
+            raise TypeError("endpoint_id and url exclude each other")
+        client = self._at(url)
+        return AsyncEndpoint(client, None, read, url=client.base_url)
+
+    def _at(self, url: str) -> AsyncClient:
+        """Return a client of one endpoint at a URL of its own: with the same policies and counts, and the same end."""
+        service = self._service.at(url)
+        self._wires[self._service].check_open()
+        other = self._copy()
+        other.base_url = service.base_url
+        other._wire = self._wires.get(service) or self._wires.setdefault(service, self._new_wire(service))
+        return other
 
     def with_options(
         self,
@@ -140,9 +173,13 @@ class AsyncClient(AsyncShell):
         poll: PollPolicy | None = None,
     ) -> AsyncClient:
         """Return a client with other policies over the same connections; closing either closes both."""
+        other = self._copy()
+        other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
+        return other
+
+    def _copy(self) -> AsyncClient:
         other: AsyncClient = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
         return other
 
     @property
@@ -157,7 +194,8 @@ class AsyncClient(AsyncShell):
 
     async def aclose(self) -> None:
         """Close the connections. Calls after this raise RuntimeError."""
-        await self._wire.close()
+        for wire in list(self._wires.values()):
+            await wire.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import span
+from runpod_sdk._telemetry import span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
@@ -159,8 +159,7 @@ class AsyncJob(Generic[T_co]):
     def _owner(self) -> AsyncClient:
         if self._client is None:
             raise RuntimeError(
-                f"this AsyncJob was unpickled and has no client: "
-                f'use client.endpoint("{self.endpoint_id}").job("{self.id}")'
+                f"this AsyncJob was unpickled and has no client: use {way_back(self.endpoint_id, self.id)}"
             )
         return self._client
 

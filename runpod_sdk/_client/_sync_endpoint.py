@@ -38,7 +38,7 @@ class Endpoint(Generic[T_co]):
     """One endpoint. Makes no request by itself.
 
     Attributes:
-        id: the endpoint's id.
+        id: the endpoint's id; its URL, where it has one of its own.
         url: its address.
 
     Raises:
@@ -52,11 +52,18 @@ class Endpoint(Generic[T_co]):
 
     __slots__ = ("_client", "_read", "id", "url")
 
-    def __init__(self, client: Client, endpoint_id: str, read: Callable[[JobState], T_co] | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        endpoint_id: str | None,
+        read: Callable[[JobState], T_co] | None = None,
+        *,
+        url: str | None = None,
+    ) -> None:
         self._client = client
         self._read = read
-        self.id = checked_id("endpoint_id", endpoint_id)
-        self.url = f"{client.base_url}/{self.id}"
+        self.id = checked_id("endpoint_id", endpoint_id) if url is None else url
+        self.url = f"{client.base_url}/{self.id}" if url is None else url
 
     def run(
         self,

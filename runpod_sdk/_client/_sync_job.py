@@ -13,7 +13,7 @@ from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import span
+from runpod_sdk._telemetry import span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
 
@@ -153,9 +153,7 @@ class Job(Generic[T_co]):
     @property
     def _owner(self) -> Client:
         if self._client is None:
-            raise RuntimeError(
-                f'this Job was unpickled and has no client: use client.endpoint("{self.endpoint_id}").job("{self.id}")'
-            )
+            raise RuntimeError(f"this Job was unpickled and has no client: use {way_back(self.endpoint_id, self.id)}")
         return self._client
 
     @property

@@ -149,6 +149,9 @@ def exchange(
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
             return result, sent_at
+        if _wants_post(request, result):
+            request = replace(request, method="POST")
+            continue
         asked_wait = retry_after(result, settings.clock.time())
         error = error_from(request, result, attempt, asked_wait)
         left = deadline.left(settings.now())
@@ -162,10 +165,19 @@ def exchange(
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
-        if is_spent or outcome not in request.rules.repeatable:
+        if is_spent or outcome not in request.repeatable:
             raise Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
         notice(settings, request, attempt, wait, error)
         yield Sleep(wait)
+
+
+def _wants_post(request: Request, result: Result) -> bool:
+    """Whether a look was refused for its method alone. The official worker's own server (--rp_serve_api) takes POST.
+
+    Source: runpod-python 1.12.0, serverless/modules/rp_fastapi.py.
+    """
+    is_refused = isinstance(result, Answer) and result.status == 405 and "POST" in result.headers.get("allow", "")
+    return is_refused and request.operation == "status" and request.method == "GET"
 
 
 def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Result]:

@@ -6,6 +6,7 @@ Everything that all requests of a client share is prepared once. Nothing here se
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ class Address:
     get the key.
 
     Attributes:
-        base_url: what stands before a request's path.
+        base_url: what stands before a request's path, or in the place of the id in it.
         is_ours: whether the connections are the SDK's own.
         proxy: the one on the way.
 
@@ -47,6 +48,7 @@ class Address:
 
     def __init__(self, service: Service, *, is_ours: bool) -> None:
         self.base_url = service.base_url
+        self._is_endpoint = service.is_endpoint
         self.is_ours = is_ours
         self.proxy: Proxy | None = None
         self._headers = service.headers
@@ -89,6 +91,8 @@ class Address:
         headers = self._headers
         if request.headers:
             headers = {**headers, **{name.lower(): value for name, value in request.headers.items()}}
+        if self._is_endpoint:  # the URL of one endpoint stands for the id, too, with which each path begins
+            request = replace(request, path=request.path[request.path.index("/", 1) :])
         return Transfer(request, headers, self._key, clock, timeout)
 
 

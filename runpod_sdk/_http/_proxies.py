@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from runpod_sdk._values._service import host_and_port
+from runpod_sdk._values._urls import host_and_port
 from runpod_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ class Wire:
     ) -> None:
         _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
         _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
-        if http_client is not None:
+        if http_client is not None and not service.is_endpoint:
             _check_client(http_client, service)
         self._address = Address(service, is_ours=http_client is None and transport is None)
         self._clock = clock
@@ -193,7 +193,7 @@ class AsyncWire:
         _check_kind("http_client", http_client, "httpx.AsyncClient", is_right=hasattr(http_client, "aclose"))
         is_right = hasattr(transport, "handle_async_request")
         _check_kind("transport", transport, "httpx.AsyncBaseTransport", is_right=is_right)
-        if http_client is not None and not isinstance(service, Address):
+        if http_client is not None and not (isinstance(service, Address) or service.is_endpoint):
             _check_client(http_client, service)
         is_ours = http_client is None and transport is None
         self._address = service if isinstance(service, Address) else Address(service, is_ours=is_ours)
@@ -226,10 +226,7 @@ class AsyncWire:
     def _carrier(self, *, held: bool) -> AsyncCarrier:
         import asyncio  # noqa: PLC0415  a sync user need not pay for it
 
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        if self._lender is not None:
-            self._lender.check_open()
+        self.check_open()
         loop = asyncio.get_running_loop()
         if os.getpid() != self._pid:
             self._loop, self._carriers, self._pid = None, {}, os.getpid()
@@ -258,6 +255,13 @@ class AsyncWire:
         from ._async_connections import AsyncConnections  # noqa: PLC0415  as above
 
         return AsyncConnections(self._address, **_limits(held=held))
+
+    def check_open(self) -> None:
+        """Raise RuntimeError if this object is closed, or its lender."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        if self._lender is not None:
+            self._lender.check_open()
 
     async def close(self) -> None:
         """Close the connections that this object opened; may be called twice."""

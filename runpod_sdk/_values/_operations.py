@@ -57,11 +57,12 @@ class Operation:
     @property
     def repeatable(self) -> frozenset[Outcome]:
         """The outcomes that a repeat may follow."""
-        return _ANY if self.repeats_unknown else _SURE
+        return _ANY if self.repeats_unknown else SURE
 
 
-_SURE = frozenset({Outcome.NEVER_SENT, Outcome.BUSY})
-_ANY = _SURE | {Outcome.UNKNOWN}
+# What proves that a request did nothing.
+SURE = frozenset({Outcome.NEVER_SENT, Outcome.BUSY})
+_ANY = SURE | {Outcome.UNKNOWN}
 _MIB = 2**20
 
 # docs: operation-reference says 10 MB and 20 MB; REPORTED: the service's own text says 10MiB. Between the two the

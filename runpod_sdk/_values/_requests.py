@@ -7,10 +7,11 @@ from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
-from ._operations import OPERATIONS, Operation, OperationName
+from ._operations import OPERATIONS, SURE, Operation, OperationName
 from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
 
 if TYPE_CHECKING:
+    from ._outcomes import Outcome
     from ._states import StreamChunk
     from ._status import JobStatus
 
@@ -43,6 +44,11 @@ class Request:
     def rules(self) -> Operation:
         """What holds for its operation."""
         return OPERATIONS[self.operation]
+
+    @property
+    def repeatable(self) -> frozenset[Outcome]:
+        """The outcomes that a repeat may follow. By another method it may be more than a look, so not after unknown."""
+        return self.rules.repeatable if self.method == self.rules.method else SURE
 
     @property
     def is_held(self) -> bool:

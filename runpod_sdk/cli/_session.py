@@ -28,7 +28,7 @@ environment:
 
 exit codes:"""
 # How a note of the SDK leads back to a job.
-_HANDLE = re.compile(r'client\.endpoint\("([\w-]+)"\)\.job\("([\w-]+)"\)')
+_HANDLE = re.compile(r'client\.endpoint\((?:url=)?"([^"]+)"\)\.job\("([\w-]+)"\)')
 
 
 class BadCallError(Exception):
@@ -43,7 +43,7 @@ def epilog(codes: dict[int, str]) -> str:
 
 def add_endpoint(parser: argparse.ArgumentParser) -> None:
     """Add the endpoint, and where it is."""
-    parser.add_argument("endpoint", metavar="ENDPOINT", help="the endpoint's id")
+    parser.add_argument("endpoint", metavar="ENDPOINT", help="the endpoint's id, or its URL")
     add_service(parser)
 
 
@@ -70,7 +70,7 @@ def calling(arguments: argparse.Namespace, act: Callable[[Endpoint], int]) -> in
         try:
             with _client(arguments) as client:
                 with checked():
-                    endpoint = client.endpoint(arguments.endpoint)
+                    endpoint = _endpoint(client, arguments)
                 return act(endpoint)
         except BadCallError as error:
             complain(arguments.command, str(error))
@@ -93,7 +93,7 @@ def told(arguments: argparse.Namespace, error: RunpodError) -> int:
         if getattr(arguments, "traceback", False):
             print("\n".join(one_line(line) for line in error.worker_traceback.splitlines()), file=sys.stderr)
         elif hasattr(arguments, "traceback"):
-            where = f"runpod-sdk wait {error.endpoint_id} {error.job_id}{_service(arguments)}"
+            where = f"runpod-sdk wait {shlex.quote(error.endpoint_id)} {error.job_id}{_service(arguments)}"
             print(f"The worker's traceback: {where} --traceback", file=sys.stderr)
     if isinstance(error, SubmissionUnknownError):
         return UNKNOWN
@@ -105,7 +105,7 @@ def notes_of(arguments: argparse.Namespace, error: BaseException) -> list[str]:
     verb = "stream" if getattr(arguments, "stream", arguments.command == "stream") else "wait"
 
     def again(found: re.Match[str]) -> str:
-        return f"runpod-sdk {verb} {found[1]} {found[2]}{_service(arguments)}"
+        return f"runpod-sdk {verb} {shlex.quote(found[1])} {found[2]}{_service(arguments)}"
 
     return [_HANDLE.sub(again, one_line(note)) + "\n" for note in getattr(error, "__notes__", [])]
 
@@ -128,13 +128,21 @@ def _client(arguments: argparse.Namespace) -> Client:
         raise BadCallError(str(error).replace("allow_http=True", "--allow-http")) from None
 
 
+def _endpoint(client: Client, arguments: argparse.Namespace) -> Endpoint:
+    if "://" not in arguments.endpoint:
+        return client.endpoint(arguments.endpoint)
+    if arguments.base_url:
+        raise ValueError("ENDPOINT is a URL: leave --base-url out")
+    return client.endpoint(url=arguments.endpoint)
+
+
 @contextmanager
 def checked() -> Generator[None]:
     """Take what the SDK says of bad arguments for what it is: the user's. It says so before any request."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise BadCallError(str(error)) from error
+        raise BadCallError(str(error).replace("allow_http=True", "--allow-http")) from error
 
 
 @contextmanager

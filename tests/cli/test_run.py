@@ -267,6 +267,23 @@ def test_a_hint_repeats_where_the_service_is(shell: Shell, gate: Callable[..., G
     assert done.err.endswith(" --allow-http --traceback\n")
 
 
+def test_an_endpoint_may_be_a_url(shell: Shell, gate: Callable[..., Gate]) -> None:
+    gate("slow")
+    base = os.environ["RUNPOD_ENDPOINT_BASE_URL"]
+    done = shell("run", f"{base}/echo", "n=1", "--wait")
+    assert (done.code, done.objects) == (0, [{"n": "1"}])
+    done = shell("run", f"{base}/slow", "n=1", "--wait", "--timeout", "0")
+    assert done.err.endswith(f" runpod-sdk wait {base}/slow {list(shell.emulator.jobs)[-1]}\n")
+    for words, why in (
+        ((f"{base}/echo", "n=1", "--base-url", base), "ENDPOINT is a URL: leave --base-url out"),
+        ((f"{base}/echo/run", "n=1"), "is that of an operation"),
+        (("http://10.0.0.1", "n=1"), "use https, or pass --allow-http"),
+    ):
+        done = shell("run", *words)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert why in done.err
+
+
 def test_a_timeout_shows_the_last_state_with_json(shell: Shell, gate: Callable[..., Gate]) -> None:
     gate("slow").open()
     held = gate("held")

@@ -178,6 +178,8 @@ def test_as_completed_keeps_the_type() -> None:
 def inferred(client: Client, bare: Endpoint, jobs: list[Job[Picture]], state: JobState) -> None:
     assert_type(client.endpoint("abc"), Endpoint[Any])
     assert_type(client.endpoint("abc").run_sync({}), Any)
+    assert_type(client.endpoint(url="https://pod.invalid"), Endpoint[Any])
+    assert_type(client.endpoint(url="https://pod.invalid", output_type=Picture), Endpoint[Picture])
     assert_type(bare.run_sync({}), Any)
     endpoint = client.endpoint("abc", output_type=Picture)
     assert_type(endpoint, Endpoint[Picture])
