@@ -1,7 +1,7 @@
 """A job's states, and what each event does to them: one table, and nothing else.
 
-Whoever changes a job's state asks `next_state`; where the table has no row, the event is refused and the job stays as
-it is. What else an event does to a job (its times, its output, who is told) is decided in `_queue.py`.
+`Jobs.move` applies it; where the table has no row, the event is refused and the job stays as it is. What else an event
+does to a job (its times, its output, who is told) is decided in `_jobs.py`.
 """
 
 from __future__ import annotations
@@ -70,8 +70,3 @@ TABLE: Mapping[tuple[State, Event], State] = MappingProxyType(
 )
 
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMED_OUT, State.GONE})
-
-
-def next_state(state: State, event: Event) -> State | None:
-    """Return the state after `event`, or None where the event is refused."""
-    return TABLE.get((state, event))

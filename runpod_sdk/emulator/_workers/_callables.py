@@ -3,7 +3,7 @@
 A worker talks to its queue in the same typed requests as a worker anywhere else. Async handlers run on one event loop
 in a thread of the emulator, all others in a thread per worker, so that none blocks another. From the moment a job is
 assigned until its result is sent, its run counts as a busy handler on the clock. What is sent is decided in
-`_results.py`, which job comes next in `_queue.py`.
+`_results.py`, which job comes next in `_jobs.py`.
 """
 
 from __future__ import annotations

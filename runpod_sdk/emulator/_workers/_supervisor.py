@@ -2,7 +2,7 @@
 
 The official worker starts a pinger that outlives it, so every worker has a process group of its own, and the group is
 killed when its worker has gone. A worker is told by SIGTERM to end; it exits when its held requests are answered and
-its job is delivered, which is why it is drained first. What becomes of its job when it dies is decided in `_queue.py`.
+its job is delivered, which is why it is drained first. What becomes of its job when it dies is decided in `_jobs.py`.
 """
 
 from __future__ import annotations
