@@ -242,7 +242,8 @@ def job_state(request: Request, answer: Answer, told: Told) -> JobState:
             raise invalid(request, answer, "it has no id of a job")
         if status is None:
             # Whoever gives it an id has queued it, whatever else is said or not.
-            told("status", data.get("status"))
+            if data.get("status") is not None:
+                told("status", data["status"])
             status = JobStatus.IN_QUEUE
     else:
         _check_about(request, answer, data)
