@@ -6,8 +6,8 @@ pages, for programs as it is and for readers as one page.
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)")
 
 
-_EDITION = Path(__file__).parents[1] / "generated" / "runpod-queue-3.0.openapi.json"
-_SPEC = {"openapi.json": "--json", "api.html": "--html"}
+_ROOT = Path(__file__).parents[1]
+_DOCUMENT = _ROOT / "runpod_sdk" / "emulator" / "openapi.json"
+_EDITION = _ROOT / "generated" / "runpod-queue-3.0.openapi.json"
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add what `runpod-sdk spec` prints."""
-    for name, option in _SPEC.items():
-        command = [sys.executable, "-m", "runpod_sdk", "spec", option]
-        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603  our own
-        files.append(File.generated(config, name, content=printed))
-    files.append(File.generated(config, "openapi-3.0.json", abs_src_path=str(_EDITION)))
+    """Add the document, its edition for OpenAPI 3.0, and the page of it."""
+    sys.path.append(str(_ROOT / "openapi"))  # here: mkdocs forgets what was added when it imported this file
+    from page import page_from  # noqa: PLC0415
+
+    text = _DOCUMENT.read_text(encoding="utf-8")
+    files.append(File.generated(config, "openapi.json", content=text))
+    files.append(File.generated(config, "openapi-3.0.json", content=_EDITION.read_text(encoding="utf-8")))
+    files.append(File.generated(config, "api.html", content=page_from(json.loads(text))))
     return files
 
 

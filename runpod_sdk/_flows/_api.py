@@ -242,8 +242,7 @@ def job_state(request: Request, answer: Answer, told: Told) -> JobState:
             raise invalid(request, answer, "it has no id of a job")
         if status is None:
             # Whoever gives it an id has queued it, whatever else is said or not.
-            if data.get("status") is not None:
-                told("status", data["status"])
+            told("status", data.get("status"))
             status = JobStatus.IN_QUEUE
     else:
         _check_about(request, answer, data)

@@ -32,7 +32,7 @@ _COMMANDS = {
     "emulate": ("runpod_sdk.cli._emulate", "serve the queue API on this machine, with your worker behind it"),
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
     "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
-    "spec": ("runpod_sdk.cli._spec", "print or serve the OpenAPI document, or compare it with another"),
+    "spec": ("runpod_sdk.cli._spec", "print the OpenAPI document"),
     "completion": ("runpod_sdk.cli._completion", "print the completion script for a shell"),
 }
 

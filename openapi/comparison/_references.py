@@ -9,13 +9,15 @@ import json
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
-_KINDS = {
+# Components that have a name of their own, and how a reader is told of one.
+KINDS = {
     "schemas": "schema",
     "parameters": "parameter",
     "requestBodies": "body",
     "responses": "answer",
     "headers": "header",
     "callbacks": "callback",
+    "pathItems": "path item",
 }
 
 
@@ -52,7 +54,7 @@ class Pair:
         Raises:
             InvalidDocumentError: a reference names nothing in its document.
         """
-        names = _name_of(place.old), _name_of(place.new)
+        names = name_of(place.old), name_of(place.new)
         if names == (None, None):
             return place
         key = of, json.dumps(place.old, sort_keys=True), json.dumps(place.new, sort_keys=True)
@@ -75,7 +77,7 @@ def resolved(document: dict[str, Any], node: Any) -> Any:
         InvalidDocumentError: a reference leaves the document, names nothing, or leads back to itself.
     """
     seen: set[str] = set()
-    while (name := _name_of(node)) is not None:
+    while (name := name_of(node)) is not None:
         if name in seen:
             raise InvalidDocumentError(f"$ref {name!r} leads back to itself")
         seen.add(name)
@@ -87,7 +89,8 @@ def resolved(document: dict[str, Any], node: Any) -> Any:
     return node
 
 
-def _name_of(node: Any) -> str | None:
+def name_of(node: Any) -> str | None:
+    """Return what a node refers to, if it is a reference."""
     name = (object_in(node) or {}).get("$ref")
     return name if isinstance(name, str) else None
 
@@ -108,4 +111,4 @@ def _target(document: dict[str, Any], name: str) -> Any:
 def _shown(name: str) -> str:
     """Return '#/components/schemas/Job' as 'schema Job'."""
     *_, kind, last = name.split("/")
-    return f"{_KINDS.get(kind, kind)} {last}"
+    return f"{KINDS.get(kind, kind)} {last}"

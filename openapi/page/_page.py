@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from comparison import resolved
+
 from ._markdown import html_from, inline, table_from
-from ._references import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def page_from(document: Document) -> str:
     """Return the whole page."""
     info = document["info"]
     title = f"{escape(info['title'])} {escape(info['version'])}"
-    style = files("runpod_sdk.cli._spec").joinpath("page.css").read_text(encoding="utf-8")
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     groups = list(_groups(document))
     schemas = document.get("components", {}).get("schemas", {})
     return f"""<!doctype html>

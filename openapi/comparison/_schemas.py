@@ -17,10 +17,11 @@ from enum import Enum
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from ._references import Pair, Place, object_in
+from ._references import Pair, Place, name_of, object_in
+from ._simpler import are_exclusive, plain, types_of, union_of, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 Schema = dict[str, Any]
 
@@ -61,7 +62,6 @@ class _Shift(Enum):
         return self is not (_Shift.WIDER if side is Side.REQUEST else _Shift.NARROWER)
 
 
-_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 # By keyword: the sign with which a larger number is narrower, and what its absence means.
 _BOUNDS: dict[str, tuple[int, int | None]] = {
     "minimum": (1, None),
@@ -77,9 +77,12 @@ _BOUNDS: dict[str, tuple[int, int | None]] = {
 }
 _EXACT = ("format", "pattern", "multipleOf", "uniqueItems")  # with it fewer values, without it more
 _WITHIN = {("int32", "int64"), ("float", "double")}
+_ACCESS = {"readOnly": "in requests", "writeOnly": "in answers"}  # where it takes the field away
+_NAMING = ("x-enum-varnames", "x-enumNames")  # what generators name the members of an enum by
 _RULED = {"type", "nullable", "enum", "const", "required", "properties", "additionalProperties", "items", "default"}
-_COMPOSED = ("allOf", "anyOf", "oneOf")
-_JUDGED = _RULED | set(_BOUNDS) | set(_EXACT) | set(_COMPOSED)
+_UNIONS = ("anyOf", "oneOf")
+_COMPOSED = ("allOf", *_UNIONS)
+_JUDGED = _RULED | set(_BOUNDS) | set(_EXACT) | set(_COMPOSED) | set(_ACCESS)
 _SAYS_NOTHING = {"$comment", "$ref", "deprecated", "description", "example", "examples", "externalDocs", "title", "xml"}
 
 
@@ -91,10 +94,18 @@ def schema_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
         place: the schema in both, with `{}` where there is none: anything goes.
         side: who reads the values.
     """
+    place = _alike(Place(place.where, unwrapped(place.old), unwrapped(place.new)))
+    name, now = name_of(place.old), name_of(place.new)
+    if name is not None and name != now:
+        what = f"no longer by the name of {name.rpartition('/')[2]}; generators make a type of it"
+        yield Change(where=f"{place.where}, {side.value}", what=what, is_breaking=True)
     followed = pair.follow(place, of=side.value)
     if followed is None:
         return
-    where, old, new = followed.where, _schema(followed.old), _schema(followed.new)
+    where, old, new = _alike(Place(followed.where, *map(unwrapped, followed[1:])))
+    old, new = _schema(old), _schema(new)
+    yield from _name_changes(Place(where, old, new), side)
+    old, new = yield from _union_changes(pair, Place(where, old, new), side)
     for keyword, shift, what in _own_shifts(old, new):
         yield Change(where=f"{where}, {side.value}", what=f"{keyword}: {what}", is_breaking=shift.breaks(side))
     if old.get("default") != new.get("default"):
@@ -107,9 +118,28 @@ def schema_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
         yield from _branch_changes(pair, Place(where, old, new), side, keyword)
 
 
+def _name_changes(place: Place, side: Side) -> Iterator[Change]:
+    """Yield what has changed in the names of an enum's members, and in who may see a field."""
+    where, old, new = f"{place.where}, {side.value}", place.old, place.new
+    if "enum" in old:
+        was, now = _values(old) or frozenset(), _values(new)
+        gone = was if now is None else was - now
+        if gone:
+            what = f"enum: no longer {', '.join(sorted(gone))}; generators make a name of each"
+            yield Change(where=where, what=what, is_breaking=True)
+    for keyword in _NAMING:
+        if keyword in old and old[keyword] != new.get(keyword):
+            yield Change(where=where, what=f"{keyword} changed; generators take names from it", is_breaking=True)
+    for keyword, closed_to in _ACCESS.items():
+        if bool(old.get(keyword)) != bool(new.get(keyword)):
+            is_breaking = bool(new.get(keyword)) and side.value == closed_to
+            what = f"{keyword} {'added' if new.get(keyword) else 'dropped'}"
+            yield Change(where=where, what=what, is_breaking=is_breaking)
+
+
 def _own_shifts(old: Schema, new: Schema) -> Iterator[tuple[str, _Shift, str]]:
     """Yield the keywords that speak of the value itself and differ, and how."""
-    yield from _set_shift("type", _types(old), _types(new))
+    yield from _set_shift("type", types_of(old), types_of(new))
     was, now = _values(old), _values(new)
     if was is not None and now is not None:
         yield from _set_shift("enum", was, now)
@@ -178,7 +208,7 @@ def _field_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
 def _branch_changes(pair: Pair, place: Place, side: Side, keyword: str) -> Iterator[Change]:
     """Yield what has changed among alternatives, or among parts that all hold.
 
-    Branches of oneOf are taken to exclude each other.
+    Of oneOf whose branches may overlap nothing is known but that it changed.
     """
     where, old, new = place
     was, now = list(old.get(keyword, [])), list(new.get(keyword, []))
@@ -196,6 +226,10 @@ def _branch_changes(pair: Pair, place: Place, side: Side, keyword: str) -> Itera
         gone, come = _Shift.NARROWER, _Shift.WIDER
         if keyword == "allOf":
             gone, come = come, gone
+        elif keyword == "oneOf" and not all(
+            are_exclusive(*side_of) for side_of in ((pair.old, old[keyword]), (pair.new, new[keyword]))
+        ):
+            gone = come = _Shift.OTHER
     else:
         gone, come = _Shift.WIDER, _Shift.NARROWER
     for branches, shift, what in ((was, gone, "removed"), (now, come, "added")):
@@ -204,20 +238,39 @@ def _branch_changes(pair: Pair, place: Place, side: Side, keyword: str) -> Itera
             yield Change(where=f"{where}, {side.value}", what=name, is_breaking=shift.breaks(side))
 
 
+def _alike(place: Place) -> Place:
+    """Return a place where one side has alternatives with both having them: what stands alone is an alternative too."""
+    kinds = [union_of(place.old), union_of(place.new)]
+    if kinds[0] is None and kinds[1] is not None:
+        return Place(place.where, {kinds[1]: [place.old]}, place.new)
+    if kinds[1] is None and kinds[0] is not None:
+        return Place(place.where, place.old, {kinds[0]: [place.new]})
+    return place
+
+
+def _union_changes(pair: Pair, place: Place, side: Side) -> Generator[Change, None, tuple[Schema, Schema]]:
+    """Yield whether alternatives that may overlap have become ones that must not, or the reverse.
+
+    Returns both schemas with their alternatives under one keyword, so that the rules compare them.
+    """
+    where, old, new = place
+    kinds = [[kind for kind in _UNIONS if kind in schema] for schema in (old, new)]
+    if [len(kind) for kind in kinds] != [1, 1] or kinds[0] == kinds[1]:
+        return old, new
+    [[was], [now]] = kinds
+    shift = _Shift.NARROWER if now == "oneOf" else _Shift.WIDER
+    is_breaking = shift.breaks(side) and not are_exclusive(pair.new if now == "oneOf" else pair.old, new[now])
+    yield Change(where=f"{where}, {side.value}", what=f"{was} -> {now}", is_breaking=is_breaking)
+    rest = {key: value for key, value in old.items() if key != was}
+    return {**rest, now: old[was]}, new
+
+
 def _schema(node: Any) -> Schema:
-    """Return a schema as an object; JSON Schema has true for anything and false for nothing."""
+    """Return a schema as an object, without what can be said more simply; JSON Schema has true for anything."""
     schema = object_in(node)
-    if schema is not None:
-        return schema
-    return {} if node is True else {"not": {}}
-
-
-def _types(schema: Schema) -> frozenset[str]:
-    named = schema.get("type", _TYPES)
-    types = {named} if isinstance(named, str) else set(named)
-    if schema.get("nullable"):  # as OpenAPI 3.0 has it
-        types.add("null")
-    return frozenset(types | {"integer"} if "number" in types else types)
+    if schema is None:
+        return {} if node is True else {"not": {}}
+    return plain(schema)
 
 
 def _values(schema: Schema) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ._references import InvalidDocumentError, Pair, Place, object_in, resolved
+from ._references import KINDS, InvalidDocumentError, Pair, Place, object_in, resolved
 from ._schemas import Change, Side, schema_changes
 
 if TYPE_CHECKING:
@@ -39,11 +39,33 @@ def compare(old: Document, new: Document) -> list[Change]:
 
 
 def _server_changes(pair: Pair) -> Iterator[Change]:
-    old, new = ({_url(server) for server in document.get("servers", [])} for document in (pair.old, pair.new))
-    for url in sorted(old - new):
+    was, now = ([_url(server) for server in document.get("servers", [])] for document in (pair.old, pair.new))
+    for url in sorted(set(was) - set(now)):
         yield Change(where="servers", what=f"{url} removed", is_breaking=True)
-    for url in sorted(new - old):
+    for url in sorted(set(now) - set(was)):
         yield Change(where="servers", what=f"{url} added", is_breaking=False)
+    if was and now:
+        first, second = (document["servers"][0] for document in (pair.old, pair.new))
+        if was[0] != now[0] or (not first.get("variables") and second.get("variables")):
+            what = f"the first is {second['url']}, no longer {first['url']}; generators take the first"
+            yield Change(where="servers", what=what, is_breaking=True)
+    yield from _variable_changes(_variables(pair.old), _variables(pair.new))
+
+
+def _variable_changes(was: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
+    """Yield what has changed in the variables of servers: what a client set must still be there to be set."""
+    for name in sorted(was.keys() - now.keys()):
+        yield Change(where="servers", what=f"variable {name} removed", is_breaking=True)
+    for name in sorted(now.keys() - was.keys()):
+        yield Change(where="servers", what=f"variable {name} added", is_breaking=False)
+    for name in sorted(was.keys() & now.keys()):
+        old, new = was[name].get("enum"), now[name].get("enum")
+        if new is not None and (old is None or set(old) - set(new)):
+            yield Change(where="servers", what=f"variable {name} takes fewer values", is_breaking=True)
+
+
+def _variables(document: Document) -> dict[str, Any]:
+    return {name: one for server in document.get("servers", []) for name, one in server.get("variables", {}).items()}
 
 
 def _url(server: dict[str, Any]) -> str:
@@ -64,10 +86,11 @@ def _scheme_changes(pair: Pair) -> Iterator[Change]:
 
 
 def _name_changes(pair: Pair) -> Iterator[Change]:
-    """Yield the schemas that are no longer named: generators make a type of each."""
-    old, new = (document.get("components", {}).get("schemas", {}) for document in (pair.old, pair.new))
-    for name in [name for name in old if name not in new]:
-        yield Change(where=f"schema {name}", what="removed; generators make a type of it", is_breaking=True)
+    """Yield the components that are no longer named: generators make a type of each."""
+    old, new = (document.get("components", {}) for document in (pair.old, pair.new))
+    for kind in [kind for kind in old if kind in KINDS]:
+        for name in [name for name in old[kind] if name not in new.get(kind, {})]:
+            yield Change(where=f"{KINDS[kind]} {name}", what="removed; generators make a type of it", is_breaking=True)
 
 
 def _paths_changes(pair: Pair) -> Iterator[Change]:
@@ -118,6 +141,7 @@ def _operation_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]
     if old.get("operationId") != new.get("operationId"):
         what = f"operationId: {old.get('operationId')} -> {new.get('operationId')}"
         yield Change(where=where, what=what, is_breaking=True)
+    yield from _tag_changes(place)
     if new.get("deprecated") and not old.get("deprecated"):
         yield Change(where=where, what="deprecated", is_breaking=False)
     if old.get("servers") != new.get("servers"):
@@ -136,6 +160,21 @@ def _operation_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]
         for document, operation in ((pair.old, old), (pair.new, new))
     ]
     yield from _group_changes(pair, Place(f"{where}: callback ", *callbacks), side.flipped)
+
+
+def _tag_changes(place: Place) -> Iterator[Change]:
+    """Yield whether an operation is still where generators put it: in a file or a class for each of its tags.
+
+    Some look at the first tag alone.
+    """
+    old, new = (list(operation.get("tags", [])) or ["default"] for operation in (place.old, place.new))
+    for tag in [tag for tag in old if tag not in new]:
+        yield Change(where=place.where, what=f"tag {tag} removed; generators make a file of it", is_breaking=True)
+    if old[0] in new and old[0] != new[0]:
+        what = f"the first tag is {new[0]}, no longer {old[0]}"
+        yield Change(where=place.where, what=what, is_breaking=True)
+    for tag in [tag for tag in new if tag not in old]:
+        yield Change(where=place.where, what=f"tag {tag} added", is_breaking=False)
 
 
 def _security_changes(pair: Pair, place: Place) -> Iterator[Change]:
@@ -166,6 +205,10 @@ def _input_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
     where, old, new = place
     for key in [key for key in old if key not in new]:
         yield Change(where=where, what=f"{' '.join(key)} removed", is_breaking=True)
+    both = [key for key in old if key in new]
+    if list(new)[: len(both)] != both:
+        what = "the order of parameters; some generators make positional arguments"
+        yield Change(where=where, what=what, is_breaking=True)
     for key in [key for key in new if key not in old]:
         needed = bool(resolved(pair.new, new[key]).get("required"))
         what = f"{'required' if needed else 'optional'} {' '.join(key)} added"
@@ -181,10 +224,16 @@ def _field_changes(pair: Pair, place: Place, side: Side) -> Iterator[Change]:
         return
     where, old, new = followed
     yield from _presence_change(where, was=bool(old.get("required")), now=bool(new.get("required")), side=side)
-    if any(old.get(key) != new.get(key) for key in ("style", "explode", "allowReserved")):
+    if _written(old) != _written(new):
         yield Change(where=where, what="style, explode or allowReserved changed", is_breaking=True)
     yield from schema_changes(pair, Place(where, old.get("schema", {}), new.get("schema", {})), side)
     yield from _content_changes(pair, Place(where, old.get("content", {}), new.get("content", {})), side)
+
+
+def _written(parameter: dict[str, Any]) -> tuple[str, bool, bool]:
+    """Return how a parameter or a header is written, with what that is by default."""
+    style = parameter.get("style", "form" if parameter.get("in") in {"query", "cookie"} else "simple")
+    return style, parameter.get("explode", style == "form"), parameter.get("allowReserved", False)
 
 
 def _presence_change(where: str, *, was: bool, now: bool, side: Side) -> Iterator[Change]:

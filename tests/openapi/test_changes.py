@@ -3,17 +3,17 @@
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runpod_sdk.cli._spec._changes import compare
-from runpod_sdk.cli._spec._document import installed
-from runpod_sdk.cli._spec._references import InvalidDocumentError
+from comparison import InvalidDocumentError, compare
 
 Document = dict[str, Any]
-Edit = Callable[[Document], None]
+Edit = Callable[[Document], Any]
 
+PATH = Path(__file__).parents[2] / "runpod_sdk" / "emulator" / "openapi.json"
+DOCUMENT: Document = json.loads(PATH.read_text(encoding="utf-8"))
 SMALL: Document = {
     "openapi": "3.1.0",
     "info": {"title": "Jobs", "version": "1.0.0"},
@@ -24,6 +24,7 @@ SMALL: Document = {
             "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
             "post": {
                 "operationId": "submit",
+                "tags": ["jobs"],
                 "parameters": [{"$ref": "#/components/parameters/Wait"}],
                 "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
                 "responses": {
@@ -58,15 +59,19 @@ SMALL: Document = {
             }
         },
         "schemas": {
+            "Text": {"type": "string"},
             "Job": {
                 "type": "object",
                 "required": ["status"],
                 "properties": {
-                    "status": {"enum": ["OPEN", "DONE"]},
+                    "status": {"type": "string", "enum": ["OPEN", "DONE"]},
                     "size": {"type": "integer", "format": "int32"},
                     "next": {"$ref": "#/components/schemas/Job"},
+                    "secret": {"type": "string", "writeOnly": True},
+                    "made": {"type": "string", "readOnly": True},
+                    "why": {"anyOf": [{"$ref": "#/components/schemas/Text"}, {"type": "integer"}]},
                 },
-            }
+            },
         },
     },
 }
@@ -199,11 +204,72 @@ BREAKING: dict[str, tuple[Edit, str]] = {
         "schema Job, in requests: field size is now required",
     ),
     "a request is closed": (put(job, additionalProperties=False), "in requests: other fields are no longer allowed"),
+    "another server is the first": (
+        lambda d: d["servers"].insert(0, {"url": "https://b.example"}),
+        "the first is https://b.example, no longer https://{host}/v1",
+    ),
+    "a variable of a server is removed": (
+        put(lambda d: d, servers=[{"url": "https://a.example/v1"}]),
+        "servers: variable host removed",
+    ),
+    "a variable of a server is renamed": (
+        put(lambda d: d, servers=[{"url": "https://{name}/v1", "variables": {"name": {"default": "a.example"}}}]),
+        "servers: variable host removed",
+    ),
+    "a variable of a server takes fewer values": (
+        lambda d: d["servers"][0]["variables"]["host"].update(enum=["a.example"]),
+        "servers: variable host takes fewer values",
+    ),
+    "an operation moves to another tag": (put(operation, tags=["work"]), "tag jobs removed"),
+    "an operation has no tag any more": (drop(operation, "tags"), "tag jobs removed"),
+    "another tag is the first": (put(operation, tags=["work", "jobs"]), "the first tag is work, no longer jobs"),
+    "a parameter comes before others": (
+        lambda d: operation(d)["parameters"].insert(0, {"name": "tag", "in": "query", "schema": {"type": "string"}}),
+        "the order of parameters",
+    ),
+    "an answer has fewer names of values": (
+        lambda d: job(d)["properties"]["status"]["enum"].remove("DONE"),
+        'schema Job.status, in answers: enum: no longer "DONE"',
+    ),
+    "a value is no longer one of a list": (
+        put(lambda d: job(d)["properties"], status={"type": "string"}),
+        "generators make a name of each",
+    ),
+    "a field of an answer is only written": (
+        lambda d: job(d)["properties"]["size"].update(writeOnly=True),
+        "schema Job.size, in answers: writeOnly added",
+    ),
+    "a field of a request is only read": (
+        lambda d: job(d)["properties"]["size"].update(readOnly=True),
+        "schema Job.size, in requests: readOnly added",
+    ),
+    "a reference to a schema is written out": (
+        lambda d: TAKEN(d)["content"]["application/json"].update(schema=copy.deepcopy(job(d))),
+        "no longer by the name of Job",
+    ),
+    "another schema of the same form takes its place": (
+        lambda d: (
+            d["components"]["schemas"].update(Twin=copy.deepcopy(job(d))),
+            TAKEN(d)["content"]["application/json"].update(schema={"$ref": "#/components/schemas/Twin"}),
+        ),
+        "no longer by the name of Job",
+    ),
     "a keyword is not judged": (put(job, propertyNames={"maxLength": 3}), "this keyword is not judged"),
     "a schema is no longer named": (
         lambda d: rename(d, "Job", "Work"),
         "schema Job: removed",
     ),
+}
+
+
+COMPONENTS = {
+    "requestBodies": {"description": "b", "content": {"application/json": {"schema": {"type": "string"}}}},
+    "responses": {"description": "taken"},
+    "parameters": {"name": "wait", "in": "query", "schema": {"type": "integer"}},
+    "headers": {"schema": {"type": "string"}},
+    "schemas": {"type": "string"},
+    "callbacks": {},
+    "pathItems": {},
 }
 
 
@@ -224,6 +290,23 @@ COMPATIBLE: dict[str, tuple[Edit, str]] = {
     ),
     "another key lets in": (lambda d: d["security"].append({"other": []}), "security: other now lets in"),
     "no key is needed": (put(lambda d: d, security=[]), "security: no key now lets in"),
+    "an operation gets a second tag": (put(operation, tags=["jobs", "work"]), "POST /jobs/{id}: tag work added"),
+    "a variable of a server is added": (
+        lambda d: d["servers"].append({"url": "https://a.example/{v}", "variables": {"v": {"default": "v1"}}}),
+        "servers: variable v added",
+    ),
+    "a field is no longer only written": (
+        lambda d: job(d)["properties"]["secret"].pop("writeOnly"),
+        "schema Job.secret, in answers: writeOnly dropped",
+    ),
+    "a field is no longer only read": (
+        lambda d: job(d)["properties"]["made"].pop("readOnly"),
+        "schema Job.made, in requests: readOnly dropped",
+    ),
+    "alternatives that exclude each other say so": (
+        lambda d: job(d)["properties"].update(why={"oneOf": job(d)["properties"]["why"]["anyOf"]}),
+        "schema Job.why, in requests: anyOf -> oneOf",
+    ),
     "an operation is deprecated": (put(operation, deprecated=True), "POST /jobs/{id}: deprecated"),
     "an optional parameter is added": (add_parameter(required=False), "optional query tag added"),
     "a parameter takes more": (widen_wait, "parameter Wait, in requests: maximum: 9 -> 10"),
@@ -237,6 +320,29 @@ COMPATIBLE: dict[str, tuple[Edit, str]] = {
     "an optional field is added": (add_optional_field, "schema Job, in requests: optional field label added"),
 }
 UNNOTICED: dict[str, Edit] = {
+    "a reference that stands in allOf": lambda d: TAKEN(d)["content"]["application/json"].update(
+        schema={"allOf": [{"$ref": "#/components/schemas/Job"}], "description": "what was taken"}
+    ),
+    "a field that refers by allOf": lambda d: job(d)["properties"].update(
+        next={"allOf": [{"$ref": "#/components/schemas/Job"}]}
+    ),
+    "a reference that is the only one of oneOf": lambda d: job(d)["properties"].update(
+        next={"oneOf": [{"$ref": "#/components/schemas/Job"}]}
+    ),
+    "a schema that stands in allOf": lambda d: d["components"]["schemas"].update(Job={"allOf": [job(d)]}),
+    "a schema in parts": lambda d: d["components"]["schemas"].update(
+        Job={
+            "type": "object",
+            "allOf": [
+                {"properties": {name: job(d)["properties"][name]}, "required": [name] if name == "status" else []}
+                for name in job(d)["properties"]
+            ],
+        }
+    ),
+    "a type as a list": lambda d: job(d).update(type=["object"]),
+    "any other field, said aloud": lambda d: job(d).update(additionalProperties=True),
+    "the order of values": lambda d: job(d)["properties"]["status"].update(enum=["DONE", "OPEN"]),
+    "how a parameter is written, said aloud": lambda d: WAIT(d).update(style="form", explode=True, required=False),
     "texts, examples, x- fields and the version": describe,
     "a status that its range describes as well": lambda d: answers(d).update({"503": answers(d)["5XX"]}),
     "a reference that is written out": lambda d: operation(d).update(
@@ -269,6 +375,70 @@ def test_does_not_notice(name: str) -> None:
     assert lines(SMALL, edited(UNNOTICED[name])) == {}
 
 
+@pytest.mark.parametrize("kind", COMPONENTS)
+def test_a_component_that_is_no_longer_named_breaks(kind: str) -> None:
+    old, new = copy.deepcopy(SMALL), copy.deepcopy(SMALL)
+    old["components"].setdefault(kind, {})["Former"] = COMPONENTS[kind]
+    new["components"].setdefault(kind, {})["Latter"] = COMPONENTS[kind]
+    assert any("Former: removed" in line for line, is_breaking in lines(old, new).items() if is_breaking)
+    del old["components"][kind]["Former"]
+    assert not any(lines(old, new).values())
+
+
+@pytest.mark.parametrize(
+    ("branches", "are_exclusive"),
+    [
+        ([{"type": "string"}, {"type": "integer"}], True),
+        ([{"type": "number"}, {"type": "integer"}], False),
+        ([{"type": "string"}, {"minLength": 1}], False),
+        ([{"type": "object", "required": ["a"]}, {"type": "object", "required": ["b"]}], False),
+        (
+            [
+                {"type": "object", "properties": {"a": {"type": "string"}}},
+                {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+            ],
+            True,
+        ),
+        (
+            [
+                {"type": "object", "properties": {"a": {"type": "string"}}},
+                {"type": "object", "properties": {"a": {"type": "integer"}}},
+            ],
+            False,
+        ),
+        ([{"type": "string"}, {"type": "integer"}, {"type": "string", "minLength": 9}], False),
+    ],
+)
+def test_alternatives_that_may_overlap_are_not_told_to_exclude_each_other(
+    branches: list[Any], *, are_exclusive: bool
+) -> None:
+    def of(keyword: str) -> Document:
+        return edited(lambda d: job(d)["properties"].update(why={keyword: branches}))
+
+    narrower, wider = lines(of("anyOf"), of("oneOf")), lines(of("oneOf"), of("anyOf"))
+    assert narrower == {
+        "schema Job.why, in requests: anyOf -> oneOf": not are_exclusive,
+        "schema Job.why, in answers: anyOf -> oneOf": False,
+    }
+    assert wider == {
+        "schema Job.why, in requests: oneOf -> anyOf": False,
+        "schema Job.why, in answers: oneOf -> anyOf": not are_exclusive,
+    }
+
+
+def test_names_of_values_that_generators_read_break_when_they_change() -> None:
+    old = edited(lambda d: job(d)["properties"]["status"].update({"x-enum-varnames": ["Open", "Done"]}))
+    new = edited(lambda d: job(d)["properties"]["status"].update({"x-enum-varnames": ["Open", "Ended"]}))
+    assert all(lines(old, new).values())
+    assert lines(old, new)
+    assert lines(SMALL, old) == {}
+
+
+def test_the_edition_for_3_0_lacks_the_webhook_and_nothing_else() -> None:
+    edition = json.loads((PATH.parents[2] / "generated/runpod-queue-3.0.openapi.json").read_text(encoding="utf-8"))
+    assert lines(DOCUMENT, edition) == {"webhook POST jobFinished: removed": True}
+
+
 def test_the_same_change_is_judged_by_who_reads_the_value() -> None:
     found = lines(SMALL, edited(add_to_enum))
     assert found == {
@@ -293,7 +463,8 @@ def test_two_inlined_schemas_in_place_of_one_name_are_both_compared() -> None:
         callback(document)["requestBody"]["content"]["application/json"]["schema"] = {**job(document), "required": []}
 
     breaking = [line for line, is_breaking in lines(SMALL, edited(inline)).items() if is_breaking]
-    assert len(breaking) == 2
+    assert len([line for line in breaking if "no longer by the name of Job" in line]) == 2
+    assert len(breaking) == 4
     assert any("field size is now required" in line for line in breaking)
     assert any("field status is now optional" in line for line in breaking)
 
@@ -309,7 +480,7 @@ def test_what_breaks_comes_first() -> None:
 
 
 def test_the_document_of_this_version_does_not_differ_from_itself() -> None:
-    assert compare(installed(), installed()) == []
+    assert compare(DOCUMENT, copy.deepcopy(DOCUMENT)) == []
 
 
 @pytest.mark.parametrize(

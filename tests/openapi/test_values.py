@@ -4,12 +4,10 @@ import copy
 from typing import Any
 
 import pytest
+from comparison import Change, compare
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-
-from runpod_sdk.cli._spec._changes import compare
-from runpod_sdk.cli._spec._schemas import Change
 
 SCALARS: list[Any] = [None, True, 0, 1, 2, 3, 0.5, "", "a", "bb"]
 LISTS: list[Any] = [[], *([value] for value in SCALARS), [1, 2], ["a", 0], [[], 1]]
@@ -30,6 +28,14 @@ def some(**keywords: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]
 
 SMALL_NUMBERS = st.integers(0, 2)
 LEAVES = st.sampled_from([{}, {"type": "integer"}, {"type": "number"}, {"type": ["string", "null"]}, {"minimum": 1}])
+ALTERNATIVES = st.sampled_from(
+    [
+        [{"type": "integer"}, {"type": "number"}],
+        [{"type": "integer"}, {"type": ["string", "null"]}],
+        [{"minimum": 1}, {"type": "string"}],
+        [{"minimum": 1}],
+    ]
+)
 KINDS = {
     "numbers": some(
         type=st.sampled_from(["integer", "number", ["number", "string"], ["integer", "null"]]),
@@ -54,6 +60,19 @@ KINDS = {
     "compositions": some(anyOf=st.lists(LEAVES, min_size=1, max_size=2), allOf=st.lists(LEAVES, min_size=1, max_size=2))
     | some(anyOf=st.just([{"type": "integer"}]), oneOf=st.just([{"type": "integer"}]))
     | some(**{"not": LEAVES}),
+    "compositions of compositions": some(
+        allOf=st.lists(
+            some(type=st.sampled_from(["integer", "number"]), minimum=SMALL_NUMBERS, maximum=SMALL_NUMBERS)
+            | some(properties=st.dictionaries(st.sampled_from("pq"), LEAVES), required=st.just(["p"])),
+            min_size=1,
+            max_size=3,
+        ),
+        minimum=SMALL_NUMBERS,
+        properties=st.dictionaries(st.sampled_from("pq"), LEAVES),
+        required=st.just(["q"]),
+        additionalProperties=st.booleans(),
+    ),
+    "alternatives": some(anyOf=ALTERNATIVES) | some(oneOf=ALTERNATIVES),
 }
 
 
@@ -104,6 +123,12 @@ VERDICTS: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ),
     ({"anyOf": [{"type": "string"}]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}, {ANSWER}),
     ({"oneOf": [{"minimum": 1}]}, {"oneOf": [{"minimum": 0}]}, {ANSWER}),
+    ({"type": "string"}, {"oneOf": [{"type": "string"}, {"type": "null"}]}, {ANSWER}),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string"}, {REQUEST}),
+    ({"type": "number"}, {"oneOf": [{"type": "number"}, {"type": "integer"}]}, {REQUEST, ANSWER}),
+    ({"oneOf": [{"minimum": 1}, {"minimum": 2}]}, {"oneOf": [{"minimum": 1}]}, {REQUEST, ANSWER}),
+    ({"minimum": 1, "exclusiveMinimum": True}, {"exclusiveMinimum": 1}, set()),
+    ({"enum": ["a", "b"]}, {"enum": ["a"]}, {REQUEST, ANSWER}),
     ({"items": {"type": "integer"}}, {"items": {"type": "number"}}, {ANSWER}),
     ({"allOf": [{"minimum": 1}]}, {"allOf": [{"minimum": 1}, {"type": "number"}]}, {REQUEST}),
 ]
