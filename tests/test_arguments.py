@@ -16,9 +16,9 @@ from runpod_sdk._values._arguments import (
     EXECUTION_TIMEOUT_RANGE,
     TTL_RANGE,
     checked_id,
+    checked_input,
     checked_seconds,
     encoded,
-    unwrapped,
 )
 from runpod_sdk._values._operations import RUN, RUN_SYNC, Operation
 
@@ -90,14 +90,14 @@ def test_a_duration_that_is_no_number_is_a_type_error(value: Any) -> None:
 )
 def test_what_looks_like_a_whole_body_is_warned_of_and_sent_untouched(value: Mapping[str, Any]) -> None:
     with pytest.warns(UserWarning, match=r'job\["input"\]\["input"\]'):
-        assert unwrapped(value) is value
+        assert checked_input(value) is value
 
 
 @pytest.mark.parametrize("value", [{}, {"a": 1}, {"input": "text"}, {"input": {}, "seed": 1}, {"webhook": "x"}])
 def test_what_is_an_input_is_not_warned_of(value: Mapping[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert unwrapped(value) is value
+        assert checked_input(value) is value
 
 
 KEYS = st.text(max_size=5)

@@ -11,7 +11,7 @@ from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._jobs import submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
-from runpod_sdk._values._arguments import checked_id, unwrapped
+from runpod_sdk._values._arguments import checked_id, checked_input
 from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk._values._states import T_co
 
@@ -88,7 +88,7 @@ class Endpoint(Generic[T_co]):
         nobody has its id, or noted in `client.unknowns`.
         """
         deadline = self._client._settings.deadline(timeout)
-        request = _api.run(self.id, unwrapped(input), options)
+        request = _api.run(self.id, checked_input(input), options)
         with span("run", self.id):
             return self._submitted(request, deadline, options, "cancel")[0]
 
@@ -124,7 +124,7 @@ class Endpoint(Generic[T_co]):
         checked_abandon(on_abandon)
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
-        request = build(self.id, unwrapped(input), options)
+        request = build(self.id, checked_input(input), options)
         with span("run_sync", self.id):
             job, state = self._submitted(request, deadline, options, on_abandon)
             return job._output(job._wait(deadline, on_abandon, on_update, seen=state))
@@ -142,7 +142,7 @@ class Endpoint(Generic[T_co]):
 
         Arguments and errors are those of `run`, and of `Job.stream`.
         """
-        request = _api.run(self.id, unwrapped(input), options)
+        request = _api.run(self.id, checked_input(input), options)
         checked_gap(on_gap)
 
         def submit() -> Job[T_co]:

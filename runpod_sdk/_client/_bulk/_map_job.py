@@ -20,7 +20,7 @@ from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._flows._jobs import JobRef, Life, submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
-from runpod_sdk._values._arguments import kind_of, unwrapped
+from runpod_sdk._values._arguments import checked_input, kind_of
 from runpod_sdk._values._states import JobState, T_co, shorten
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
@@ -216,7 +216,7 @@ class Runner(Generic[R]):
         if isinstance(item.input, plan.handle):
             return await self._collected(item, item.input)
         try:
-            request = _api.run(plan.endpoint_id, unwrapped(item.input), plan.options)
+            request = _api.run(plan.endpoint_id, checked_input(item.input), plan.options)
         except (TypeError, ValueError) as error:
             return self._of(item, error=error)
         if self._refusal is not None:
