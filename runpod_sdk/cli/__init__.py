@@ -131,7 +131,13 @@ def summaries() -> dict[str, str]:
 def _called(argv: Sequence[str]) -> int:
     called = next((word for word in argv if not word.startswith("-")), "")
     parser, parsers = parser_of({called})
+    behind: list[str] = []
+    if "--" in argv and called in parsers and parsers[called].get_default("behind") is not None:
+        at = list(argv).index("--")
+        argv, behind = argv[:at], list(argv[at + 1 :])
     arguments, left = parser.parse_known_args(argv)
+    if behind:
+        arguments.behind = behind
     # argparse takes no second batch of words after an option, so `run abc --wait n=1` arrives here.
     more: list[str] | None = getattr(arguments, getattr(arguments, "more", ""), None)
     if left and (more is None or any(word.startswith("-") for word in left)):

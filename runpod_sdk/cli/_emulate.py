@@ -22,27 +22,34 @@ from ._shown import complain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Server
+    from runpod_sdk.emulator._workers._programs import Program
 
 _DESCRIPTION = """\
 Serves the queue API on a socket of this machine, for any client of it.
 Who runs the jobs:
 
-  emulate handler.py         a worker's file, unchanged, in this process;
-                             the package runpod need not be installed
+  emulate handler.py --workers 2
+                             a worker's file, unchanged, as a program in a
+                             process of each worker; the package runpod need
+                             not be installed
+  emulate handler.py -- --model x
+                             the same, with arguments of its own
+  emulate -m worker.handler  a module, as `python -m` runs it
   emulate handler.py:run     a function of a file
   emulate --worker "python handler.py" --workers 2
-                             real workers, each a process with a log; one
-                             that dies is followed by another
+                             any other command that starts a worker, each
+                             with a log
   emulate --external         workers that you start elsewhere, in the
                              environment that is printed
   emulate                    a handler that does what the input says:
                              mock_return, mock_delay, mock_error, ...
 
-Ctrl-C ends it: held requests are answered, and workers may deliver their
-jobs; a second Ctrl-C kills them."""
+A worker that dies is followed by another. Ctrl-C ends it all: held requests
+are answered, and workers of --worker may deliver their jobs; a second Ctrl-C
+kills them."""
 
 _EXIT_CODES = """\
 exit codes:
@@ -55,7 +62,6 @@ _DEFAULT_ENDPOINT = "local"
 _DEFAULT_PORT = 8000
 _LOOK_EVERY = 0.3  # seconds between two looks at the files, with --reload
 _INTERRUPTED = 130
-_SKIPPED_FOLDERS = {"site-packages", "node_modules", "__pycache__"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = _EXIT_CODES
     parser.add_argument("target", nargs="?", metavar="FILE[:FUNCTION]", help="a worker's file")
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a worker's module")
+    parser.set_defaults(behind=[])  # what stands behind --
     parser.add_argument("--worker", metavar="COMMAND", help="start this as a worker")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (1)")
     parser.add_argument("--external", action="store_true", help="print the environment of a worker")
@@ -115,9 +123,9 @@ def _serve(arguments: argparse.Namespace, ending: _Ending, out: Any) -> int:
         try:
             for fault in _faults(arguments):
                 emulator.inject(fault)
+            files = _Files()
             for named in arguments.endpoint or [_DEFAULT_ENDPOINT]:
-                ending.endpoints.append(_declare(emulator, arguments, named))
-            files = _Files(ending.endpoints)  # before the processes read theirs
+                ending.endpoints.append(_declare(emulator, arguments, named, files))
             server = emulator.serve(arguments.host, arguments.port)
         except HandlerFileError as error:
             _complain(error)
@@ -171,9 +179,12 @@ def _faults(arguments: argparse.Namespace) -> list[Fault]:
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
     arguments.external = arguments.external or arguments.env_file is not None
-    given = [arguments.target is not None, arguments.worker is not None, arguments.external]
-    if sum(given) > 1:
-        raise BadCallError("one of FILE, --worker and --external runs the jobs")
+    arguments.module = None if arguments.module is None else f"-m {arguments.module}"
+    given = [arguments.target, arguments.module, arguments.worker, arguments.external or None]
+    if sum(each is not None for each in given) > 1:
+        raise BadCallError("one of FILE, -m, --worker and --external runs the jobs")
+    if arguments.behind and (arguments.worker is not None or arguments.external):
+        raise BadCallError("--: what stands behind it is for FILE and -m")
     if arguments.worker is not None and not arguments.worker.strip():
         raise BadCallError("--worker: the command of a worker expected")
     if not 0 < arguments.time_scale < math.inf:
@@ -184,22 +195,37 @@ def _check(arguments: argparse.Namespace) -> None:
         raise BadCallError(f"--port {arguments.port}: 0 to 65535 expected")
     if not re.fullmatch(r"[\x21-\x7e]*", arguments.advertise):
         raise BadCallError("--advertise: the name or the address of this machine expected")
+    _check_endpoints(arguments)
+
+
+def _check_endpoints(arguments: argparse.Namespace) -> None:
     named = [name.partition("=") for name in arguments.endpoint or [_DEFAULT_ENDPOINT]]
     if len([name for name, mark, _ in named if not mark]) > 1 and arguments.env_file:
         raise BadCallError("--env-file: it is for one endpoint")
     for file in [arguments.target, *(file for _, mark, file in named if mark)]:
-        if file is not None and (not file or Path(file).is_dir()):
+        if file is not None and not file.startswith("-m ") and (not file or Path(file).is_dir()):
             raise BadCallError(f"{file or 'FILE'}: a worker's file expected" + (", not a folder" if file else ""))
 
 
-def _declare(emulator: Emulator, arguments: argparse.Namespace, named: str) -> EmulatedEndpoint:
+def _declare(emulator: Emulator, arguments: argparse.Namespace, named: str, files: _Files) -> EmulatedEndpoint:
     """Declare an endpoint: NAME=FILE, or NAME with what the other arguments say."""
+    from runpod_sdk.emulator._workers._programs import program_of  # noqa: PLC0415  as above
+
     name, _, file = named.partition("=")
-    if file or arguments.target:
-        return emulator.endpoint(name, file or arguments.target, workers=arguments.workers)
-    if arguments.worker:
-        return emulator.endpoint(name, command=arguments.worker, workers=arguments.workers)
-    return emulator.endpoint(name, workers=0 if arguments.external else arguments.workers)
+    target = file or arguments.target or arguments.module
+    program = None if target is None else program_of(target, tuple(arguments.behind))
+    words = arguments.worker and not program
+    stamps: dict[Path, int] = {}
+    if arguments.reload:  # before a process reads them
+        stamps = _stamps(program, shlex.split(arguments.worker) if words else [])
+    if program is not None:
+        endpoint = emulator.endpoint(name, program, workers=arguments.workers)
+    elif words:
+        endpoint = emulator.endpoint(name, command=arguments.worker, workers=arguments.workers)
+    else:
+        endpoint = emulator.endpoint(name, workers=0 if arguments.external else arguments.workers)
+    files.used[endpoint] = stamps
+    return endpoint
 
 
 # What is printed.
@@ -244,11 +270,13 @@ def _announce_external(arguments: argparse.Namespace, endpoint: dict[str, Any]) 
 
 def _described(endpoint: EmulatedEndpoint, arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     facts: dict[str, Any] = {"id": endpoint.id}
-    if endpoint.file is not None:
-        return {**facts, "runs": f"{endpoint.file.target}, in this process", "file": str(endpoint.file.path)}
+    program = endpoint.program
+    if program is not None:
+        runs = f"{program.named}, {_count(endpoint)}"
+        file = {} if program.path is None else {"file": str(program.path)}
+        return {**facts, "runs": runs, **file, "workers": endpoint.workers}
     if endpoint.command is not None:
-        count = f"{endpoint.workers} worker{'s' if endpoint.workers > 1 else ''}"
-        runs = f"{count}: {shlex.join(endpoint.command)}; logs in {endpoint.logs}"
+        runs = f"{_count(endpoint)}: {shlex.join(endpoint.command)}; logs in {endpoint.logs}"
         return {**facts, "runs": runs, "logs": str(endpoint.logs), "workers": endpoint.workers}
     if arguments.external:
         environment = server.worker_environment(endpoint.id, host=_advertised(arguments))
@@ -278,6 +306,10 @@ def _write_env_file(path: Path, environment: dict[str, str]) -> None:
         raise BadCallError(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
+def _count(endpoint: EmulatedEndpoint) -> str:
+    return f"{endpoint.workers} worker{'s' if endpoint.workers > 1 else ''}"
+
+
 def _advertised(arguments: argparse.Namespace) -> str:
     """Return how a worker elsewhere calls this machine; nobody can call 0.0.0.0."""
     host: str = arguments.advertise or arguments.host
@@ -305,43 +337,40 @@ def _complain(error: Exception) -> None:
 
 
 class _Files:
-    """The files that endpoints are made of, and when those were changed that are in use."""
+    """The files that endpoints are made of, and when those were changed that are in use.
 
-    def __init__(self, endpoints: list[EmulatedEndpoint]) -> None:
-        self._used = {endpoint: _used(endpoint) for endpoint in endpoints}
+    Attributes:
+        used: when each was changed, by endpoint.
+    """
+
+    def __init__(self) -> None:
+        self.used: dict[EmulatedEndpoint, dict[Path, int]] = {}
 
     def reload_changed(self) -> None:
         """Load again what has changed; what cannot be loaded stays as it was."""
         from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  see _serve
-        from runpod_sdk.emulator._workers._handlers import stamps_of  # noqa: PLC0415  see _serve
 
-        for endpoint, used in self._used.items():
-            stamps = stamps_of(used if endpoint.file is not None else _scripts(endpoint))
+        for endpoint, used in self.used.items():
+            stamps = _stamps(endpoint.program, endpoint.command or [])
             if stamps == used:
                 continue
-            self._used[endpoint] = stamps
+            self.used[endpoint] = stamps
             try:
                 endpoint.reload()
             except HandlerFileError as error:
                 _complain(error)
             else:
                 print(f"reloaded {endpoint.id}", file=sys.stderr)
-                if endpoint.file is not None:
-                    self._used[endpoint] = endpoint.file.stamps
 
 
-def _used(endpoint: EmulatedEndpoint) -> dict[Path, int]:
-    """Return the files of an endpoint, and when each was changed."""
-    from runpod_sdk.emulator._workers._handlers import stamps_of  # noqa: PLC0415  see _serve
+def _stamps(program: Program | None, words: Sequence[str]) -> dict[Path, int]:
+    """Return when the files of a program were changed, or those that a command names, with those beside them."""
+    from runpod_sdk.emulator._workers._programs import scripts_in, scripts_of, stamps_of  # noqa: PLC0415  see _serve
 
-    return stamps_of(_scripts(endpoint)) if endpoint.file is None else endpoint.file.stamps
-
-
-def _scripts(endpoint: EmulatedEndpoint) -> Iterable[Path]:
-    """Return the Python files that a command names, and those beside them."""
-    scripts = [Path(word).resolve() for word in endpoint.command or () if word.endswith(".py")]
-    beside = {path for script in scripts for path in script.parent.rglob("*.py")}
-    return sorted(path for path in beside if not _SKIPPED_FOLDERS & set(path.parts))
+    if program is not None:
+        return stamps_of(scripts_of(program))
+    named = [Path(word).resolve() for word in words if word.endswith(".py")]
+    return stamps_of(sorted({path for script in named for path in scripts_in(script.parent)}))
 
 
 class _Ending:

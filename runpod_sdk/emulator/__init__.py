@@ -20,7 +20,7 @@ from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import progress_update
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
-from runpod_sdk.emulator._workers._handlers import HandlerFileError
+from runpod_sdk.emulator._workers._programs import HandlerFileError
 
 __all__ = [
     "Ambiguous",

@@ -19,11 +19,13 @@ from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._workers._callables import HandlerLoop, Pool
+from runpod_sdk.emulator._workers._callables import Pool, close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
-from runpod_sdk.emulator._workers._handlers import HandlerFile, forget, load
+from runpod_sdk.emulator._workers._events import echo
+from runpod_sdk.emulator._workers._handlers import HandlerFile, load
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
-from runpod_sdk.emulator._workers._processes import WorkerProcesses, worker_id_from
+from runpod_sdk.emulator._workers._processes import NOWHERE, WorkerProcesses, worker_id_from
+from runpod_sdk.emulator._workers._programs import Program, program_of
 from runpod_sdk.emulator._workers._supervisor import command_of
 
 if TYPE_CHECKING:
@@ -39,9 +41,10 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Binding
     from runpod_sdk.emulator._workers._callables import Handler
+    from runpod_sdk.emulator._workers._events import Feed
+    from runpod_sdk.emulator._workers._process_pool import ProcessPool
 
-# What stands before the endpoint id, without a socket; .invalid can never be a real host (RFC 2606).
-BASE_URL = "https://emulator.invalid/v2"
+BASE_URL = NOWHERE  # what stands before the endpoint id, without a socket
 
 
 class Emulator:
@@ -86,7 +89,6 @@ class Emulator:
         self._options = options or Options()
         self._given_clock = clock
         self._lock = threading.Lock()
-        self._loop_thread = HandlerLoop()
         self._endpoints: dict[str, EmulatedEndpoint] = {}
         self._pools: list[Pool] = []
         self._servers: list[Server] = []
@@ -94,42 +96,49 @@ class Emulator:
         self._transport: Transport | None = None
         self._closed = False
         self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace)
+        self._processes.feed.subscribe(echo)
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(
         self,
         endpoint_id: str,
-        handler: Handler | str | os.PathLike[str] | None = None,
+        handler: Handler | str | os.PathLike[str] | Program | None = None,
         *,
         workers: int = 1,
         return_aggregate_stream: bool | None = None,
         command: str | Sequence[str] | None = None,
+        arguments: Sequence[str] = (),
+        in_process: bool | None = None,
     ) -> EmulatedEndpoint:
-        """Declare an endpoint.
+        """Declare an endpoint; if a file runs its jobs, return when its first worker is ready.
 
         Args:
             endpoint_id: its id, as in the URL.
-            handler: what runs a job: a function, a coroutine function, a generator or an async generator, called with
-                a dict of `id`, `input` and whatever else the service hands to a worker. It may raise, return
-                `{"error": …}`, return `refresh_worker: True` beside its output, or call `progress_update`. To let
-                virtual time pass, it sleeps on `emulator.clock`. A path: the file of a worker, unchanged, which calls
-                `runpod.serverless.start` when it is run, or "file.py:function"; the official package need not be
-                installed. None: the built-in handler, which does what the input of the official mock worker says
-                (mock_return, mock_delay, mock_error, …).
-            workers: how many jobs run at the same time (of a file with a `concurrency_modifier`, that many times more),
-                or how many processes of `command`; 0: jobs stay in the queue, for workers that are started elsewhere
+            handler: what runs a job. A function, a coroutine function, a generator or an async generator: called in
+                this process with a dict of `id`, `input` and whatever else the service hands to a worker. It may raise,
+                return `{"error": …}`, return `refresh_worker: True` beside its output, or call `progress_update`. To
+                let virtual time pass, it sleeps on `emulator.clock`. A path: the file of a worker, unchanged, which
+                calls `runpod.serverless.start` when it is run, as a program in a process of its own for each worker;
+                "file.py:function"; "-m package.module"; the official package need not be installed. None: the built-in
+                handler, which does what the input of the official mock worker says (mock_return, mock_delay, …).
+            workers: how many jobs a function runs at the same time, or how many processes there are of a file or a
+                `command`; 0: jobs stay in the queue, for workers that are started elsewhere
                 with `Server.worker_environment()`.
             return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: as a file
                 says; only those of the built-in handler are.
             command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. Its
                 processes begin with `serve()` and end with the server; one that dies is followed by another. Each has
                 a log in `EmulatedEndpoint.logs`.
+            arguments: what the file finds in `sys.argv` behind its path.
+            in_process: True: the file is loaded in this process, as often as there are endpoints of it, and its handler
+                runs here: for monkeypatching and debuggers. False: in a process. None: in a process, where there are
+                process groups (POSIX).
 
         Raises:
             ValueError: `endpoint_id` is none, or declared already; `workers` is negative; `command` names no program,
-                or stands beside a handler.
-            HandlerFileError: the file cannot be loaded.
-            NotImplementedError: there is a command, and this system is not POSIX.
+                or stands beside a handler; or `arguments` or `in_process` stand beside what is no file.
+            HandlerFileError: there is no such file, or its worker has ended before it was ready.
+            NotImplementedError: this system is not POSIX, and there is a command, or `in_process` is False.
         """
         check_id(endpoint_id)
         if workers < 0:
@@ -137,11 +146,22 @@ class Emulator:
         if command is not None and handler is not None:
             raise ValueError("command: an endpoint has a handler or a command, not both")
         words = None if command is None else command_of(command)
+        if endpoint_id in self._endpoints:
+            raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
         file: HandlerFile | None = None
-        if isinstance(handler, (str, os.PathLike)):
-            file = load(os.fspath(handler))
-            handler = file.handler
-            workers *= file.concurrency
+        processes: ProcessPool | None = None
+        if isinstance(handler, (str, os.PathLike, Program)):
+            program = handler if isinstance(handler, Program) else program_of(os.fspath(handler), tuple(arguments))
+            if _is_in_process(in_process):
+                file = load(program)
+                workers *= file.concurrency
+            else:
+                processes = self._processes.start_pool(
+                    endpoint_id, program, size=workers, aggregate=return_aggregate_stream
+                )
+            handler = None if file is None else file.handler
+        elif arguments or in_process is False:
+            raise ValueError("arguments, in_process: they are for files")
         endpoint = EmulatedEndpoint(
             endpoint_id,
             handler,
@@ -149,6 +169,7 @@ class Emulator:
             aggregate=return_aggregate_stream,
             command=words,
             file=file,
+            pool=processes,
             jobs=lambda: self.jobs,
             logs=self._processes.logs_of,
         )
@@ -226,6 +247,11 @@ class Emulator:
         }
 
     @property
+    def worker_events(self) -> Feed:
+        """What happens to worker processes of files, as it happens; what they print goes to standard error, too."""
+        return self._processes.feed
+
+    @property
     def endpoints(self) -> dict[str, EmulatedEndpoint]:
         """Every endpoint that was declared, by id."""
         return dict(self._endpoints)
@@ -281,15 +307,14 @@ class Emulator:
             self._closed = True
         for server in self._servers:
             server.close()
-        self._processes.close()
+        self._processes.begin_close()
         if self._gateway is not None:
             self._gateway.hub.close()
-        for pool in self._pools:
-            pool.close()
-        self._loop_thread.close()
+        close(self._pools)
+        self._processes.close()
         for endpoint in self._endpoints.values():
             if endpoint.file is not None:
-                forget(endpoint.file)
+                endpoint.file.modules.forget()
 
     def __enter__(self) -> Self:
         """Return the emulator itself."""
@@ -342,14 +367,18 @@ class Emulator:
 
         hosted = hub.add(Queue(endpoint.id, new_id=job_ids(chance.getrandbits), options=self._options))
         mock = mock_handler_for(hub.clock)
+        if endpoint.pool is not None:
+            endpoint.pool.attach(hub, hosted)
+            return
         pool = Pool(
             hub,
             hosted,
             lambda job: endpoint.handler or mock(job),
             size=endpoint.workers if endpoint.command is None else 0,
             new_worker_id=lambda: worker_id_from(worker_ids),
-            loop_thread=self._loop_thread,
             aggregate=lambda: endpoint.aggregate,
+            refreshes=lambda: endpoint.file is not None and endpoint.file.refresh_worker,
+            as_official=endpoint.file is not None,
         )
         self._pools.append(pool)
         pool.start()
@@ -361,3 +390,10 @@ class Emulator:
             supervisors = self._processes.begin(hub, self._endpoints.values(), server.url)
         for supervisor in supervisors:
             server.supervise(supervisor)
+
+
+def _is_in_process(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it
+    """Whether a file is run in this process: there are no worker processes without the process groups of POSIX."""
+    if os.name != "posix" and wish is False:
+        raise NotImplementedError("worker processes need the process groups of POSIX; use in_process=True")
+    return os.name != "posix" if wish is None else wish

@@ -308,10 +308,11 @@ class Hub:
             if disruption is None:
                 deliver(reply)
                 return
-            if disruption.kills:
-                self._kill(endpoint, request.worker_id)
-            else:
-                self._handle(endpoint, ask.Lose(worker_id=request.worker_id, job_id=reply.body["id"]))
+            if disruption.kills and not self._kill(endpoint, request.worker_id):
+                return
+            if not disruption.kills:
+                for job in reply.body.get("jobs", [reply.body]):
+                    self._handle(endpoint, ask.Lose(worker_id=request.worker_id, job_id=job["id"]))
             # Not at once: of a thousand jobs each may be lost.
             self._retakes.append((endpoint, request, deliver))
 
@@ -345,8 +346,11 @@ class Hub:
                 self._handle(endpoint, request)
                 self._carry_out()
 
-    def _kill(self, endpoint: HubEndpoint, worker_id: str) -> None:
+    def _kill(self, endpoint: HubEndpoint, worker_id: str) -> bool:
+        """Kill a worker; True: it is dead, and another is there under its name, if any is."""
         if endpoint.kill is None or endpoint.kill(worker_id):
             self._handle(endpoint, ask.Leave(worker_id=worker_id))
-        else:  # it lives for a moment yet, and shall take nothing in it
-            self._handle(endpoint, ask.Drain(worker_id=worker_id))
+            return True
+        # It lives for a moment yet, and shall take nothing in it.
+        self._handle(endpoint, ask.Drain(worker_id=worker_id))
+        return False

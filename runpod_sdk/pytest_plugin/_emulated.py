@@ -14,7 +14,13 @@ import pytest
 from runpod_sdk import Client
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, HandlerFileError
-from runpod_sdk.emulator._workers._handlers import parted
+from runpod_sdk.emulator._workers._programs import (
+    folder_of_module,
+    is_module,
+    module_of,
+    parted,
+    program_of,
+)
 from runpod_sdk.emulator._workers._supervisor import command_of
 from runpod_sdk.pytest_plugin._faults import forget, inject
 from runpod_sdk.pytest_plugin._once import EMULATORS
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator import JobRecord, Ledger, RequestRecord, Server
     from runpod_sdk.emulator._doors._site import Site
+    from runpod_sdk.emulator._workers._programs import Program
 
     Handler = Callable[[dict[str, Any]], Any]
 
@@ -60,23 +67,35 @@ class EmulatorFixture:
         *,
         workers: int = 1,
         return_aggregate_stream: bool | None = None,
+        arguments: Sequence[str] = (),
+        in_process: bool | None = None,
     ) -> Endpoint[Any]:
-        """Declare an endpoint, and return it as a client sees it.
+        """Declare an endpoint, and return it as a client sees it; if a file runs its jobs, when its worker is ready.
 
         Args:
-            handler: the file of a worker as it is, or "file.py:function": looked for beside the test, then in pytest's
-                rootdir. Each call runs it anew. Else a function, or None for the built-in handler.
+            handler: the file of a worker as it is, "file.py:function", or "-m package.module": looked for beside the
+                test, then in pytest's rootdir. It is run in a process for each worker, anew with each call. Else a
+                function, or None for the built-in handler.
             endpoint_id: its id; None: what the file or the function is called.
-            workers: how many jobs run at the same time.
+            workers: how many workers there are, each with a job at a time.
             return_aggregate_stream: as in `Emulator.endpoint`.
+            arguments: what the file finds in `sys.argv` behind its path.
+            in_process: True: the file is loaded in this process, as for monkeypatching and debuggers; see
+                `Emulator.endpoint`.
 
         Raises:
             ValueError: `endpoint_id` is declared already.
-            HandlerFileError: the file is not there, or cannot be loaded.
+            HandlerFileError: the file is not there, or its worker has ended before it was ready.
         """
-        target = self._target(handler)
         endpoint_id = endpoint_id or self._free(_name_of(handler))
-        self.endpoint(endpoint_id, target, workers=workers, return_aggregate_stream=return_aggregate_stream)
+        self.endpoint(
+            endpoint_id,
+            self._target(handler, arguments),
+            workers=workers,
+            return_aggregate_stream=return_aggregate_stream,
+            arguments=arguments,
+            in_process=in_process,
+        )
         return self.client.endpoint(endpoint_id)
 
     @cached_property
@@ -116,8 +135,15 @@ class EmulatorFixture:
             client.close()
         self.emulator.close()
 
-    def _target(self, handler: Handler | str | os.PathLike[str] | None) -> Handler | str | None:
-        return self._found(os.fspath(handler)) if isinstance(handler, (str, os.PathLike)) else handler
+    def _target(
+        self, handler: Handler | str | os.PathLike[str] | None, arguments: Sequence[str] = ()
+    ) -> Handler | Program | None:
+        if not isinstance(handler, (str, os.PathLike)):
+            return handler
+        target: str = os.fspath(handler)
+        if not is_module(target):
+            return program_of(self._found(target), tuple(arguments))
+        return program_of(target, tuple(arguments), folder_of_module(target, self._folders))
 
     def _found(self, target: str) -> str:
         """Return a path with its folder: that of the test, or the next one that has such a file."""
@@ -154,6 +180,8 @@ class ServerFixture(EmulatorFixture):
         *,
         workers: int = 1,
         return_aggregate_stream: bool | None = None,
+        arguments: Sequence[str] = (),
+        in_process: bool | None = None,
         command: str | Sequence[str] | None = None,
     ) -> Endpoint[Any]:
         """Declare an endpoint, and return it as a client sees it.
@@ -163,6 +191,8 @@ class ServerFixture(EmulatorFixture):
             endpoint_id: the same.
             workers: how many jobs run at the same time, or how many processes of `command`.
             return_aggregate_stream: as in `Emulator.endpoint`.
+            arguments: as in `EmulatorFixture.serve`.
+            in_process: the same.
             command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. A
                 Python file in it is looked for where handler files are. What its processes print, a failure shows.
 
@@ -171,7 +201,14 @@ class ServerFixture(EmulatorFixture):
             HandlerFileError: the file is not there, or cannot be loaded.
         """
         if command is None:
-            return super().serve(handler, endpoint_id, workers=workers, return_aggregate_stream=return_aggregate_stream)
+            return super().serve(
+                handler,
+                endpoint_id,
+                workers=workers,
+                return_aggregate_stream=return_aggregate_stream,
+                arguments=arguments,
+                in_process=in_process,
+            )
         words = [self._found(word) if word.endswith(".py") else word for word in command_of(command)]
         scripts = [word for word in words if word.endswith(".py")]
         endpoint_id = endpoint_id or self._free(_name_of(scripts[0] if scripts else None))
@@ -250,8 +287,9 @@ def _folders(request: pytest.FixtureRequest) -> list[Path]:
 def _name_of(handler: Handler | str | os.PathLike[str] | None) -> str:
     """Return what an endpoint may be called, after what runs its jobs."""
     if isinstance(handler, (str, os.PathLike)):
-        path, function = parted(os.fspath(handler))
-        name = function or path.stem
+        target: str = os.fspath(handler)
+        path, function = parted(target)
+        name = function or (module_of(target) if is_module(target) else path.stem)
     else:
         name = getattr(handler, "__name__", "")
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or _UNNAMED

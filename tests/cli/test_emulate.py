@@ -90,29 +90,30 @@ def test_a_file_is_served_and_json_is_one_line(handler: Path) -> None:
             "ready": True,
             "url": ready["url"],
             "api_key": "test",
-            "endpoints": [{"id": "local", "runs": f"{handler}, in this process", "file": str(handler)}],
+            "endpoints": [{"id": "local", "runs": f"{handler}, 1 worker", "file": str(handler), "workers": 1}],
         }
         assert call(ready["url"], n=1)["output"] == {"n": 1}
-        assert running.end() == (0, "loading\n"), "what the file prints is not on stdout"
+        code, errors = running.end()
+        assert (code, errors.endswith(" | loading\n")) == (0, True), "what the file prints is not on stdout"
         assert running.out.closed
 
 
 def test_lines_for_a_shell(handler: Path) -> None:
     with emulate(str(handler), "--api-key", "a key") as running:
-        lines = [running.out.readline().rstrip("\n") for _ in range(9)]
-        url = lines[1].removeprefix("ready at ")
+        lines = [running.out.readline().rstrip("\n") for _ in range(8)]
+        url = lines[0].removeprefix("ready at ")
         assert lines == [
-            "loading",
             f"ready at {url}",
             "",
-            f"  local: {handler}, in this process",
+            f"  local: {handler}, 1 worker",
             "",
             f"export RUNPOD_ENDPOINT_BASE_URL={url}",
             "export RUNPOD_API_KEY='a key'",
             "",
             "Ctrl-C ends it.",
         ]
-        assert running.end() == (0, "")
+        code, errors = running.end()
+        assert (code, errors.endswith(" | loading\n")) == (0, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -190,9 +191,10 @@ def test_several_endpoints_at_once(handler: Path, tmp_path: Path) -> None:
 def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -> None:
     with emulate(str(handler), "--reload", "--json") as running:
         url = running.ready()["url"]
-        assert running.err.readline() == "loading\n"
+        assert running.err.readline().endswith(" | loading\n")
         handler.write_text(HANDLER.replace("ANSWER", "'changed'"))
-        assert [running.err.readline(), running.err.readline()] == ["loading\n", "reloaded local\n"]
+        lines = {running.err.readline().rpartition(" | ")[2] for _ in range(2)}
+        assert lines == {"loading\n", "reloaded local\n"}
         assert call(url, n=1)["output"] == "changed"
         handler.write_text("raise ValueError('boom')")
         while not (line := running.err.readline()).startswith(str(handler)):
@@ -263,8 +265,8 @@ def test_scaled_time_lets_a_minute_pass_in_no_time() -> None:
     [
         (["--time-scale", "0"], "--time-scale: a positive number"),
         (["--faults", "no-such-file", "--port", "0"], "--faults no-such-file"),
-        (["x.py", "--worker", "python x.py"], "one of FILE, --worker and --external"),
-        (["x.py", "--env-file", "x"], "one of FILE, --worker and --external"),
+        (["x.py", "--worker", "python x.py"], "one of FILE, -m, --worker and --external"),
+        (["x.py", "--env-file", "x"], "one of FILE, -m, --worker and --external"),
         (["--workers", "0"], "--workers: at least 1"),
         (["--external", "--env-file", "x", "--endpoint", "a", "--endpoint", "b"], "--env-file: it is for one"),
         (["--worker", "no-such-program", "--port", "0"], "no such program"),

@@ -121,7 +121,7 @@ def test_a_worker_sample_runs_in_the_emulator(
     file.write_text(sample.code, encoding="utf-8")
     monkeypatch.setattr(time, "sleep", service.emulator.clock.sleep)
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    service.emulator.endpoint("e", file)
+    service.emulator.endpoint("e", file, in_process=True)
     endpoint = compat.Endpoint("e")
     job = endpoint.run({"prompt": "Hello, World!"})
     assert list(job.stream()) == list("Hello, World!")

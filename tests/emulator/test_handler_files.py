@@ -1,4 +1,4 @@
-"""A worker's file, unchanged: what is taken from it, what it may import, and what is said of one that cannot load."""
+"""A worker's file in this process: what is taken from it, what it may import, and why one cannot be loaded."""
 
 # pyright: reportPrivateUsage=false
 
@@ -14,11 +14,14 @@ import pytest
 
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, HandlerFileError
-from runpod_sdk.emulator._workers._handlers import load
+from runpod_sdk.emulator._workers import _handlers
+from runpod_sdk.emulator._workers._programs import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from runpod_sdk.emulator._workers._handlers import HandlerFile
 
     Write = Callable[..., str]
 
@@ -58,10 +61,15 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
+def load(target: str) -> HandlerFile:
+    """Load a file."""
+    return _handlers.load(program_of(target))
+
+
 def run(target: str, job_input: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Run one job on an emulator, and return how it ended."""
     with Emulator(clock=VirtualClock()) as emulator:
-        emulator.endpoint("e", target, **options)
+        emulator.endpoint("e", target, in_process=True, **options)
         with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}, timeout=None) as client:  # noqa: S113  virtual
             url = emulator.connection["base_url"] + "/e/runsync"
             state: dict[str, Any] = client.post(url, json={"input": job_input}).json()
@@ -148,7 +156,7 @@ import runpod
 runpod.serverless.start({{"handler": handler, "concurrency_modifier": lambda current: current + 2}})
 """)
     with Emulator() as emulator:
-        assert emulator.endpoint("e", target, workers=2).workers == 2 * expected
+        assert emulator.endpoint("e", target, workers=2, in_process=True).workers == 2 * expected
 
 
 def test_progress_reaches_the_user(write: Write) -> None:
@@ -163,7 +171,7 @@ def handler(job):
 runpod.serverless.start({"handler": handler})
 """)
     with Emulator(clock=VirtualClock()) as emulator:
-        handler = emulator.endpoint("e", target).handler
+        handler = emulator.endpoint("e", target, in_process=True).handler
         assert handler is not None
         base_url = emulator.connection["base_url"] + "/e"
         with httpx.Client(transport=emulator.transport, base_url=base_url, headers={"authorization": "test"}) as client:
@@ -175,10 +183,10 @@ runpod.serverless.start({"handler": handler})
     assert (state["status"], state["output"], end["output"]) == ("IN_PROGRESS", "half", "all")
 
 
-def test_progress_of_a_job_that_no_emulator_handed_out_is_refused(write: Write) -> None:
+def test_progress_of_a_job_that_does_not_run_is_not_sent(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     load(write(PLAIN))
-    with pytest.raises(TypeError, match="not a dict that an emulator handed"):
-        importlib.import_module("runpod").serverless.progress_update({"id": "x"}, 1)
+    importlib.import_module("runpod").serverless.progress_update({"id": "x"}, 1)
+    assert capsys.readouterr().err == "x | progress of a process that is no worker is not sent\n"
 
 
 def test_a_file_sees_itself_as_a_program_and_its_neighbours(write: Write, tmp_path: Path) -> None:
@@ -207,7 +215,7 @@ def test_a_reload_takes_the_file_and_its_neighbours_again(write: Write) -> None:
     write("WORD = 'before'", "near.py")
     text = "import runpod, near\ndef handler(job):\n    return near.WORD\nrunpod.serverless.start({'handler': handler})"
     with Emulator(clock=VirtualClock()) as emulator:
-        endpoint = emulator.endpoint("e", write(text))
+        endpoint = emulator.endpoint("e", write(text), in_process=True)
         assert endpoint.file is not None
         assert {path.name for path in endpoint.file.stamps} == {"handler.py", "near.py"}
         with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}) as client:
@@ -221,6 +229,67 @@ def test_a_reload_takes_the_file_and_its_neighbours_again(write: Write) -> None:
                 endpoint.reload()
             outputs.append(client.post(url, json={"input": {"n": 1}}).json()["output"])
     assert outputs == ["before", "after that", "after that"]
+
+
+# Modules of its own.
+
+
+@pytest.mark.parametrize("when", ["at the top", "in a job"])
+def test_two_files_have_modules_of_their_own(write: Write, when: str) -> None:
+    texts = {
+        "at the top": "import utils\nfrom deep.er import DEPTH\ndef handler(job):\n    return utils.NAME + DEPTH\n",
+        "in a job": "def handler(job):\n    import utils, deep.er\n    return utils.NAME + deep.er.DEPTH\n",
+    }
+    targets: list[str] = []
+    for name in "ab":
+        write(f"NAME = {name!r}", f"{name}/utils.py")
+        write("", f"{name}/deep/__init__.py")
+        write("import utils\nfrom . import level\nDEPTH = utils.NAME + level.LEVEL", f"{name}/deep/er.py")
+        write("LEVEL = '1'", f"{name}/deep/level.py")
+        targets.append(write(f"{texts[when]}import runpod\nrunpod.serverless.{START}", f"{name}/handler.py"))
+    with Emulator(clock=VirtualClock()) as emulator:
+        for name, target in zip("ab", targets, strict=True):
+            emulator.endpoint(name, target, in_process=True)
+        with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}) as client:
+            base = emulator.connection["base_url"]
+            answers = [client.post(f"{base}/{name}/runsync", json={"input": {"n": 1}}).json() for name in "ab"]
+        assert [answer["output"] for answer in answers] == ["aa1", "bb1"]
+        assert "utils" not in sys.modules
+        assert not [folder for folder in sys.path if folder.startswith(str(targets[0][:-12]))]
+    assert not [name for name in sys.modules if name.startswith("_runpod_worker_file")]
+
+
+def test_a_module_of_its_own_goes_before_one_of_the_same_name(write: Write) -> None:
+    write("NAME = 'mine'", "colorsys.py")
+    write("", "runpod_namespace/x.txt")
+    text = "import runpod, colorsys, json\ndef handler(job):\n    return [colorsys.NAME, json.__name__]\n"
+    assert run(write(text + 'runpod.serverless.start({"handler": handler})'), {"n": 1})["output"] == ["mine", "json"]
+    assert importlib.import_module("colorsys").rgb_to_hsv
+
+
+def test_a_file_in_a_package_imports_from_it(write: Write) -> None:
+    write("", "worker/__init__.py")
+    write("NAME = 'relative'", "worker/utils.py")
+    text = "from .utils import NAME\nimport worker.utils as same\ndef handler(job):\n    return [NAME, same.NAME]\n"
+    target = write(f"{text}import runpod\nrunpod.serverless.{START}", "worker/handler.py")
+    for each in (target, f"{target}:handler"):
+        assert run(each, {"n": 1})["output"] == ["relative", "relative"]
+
+
+def test_arguments_are_there_while_it_is_loaded(write: Write) -> None:
+    text = "import runpod, sys\nGIVEN = sys.argv[1:]\ndef handler(job):\n    return GIVEN\n"
+    target = write(text + 'runpod.serverless.start({"handler": handler})')
+    assert run(target, {"n": 1}, arguments=["--model", "x"])["output"] == ["--model", "x"]
+
+
+def test_refresh_worker_in_the_config_replaces_the_worker(write: Write) -> None:
+    target = write('import runpod\nrunpod.serverless.start({"handler": lambda job: 1, "refresh_worker": True})')
+    with Emulator(clock=VirtualClock()) as emulator:
+        emulator.endpoint("e", target, in_process=True)
+        with httpx.Client(transport=emulator.transport, headers={"authorization": "test"}) as client:
+            url = emulator.connection["base_url"] + "/e/runsync"
+            workers = {client.post(url, json={"input": {"n": n}}).json()["workerId"] for n in range(3)}
+    assert len(workers) == 3
 
 
 # What cannot be loaded.

@@ -95,7 +95,9 @@ class QueueDoor:
         return [(notice.job_id, notice.body) for notice in self._queue.notices()], self._queue.stopped()
 
     def _collect(self) -> None:
-        self._answers += [(self._held.pop(hold), _seen(reply)) for hold, reply in self._queue.released()]
+        released = self._queue.released()
+        # Nobody waits any more for what a worker that is gone was held for.
+        self._answers += [(self._held.pop(hold), _seen(reply)) for hold, reply in released if hold in self._held]
 
 
 def _seen(reply: Reply) -> Seen:

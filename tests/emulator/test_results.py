@@ -26,12 +26,12 @@ JSON = st.recursive(
 @pytest.mark.parametrize("value", [None, 0, False, "", [], 1, "x", [1], {"a": 1}])
 @pytest.mark.fidelity("worker: what a handler returns is the output, whatever JSON it is", source="official source")
 def test_what_is_returned_is_the_output(value: Any) -> None:
-    assert results.returned(value) == ({"output": value}, False)
+    assert results.returned(value) == {"output": value}
 
 
 @pytest.mark.fidelity("worker: an empty dict sends no output", source="official source")
 def test_an_empty_dict_is_not_sent() -> None:
-    assert results.returned({}) == ({}, False)
+    assert results.returned({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_an_empty_dict_is_not_sent() -> None:
     "worker: a returned error fails the job, and the rest of the dict is its output", source="official source"
 )
 def test_a_returned_error_is_taken_out(value: dict[str, Any], result: dict[str, Any]) -> None:
-    before = dict(value)
-    assert results.returned(value) == (result, False)
-    assert value == before, "the handler's own dict is left alone"
+    assert results.returned(value) == result
+    assert "error" not in value, "it is taken out of the handler's own dict, as in production"
 
 
 @pytest.mark.parametrize(("flag", "refresh"), [(True, True), (1, True), (False, False), (None, False)])
 @pytest.mark.fidelity("worker: refresh_worker is taken out of the output", source="official source")
 def test_refresh_worker_is_taken_out(flag: Any, refresh: bool) -> None:  # noqa: FBT001  a parameter
-    assert results.returned({"refresh_worker": flag, "a": 1}) == ({"output": {"a": 1}}, refresh)
+    result = results.returned({"refresh_worker": flag, "a": 1})
+    assert result == {"output": {"a": 1}, **({"stopPod": True} if refresh else {})}
 
 
 @pytest.mark.fidelity("worker: the error of a handler that raises is JSON as a string", source="official source")
@@ -66,7 +66,7 @@ def test_a_raised_error_is_a_json_string() -> None:
 
     with pytest.raises(ValueError, match="no prompt") as caught:
         handler()
-    error = json.loads(results.raised(caught.value, "w1")["error"])
+    error = json.loads(results.raised(caught.value, "w1", "w1-host")["error"])
     assert list(error) == [
         "error_type",
         "error_message",
@@ -79,7 +79,7 @@ def test_a_raised_error_is_a_json_string() -> None:
     assert error["error_message"] == "no prompt"
     assert error["error_traceback"].startswith("Traceback (most recent call last):\n")
     assert error["error_traceback"].endswith("ValueError: no prompt\n")
-    assert (error["worker_id"], error["runpod_version"]) == ("w1", "1.12.0")
+    assert (error["worker_id"], error["hostname"], error["runpod_version"]) == ("w1", "w1-host", "1.12.0")
 
 
 @pytest.mark.fidelity(
@@ -103,7 +103,7 @@ def test_a_generators_error_is_a_text() -> None:
 )
 @pytest.mark.fidelity("worker: an error that a generator yields ends the job", source="official source")
 def test_a_yielded_error_is_a_string(value: Any, error: dict[str, Any] | None) -> None:
-    assert results.yielded_error(value) == error
+    assert results.ending({"output": value}) == error
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"x", math.nan, math.inf, [1j], {(1, 2): 3}])

@@ -307,9 +307,14 @@ def test_progress_that_is_not_json_is_left_out(
     assert "not JSON" in caplog.text
 
 
-def test_progress_of_a_dict_from_elsewhere_is_refused() -> None:
-    with pytest.raises(TypeError, match="not a dict that an emulator handed"):
-        progress_update({"id": "x"}, 1)
+def test_progress_of_a_job_that_does_not_run_is_not_sent() -> None:
+    progress_update({"id": "x"}, 1)
+
+
+@pytest.mark.parametrize("job", [{}, {"id": 1}, None])
+def test_progress_of_what_is_no_job_is_refused(job: Any) -> None:
+    with pytest.raises(TypeError, match="no dict with an id"):
+        progress_update(job, 1)
 
 
 # Several workers, and jobs that end without theirs.

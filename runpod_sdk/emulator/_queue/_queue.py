@@ -282,7 +282,7 @@ class Queue:
         return _NOTED
 
     def _leave(self, request: ask.Leave, now: float, effects: Effects) -> Reply:
-        worker = self._workers.leave(request.worker_id)
+        worker = self._workers.leave(request.worker_id, effects)
         if worker is None:
             return _NOTED
         for job_id in worker.leases:

@@ -165,10 +165,9 @@ class Workers:
         if worker.is_remote and not worker.is_supervised and not busy:
             del self._known[worker.id]
 
-    def leave(self, worker_id: str) -> KnownWorker | None:
-        """Forget a worker, and return it, with what it had taken."""
-        for hold in [hold for hold, worker in self.takers.items() if worker.id == worker_id]:
-            del self.takers[hold]
+    def leave(self, worker_id: str, effects: Effects) -> KnownWorker | None:
+        """Forget a worker, answer what it is held for, and return it, with what it had taken."""
+        self.drain(worker_id, effects)
         return self._known.pop(worker_id, None)
 
     def drain(self, worker_id: str, effects: Effects) -> None:

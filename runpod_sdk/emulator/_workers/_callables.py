@@ -14,45 +14,70 @@ import inspect
 import logging
 import queue
 import threading
-from contextvars import Context
+import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers import _results as results
+from runpod_sdk.emulator._workers._host._package import forget_timers
+from runpod_sdk.emulator._workers._presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
     from runpod_sdk.emulator._hub import Hub, HubEndpoint
 
     Handler = Callable[[dict[str, Any]], Any]
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
-_CANCEL_GRACE = 1.0  # real seconds that a cancelled handler may take to end when the emulator closes
+_CANCEL_GRACE = 0.4  # real seconds that a cancelled handler may take to end when the emulator closes
 
 
-class HandedJob(dict[str, Any]):
-    """The dict that a handler gets; it knows where its progress goes."""
-
-    run: Run
+# The runs under way, by job id: two emulators with one seed have jobs of the same ids.
+_RUNNING: dict[str, list[Run]] = {}
+_RUNNING_LOCK = threading.Lock()
+_CURRENT: ContextVar[Run | None] = ContextVar("runpod_sdk_run", default=None)
 
 
 def progress_update(job: dict[str, Any], progress: Any) -> None:
     """Show `progress` as the output of a running job, until its result replaces it.
 
-    A handler calls it from any thread. After the end of the job it does nothing. What is not JSON is logged and
-    dropped, as the official worker does.
+    A handler calls it from any thread. For a job that does not run, or runs no more, it does nothing. What is not JSON
+    is logged and dropped, as the official worker does.
 
     Args:
-        job: the very dict that the handler was called with.
+        job: what the handler was called with, or any dict with the same `id`.
         progress: any JSON.
 
     Raises:
-        TypeError: `job` did not come from an emulator.
+        TypeError: `job` is no dict with an id.
     """
-    if not isinstance(job, HandedJob):
-        raise TypeError("progress_update: job is not a dict that an emulator handed to a handler")
-    job.run.progress(progress)
+    job_id: Any = job.get("id") if isinstance(job, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(job_id, str):
+        raise TypeError("progress_update: job is no dict with an id")
+    run = _run_of(job, job_id)
+    if run is None:
+        _LOG.debug("progress of job %s, which does not run, is not sent", job_id)
+    else:
+        run.progress(progress)
+
+
+def is_running(job: Any) -> bool:
+    """Claim that a handler of this process runs this job."""
+    return isinstance(job, dict) and job.get("id") in _RUNNING  # pyright: ignore[reportUnknownMemberType]
+
+
+def _run_of(job: dict[str, Any], job_id: str) -> Run | None:
+    """Return the run that a handler means: its own, else the one that was given this dict, else one of this id."""
+    with _RUNNING_LOCK:
+        runs = list(_RUNNING.get(job_id, ()))
+    current = _CURRENT.get()
+    if current in runs:
+        return current
+    given = [run for run in runs if run.handed is job]
+    meant = given or runs
+    return meant[-1] if meant else None
 
 
 class HandlerLoop:
@@ -68,28 +93,37 @@ class HandlerLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="emulator-handlers", daemon=True)
+                self._thread = threading.Thread(
+                    target=_run_loop, args=[self._loop], name="emulator-handlers", daemon=True
+                )
                 self._thread.start()
             return self._loop
 
-    def close(self) -> None:
-        """Cancel what runs, and end the thread."""
+    def begin_close(self) -> threading.Thread | None:
+        """Cancel what runs, and return the thread, which ends when that has ended."""
         with self._lock:
-            loop, thread = self._loop, self._thread
-        if loop is None or thread is None or loop.is_closed():
-            return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+            if self._loop is not None and self._thread is not None and self._thread.is_alive():
+                with contextlib.suppress(RuntimeError):  # it is closed already
+                    asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop)
+            return self._thread
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
         loop.close()
 
 
 async def _cancel_others() -> None:
+    loop = asyncio.get_running_loop()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     if others:
         await asyncio.wait(others, timeout=_CANCEL_GRACE)
+    loop.stop()
 
 
 class Pool:
@@ -101,8 +135,9 @@ class Pool:
         handler_for: returns the callable that runs a given job.
         size: how many jobs run at the same time.
         new_worker_id: returns a fresh worker id.
-        loop_thread: where async handlers run.
         aggregate: claims that a generator's chunks are also its output.
+        refreshes: claims that a worker is replaced after each job.
+        as_official: what the official library cannot send is not sent.
     """
 
     def __init__(
@@ -113,15 +148,18 @@ class Pool:
         *,
         size: int,
         new_worker_id: Callable[[], str],
-        loop_thread: HandlerLoop,
         aggregate: Callable[[], bool],
+        refreshes: Callable[[], bool],
+        as_official: bool,
     ) -> None:
         self.hub = hub
         self.endpoint = endpoint
         self.handler_for = handler_for
         self.new_worker_id = new_worker_id
-        self.loop_thread = loop_thread
+        self.loop_thread = HandlerLoop()
         self.aggregate = aggregate
+        self.refreshes = refreshes
+        self.as_official = as_official
         self._workers = [Worker(self) for _ in range(size)]
         endpoint.stop = self._stop
         endpoint.kill = self._kill
@@ -131,10 +169,14 @@ class Pool:
         for worker in self._workers:
             worker.take()
 
-    def close(self) -> None:
-        """Take no more jobs; a generator ends at its next yield, any other sync handler runs on, and is ignored."""
+    def begin_close(self) -> threading.Thread | None:
+        """Take no more jobs; a generator ends at its next yield, any other sync handler runs on, and is ignored.
+
+        Returns the thread of the async handlers.
+        """
         for worker in self._workers:
             worker.close()
+        return self.loop_thread.begin_close()
 
     def _stop(self, worker_id: str, job_id: str) -> None:
         """Stop a run, if it can be stopped; called under the hub's lock."""
@@ -149,6 +191,15 @@ class Pool:
             if worker.id == worker_id and worker.run is not None:
                 worker.run.stop()
         return True
+
+
+def close(pools: Iterable[Pool]) -> None:
+    """Let pools take no more jobs, and wait a moment for async handlers to end; one that blocks its loop runs on."""
+    threads = [pool.begin_close() for pool in pools]
+    deadline = time.monotonic() + 2 * _CANCEL_GRACE
+    for thread in threads:
+        if thread is not None:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Worker:
@@ -197,19 +248,23 @@ class Worker:
 
 
 class Run:
-    """One job on one worker."""
+    """One job on one worker.
+
+    Attributes:
+        handed: what the handler was given.
+    """
 
     def __init__(self, worker: Worker, body: dict[str, Any]) -> None:
         self.worker = worker
         self.worker_id = worker.id
         self.job = body
+        self.handed: dict[str, Any] = {}
         self.stopped = False
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        # A context of its own: this may run inside the request of a caller, who is somebody else on the clock.
-        self.context = Context()
-        self._presence = self.context.run(worker.pool.hub.clock.participate, "handler")
-        self.context.run(self._presence.__enter__)
+        self._presence = Presence(worker.pool.hub.clock)
+        self.context = self._presence.context
+        self.context.run(_CURRENT.set, self)
         self._handler: Handler = worker.pool.handler_for(body) if "input" in body else _no_handler
         self._streams = inspect.isgeneratorfunction(self._handler) or inspect.isasyncgenfunction(self._handler)
         self.is_async = inspect.isasyncgenfunction(self._handler) or _is_coroutine_function(self._handler)
@@ -220,22 +275,18 @@ class Run:
     def in_thread(self) -> None:
         """Run a plain function or a generator, in this thread."""
         try:
-            handed = self._hand()
-            if handed is None:
+            if not self._hand():
                 pass
             elif self._streams:
-                for value in self._handler(handed):
-                    if not self._yielded(value):
-                        return
-                self._ended()
+                with contextlib.closing(self._sent()) as chunks:
+                    for sent in chunks:
+                        if not self._yielded(sent):
+                            return
+                self._finish({"output": self._collected})
             else:
-                value = self._handler(handed)
-                if inspect.isawaitable(value):
-                    loop = self.worker.pool.loop_thread.loop()
-                    value = asyncio.run_coroutine_threadsafe(_awaited(value), loop).result()
-                self._returned(value)
+                self._finish(self._result())
         except BaseException as error:  # noqa: BLE001  whatever a handler does, its worker lives on
-            self._raised(error)
+            self._failed(error)
         finally:
             self._over()
 
@@ -249,26 +300,61 @@ class Run:
             else:
                 self._task = loop.create_task(self._on_loop(), context=self.context)
 
-        loop.call_soon_threadsafe(begin)
+        try:
+            loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the emulator is closed, and the loop with it
+            self._presence.leave()
 
     async def _on_loop(self) -> None:
         try:
-            handed = self._hand()
-            if handed is None:
+            if not self._hand():
                 pass
             elif self._streams:
-                values = self._handler(handed)
-                async with contextlib.aclosing(values):
-                    async for value in values:
-                        if not self._yielded(value):
+                async with contextlib.aclosing(self._sent_async()) as chunks:
+                    async for sent in chunks:
+                        if not self._yielded(sent):
                             return
-                self._ended()
+                self._finish({"output": self._collected})
             else:
-                self._returned(await self._handler(handed))
+                self._finish(await self._result_async())
         except BaseException as error:  # noqa: BLE001  SystemExit would end the loop of all other handlers
-            self._raised(error)
+            self._failed(error)
         finally:
             self._over()
+
+    def _result(self) -> dict[str, Any]:
+        try:
+            value = self._handler(self.handed)
+            if inspect.isawaitable(value):
+                loop = self.worker.pool.loop_thread.loop()
+                value = asyncio.run_coroutine_threadsafe(_awaited(value), loop).result()
+            return results.returned(value)
+        except Exception as error:  # noqa: BLE001  a handler may raise anything
+            return self._raised(error)
+
+    async def _result_async(self) -> dict[str, Any]:
+        try:
+            return results.returned(await self._handler(self.handed))
+        except Exception as error:  # noqa: BLE001  a handler may raise anything
+            return self._raised(error)
+
+    def _raised(self, error: Exception) -> dict[str, Any]:
+        return results.raised(error, self.worker_id, f"{self.worker_id}-emulator")
+
+    def _sent(self) -> Generator[dict[str, Any]]:
+        try:
+            for value in self._handler(self.handed):
+                yield results.chunk(value)
+        except Exception as error:  # noqa: BLE001  a handler may raise anything
+            yield results.generator_raised(error)
+
+    async def _sent_async(self) -> AsyncGenerator[dict[str, Any]]:
+        try:
+            async with contextlib.aclosing(self._handler(self.handed)) as values:
+                async for value in values:
+                    yield results.chunk(value)
+        except Exception as error:  # noqa: BLE001  a handler may raise anything
+            yield results.generator_raised(error)
 
     def stop(self) -> None:
         """Cancel the handler if it is async; the others end at their next yield, or run on.  # rp_scale.py:stop_job."""
@@ -277,96 +363,101 @@ class Run:
         if loop is None:
             return
         # Busy until the cancellation has reached the handler: time must not pass in between.
-        context = Context()
-        presence = context.run(self.worker.pool.hub.clock.participate, "handler")
-        context.run(presence.__enter__)
-
-        def leave() -> None:
-            context.run(presence.__exit__, None, None, None)
+        presence = Presence(self.worker.pool.hub.clock)
 
         def cancel() -> None:
             if self._task is not None:
                 self._task.cancel()
-            loop.call_soon(loop.call_soon, leave)
+            loop.call_soon(loop.call_soon, presence.leave)
 
-        loop.call_soon_threadsafe(cancel)
+        try:
+            loop.call_soon_threadsafe(cancel)
+        except RuntimeError:  # as above
+            presence.leave()
 
     # What it sends.
 
     def progress(self, progress: Any) -> None:
         """Send progress, or log why not."""
         try:
-            output = results.as_json(progress)
+            output = self._as_json(progress)
         except results.NotJSONError as error:
             _LOG.warning("progress of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
             return
         self.worker.send(ask.ReportProgress(worker_id=self.worker_id, job_id=self.job["id"], output=output))
 
-    def _hand(self) -> HandedJob | None:
-        """Return the job as the handler gets it: a copy, because handlers change what they get."""
+    def _hand(self) -> bool:
+        """Make the handler's own copy of the job, as handlers change what they get; False if it shall not run."""
         if "input" not in self.job:
             # live: the worker drops a job without input; the service gives it out once more, then gives up.
             # assumed: at once, where the service waits for a while.
             self.worker.send(ask.Lose(worker_id=self.worker_id, job_id=self.job["id"]))
-            return None
-        handed = HandedJob(results.as_json(self.job))
-        handed.run = self
-        return handed
+            return False
+        self.handed = results.as_json(self.job, as_official=False)
+        with _RUNNING_LOCK:
+            _RUNNING.setdefault(self.job["id"], []).append(self)
+        return True
 
-    def _yielded(self, value: Any) -> bool:
+    def _yielded(self, sent: dict[str, Any]) -> bool:
         """Send a chunk; False ends the generator."""
         if self.stopped:
             return False
-        failed = results.yielded_error(value)
-        if failed is not None:
-            self._finish(failed)
+        end = results.ending(sent)
+        if end is not None:
+            self._finish(end)
             return False
         if self.worker.pool.aggregate():
-            self._collected.append(value)
+            self._collected.append(sent["output"])
         try:
-            body = results.as_json({"output": value})
+            body = self._as_json(sent)
         except results.NotJSONError as error:
+            if not error.is_caught:
+                raise
             _LOG.warning("a chunk of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
         else:
             self.worker.send(ask.Chunk(worker_id=self.worker_id, job_id=self.job["id"], body=body))
         return True
 
-    def _ended(self) -> None:
-        self._finish({"output": self._collected})
-
-    def _returned(self, value: Any) -> None:
-        result, refresh = results.returned(value)
-        self._finish(result)
-        if refresh:
-            self.worker.replace()
-
-    def _raised(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError | GeneratorExit):
-            return  # a cancelled job sends nothing
-        if not isinstance(error, Exception):
-            _LOG.info("worker %s died in job %s: %r", self.worker_id, self.job["id"], error)
-            self.worker.replace()
-        elif self._streams:
-            self._finish(results.generator_raised(error))
-        else:
-            self._finish(results.raised(error, self.worker_id))
-
     def _finish(self, result: dict[str, Any]) -> None:
-        try:
-            result = results.as_json(result)
-        except results.NotJSONError as error:
+        results.shown(result)  # rp_job.py: log.debug; what this raises, nobody catches there
+        body = self._as_json(result)
+        self.worker.send(
+            ask.Finish(
+                worker_id=self.worker_id,
+                job_id=self.job["id"],
+                output=body.get("output", ask.ABSENT),
+                error=body.get("error"),
+            )
+        )
+        if result.get("stopPod") or self.worker.pool.refreshes():
+            self.worker.replace()
+
+    def _as_json(self, value: Any) -> Any:
+        return results.as_json(value, as_official=self.worker.pool.as_official)
+
+    def _failed(self, error: BaseException) -> None:
+        """Send nothing: the job was stopped, the worker is to die, or the official library would have failed."""
+        job_id = self.job["id"]
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            _LOG.info("worker %s died in job %s: %s", self.worker_id, job_id, results.what(error))
+            self.worker.replace()
+        elif not isinstance(error, asyncio.CancelledError):
             # rp_http.py: the official worker logs it and sends nothing; the job hangs until its executionTimeout.
-            _LOG.warning("the result of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
-            return
-        output, error_text = result.get("output", ask.ABSENT), result.get("error")
-        self.worker.send(ask.Finish(worker_id=self.worker_id, job_id=self.job["id"], output=output, error=error_text))
+            _LOG.warning("nothing is sent of the result of job %s: %s", job_id, results.what(error))
 
     def _over(self) -> None:
         """Let the worker take its next job, then leave the clock: in this order, so that time stands still between."""
         self.worker.run = None
+        forget_timers()
+        with _RUNNING_LOCK:
+            runs = _RUNNING.get(self.job["id"], [])
+            if self in runs:
+                runs.remove(self)
+            if not runs:
+                _RUNNING.pop(self.job["id"], None)
         if not self.worker.pool.hub.closed:
             self.worker.take()
-        self._presence.__exit__(None, None, None)
+        self._presence.leave()
 
 
 def _no_handler(_: dict[str, Any]) -> None:

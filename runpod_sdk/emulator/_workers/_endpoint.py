@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._workers._callables import Handler
     from runpod_sdk.emulator._workers._handlers import HandlerFile
+    from runpod_sdk.emulator._workers._process_pool import ProcessPool
+    from runpod_sdk.emulator._workers._programs import Program
     from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 
@@ -24,7 +26,8 @@ class EmulatedEndpoint:
         handler: what runs its jobs; None: the built-in handler.
         workers: how many jobs run at the same time.
         command: what starts its workers, as words; None: they are in this process.
-        file: the handler file that it was loaded from.
+        file: the handler file that was loaded in this process.
+        pool: the worker processes of a file.
         supervisor: what watches them, from the first `serve()` on.
     """
 
@@ -37,6 +40,7 @@ class EmulatedEndpoint:
         aggregate: bool | None,
         command: Sequence[str] | None,
         file: HandlerFile | None,
+        pool: ProcessPool | None,
         jobs: Callable[[], Mapping[str, JobRecord]],
         logs: Callable[[str], Path],
     ) -> None:
@@ -45,6 +49,7 @@ class EmulatedEndpoint:
         self.workers = workers
         self.command = command
         self.file = file
+        self.pool = pool
         self.supervisor: Supervisor | None = None
         self._aggregate = aggregate
         self._jobs = jobs
@@ -55,7 +60,22 @@ class EmulatedEndpoint:
         """Whether the chunks of a generator are also its output."""
         if self._aggregate is not None:
             return self._aggregate
+        if self.pool is not None:
+            return bool(self.pool.aggregates)
         return self.handler is None if self.file is None else self.file.return_aggregate_stream
+
+    @property
+    def program(self) -> Program | None:
+        """What a worker's file is run as."""
+        if self.pool is not None:
+            return self.pool.program
+        return None if self.file is None else self.file.program
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Its running worker processes: their process ids, by worker id."""
+        running = self.pool or self.supervisor
+        return {} if running is None else running.processes
 
     def reload(self) -> None:
         """Load its handler file again for the jobs to come, or replace its worker processes.
@@ -67,8 +87,11 @@ class EmulatedEndpoint:
         """
         if self.supervisor is not None:
             self.supervisor.restart()
+        if self.pool is not None:
+            self.pool.reload()
         if self.file is not None:
-            self.file = load(self.file.target, self.file)
+            former, self.file = self.file, load(self.file.program)
+            former.modules.forget()
             self.handler = self.file.handler
 
     @property

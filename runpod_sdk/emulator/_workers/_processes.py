@@ -6,15 +6,22 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._workers._events import Feed
+from runpod_sdk.emulator._workers._guard import Guard
+from runpod_sdk.emulator._workers._process_pool import ProcessPool
+from runpod_sdk.emulator._workers._reactor import Reactor
 from runpod_sdk.emulator._workers._supervisor import Supervisor, worker_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from tempfile import TemporaryDirectory
 
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
+    from runpod_sdk.emulator._workers._programs import Program
 
+# The base URL that a worker finds which is spoken to over a socket of its own; .invalid is no host (RFC 2606).
+NOWHERE = "https://emulator.invalid/v2"
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 14  # live: z3jr9rv2k3tt2y
 
@@ -41,6 +48,32 @@ class WorkerProcesses:
         self._ids: dict[str, Random] = {}
         self._known: set[str] = set()
         self._folder: TemporaryDirectory[str] | None = None
+        self._reactor = Reactor()
+        self._guard = Guard()
+        self._pools: list[ProcessPool] = []
+        self.feed = Feed()
+
+    def start_pool(self, endpoint_id: str, program: Program, *, size: int, aggregate: bool | None) -> ProcessPool:
+        """Start worker processes that run a program, and return when one is ready.
+
+        Raises:
+            HandlerFileError: it ended instead.
+        """
+        pool = ProcessPool(
+            program,
+            endpoint_id,
+            size=size,
+            aggregate=aggregate,
+            new_worker_id=self._ids_for(endpoint_id),
+            environment_for=lambda worker_id: worker_environment(NOWHERE, self._api_key, endpoint_id, worker_id),
+            grace=self._grace,
+            reactor=self._reactor,
+            guard=self._guard,
+            feed=self.feed,
+        )
+        self._pools.append(pool)
+        pool.start()
+        return pool
 
     def has(self, worker_id: str) -> bool:
         """Whether this is a process of ours, and not one that somebody else has started."""
@@ -70,27 +103,40 @@ class WorkerProcesses:
             self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
         return Path(self._folder.name) / endpoint_id
 
+    def begin_close(self) -> None:
+        """Let every worker process of a file end; none is started any more."""
+        for pool in self._pools:
+            pool.begin_close()
+
     def close(self) -> None:
-        """Remove the logs."""
+        """Wait, a second at most, until they are gone with all that they have started; remove the logs."""
+        for pool in self._pools:
+            pool.close()
+        self._reactor.close()
+        self._guard.close()
         if self._folder is not None:
             self._folder.cleanup()
 
     def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, url: str) -> Supervisor:
-        seed = f"{self._seed}/{endpoint.id}/workers"
-        ids = self._ids.setdefault(endpoint.id, Random(seed))  # noqa: S311  ids that repeat are what is wanted
+        return Supervisor(
+            hub,
+            hub.endpoints[endpoint.id],
+            endpoint.command or [],
+            size=endpoint.workers,
+            new_worker_id=self._ids_for(endpoint.id),
+            environment_for=lambda worker_id: worker_environment(url, self._api_key, endpoint.id, worker_id),
+            logs=endpoint.logs,
+            grace=self._grace,
+        )
+
+    def _ids_for(self, endpoint_id: str) -> Callable[[], str]:
+        """Return what gives a worker of an endpoint its id."""
+        seed = f"{self._seed}/{endpoint_id}/workers"
+        ids = self._ids.setdefault(endpoint_id, Random(seed))  # noqa: S311  ids that repeat are what is wanted
 
         def new_worker_id() -> str:
             worker_id = worker_id_from(ids)
             self._known.add(worker_id)
             return worker_id
 
-        return Supervisor(
-            hub,
-            hub.endpoints[endpoint.id],
-            endpoint.command or [],
-            size=endpoint.workers,
-            new_worker_id=new_worker_id,
-            environment_for=lambda worker_id: worker_environment(url, self._api_key, endpoint.id, worker_id),
-            logs=endpoint.logs,
-            grace=self._grace,
-        )
+        return new_worker_id

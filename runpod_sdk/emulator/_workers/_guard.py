@@ -1,0 +1,64 @@
+"""What ends worker processes when the process that runs the emulator is killed: a shell that waits for that.
+
+It is told of each group of processes, and kills those that are left when its standard input ends, however that comes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from contextlib import suppress
+
+_SCRIPT = """
+trap '' HUP INT TERM
+groups=' '
+while read -r sign group; do
+  case $sign in
+    +) groups="$groups$group " ;;
+    -) case $groups in *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;; esac ;;
+  esac
+done
+for group in $groups; do kill -9 -"$group"; done
+"""
+
+
+class Guard:
+    """Ends groups of processes with this one; started with the first group."""
+
+    def __init__(self) -> None:
+        self._shell: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, group: int) -> None:
+        """End this group of processes with this one."""
+        with self._lock:
+            if self._shell is None:
+                self._shell = subprocess.Popen(  # noqa: S603  ours
+                    ["/bin/sh", "-c", _SCRIPT],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            self._tell(f"+ {group}\n")
+
+    def remove(self, group: int) -> None:
+        """Leave this group alone: it is gone, and its number may be another's."""
+        with self._lock:
+            self._tell(f"- {group}\n")
+
+    def close(self) -> None:
+        """End what is left of the groups, and the guard."""
+        with self._lock:
+            shell, self._shell = self._shell, None
+        if shell is not None and shell.stdin is not None:
+            with suppress(OSError):
+                shell.stdin.close()
+            shell.wait()
+
+    def _tell(self, line: str) -> None:
+        if self._shell is not None and self._shell.stdin is not None:
+            with suppress(OSError):  # somebody has killed it
+                self._shell.stdin.write(line.encode())
+                self._shell.stdin.flush()

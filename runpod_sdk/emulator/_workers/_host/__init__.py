@@ -1,0 +1,6 @@
+"""What runs in a worker process: the user's file as a program, and the loop of the official worker around its handler.
+
+It is started by its path and imports nothing but the standard library, so that a worker is ready in a tenth of a second
+and finds its modules as it would in production. What it says and hears goes over one socket, in frames (`_wire.py`);
+who is on the other side is decided in `_process_pool.py`, outside of this folder.
+"""

@@ -1,0 +1,206 @@
+"""The loop of a worker process: it takes jobs, runs them, and ends in order when it is told to.
+
+Source: runpod-python 1.12.0, serverless/modules/rp_scale.py, JobScaler. Handlers run in its event loop, in the main
+thread; how many at once, the file's `concurrency_modifier` says, which is asked before each look for jobs. Three things
+are different: a worker that is full looks for a job when one has ended, instead of each second; jobs come over a socket
+that is there already; and a modifier whose first answer lets it take no job at all ends it, where it would wait for
+ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from . import _results as results
+from ._jobs import result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._wire import Wire
+
+_FULL = 1.0  # seconds between two looks of a worker that is full.  # rp_scale.py: get_jobs
+
+
+class WorkerLoop:
+    """Runs jobs until it is told to end.
+
+    Args:
+        wire: the emulator.
+        config: what the file handed to `start`.
+        ready: what it says of itself when it takes its first job.
+    """
+
+    def __init__(self, wire: Wire, config: dict[str, Any], ready: dict[str, Any]) -> None:
+        self._wire = wire
+        self._config = config
+        self._ready: dict[str, Any] | None = ready
+        self._modifier: Callable[[Any], Any] = config.get("concurrency_modifier") or _unchanged
+        self._concurrency: Any = 1
+        self._capacity: Any = 1
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._taken: asyncio.Future[list[dict[str, Any]]] | None = None
+        self._aggregate: bool | None = None
+        self._is_ending = False
+        self._owes_word = False  # a job has ended, and nothing was said since of the next one
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop
+
+    def run(self) -> None:
+        """Run until the emulator or a signal ends it, and the jobs that it has taken are done.
+
+        Raises:
+            BaseException: what the concurrency modifier raised, or a handler that wants to end the process.
+        """
+        for name in ("SIGTERM", "SIGINT"):  # over those of the file.  # rp_scale.py: start
+            signal.signal(getattr(signal, name), self._signalled)
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._loop.add_reader(self._wire.fileno(), self._read)
+        await self._take_jobs()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        self._wire.flush()
+        self._loop.remove_reader(self._wire.fileno())
+
+    # What it is told.
+
+    def _signalled(self, number: int, _: object) -> None:
+        if os.getpid() == self._pid:
+            self._loop.call_soon_threadsafe(self._end)
+            return
+        # In a process that was forked: the pool it belongs to wants it to end, and may wait for that.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _end(self) -> None:
+        """Take no more jobs."""
+        self._is_ending = True
+        self._changed.set()
+        if self._taken is not None and not self._taken.done():
+            self._taken.set_result([])
+
+    def _read(self) -> None:
+        frames, is_closed = self._wire.receive()
+        for head, body in frames:
+            if head[0] == "jobs" and self._taken is not None and not self._taken.done():
+                self._aggregate = head[1]
+                self._taken.set_result(json.loads(body))
+            elif head[0] == "stop" and head[1] in self._running:
+                self._running[head[1]].cancel()
+            elif head[0] == "end":
+                self._end()
+        if is_closed:
+            _die()
+
+    # How it takes jobs.
+
+    async def _take_jobs(self) -> None:
+        while not self._is_ending:
+            await self._scale()
+            wanted = self._concurrency - len(self._running)
+            if not wanted > 0:
+                if self._owes_word:
+                    self._owes_word = False
+                    self._wire.send(["full"])
+                await self._change()
+                continue
+            for job in await self._take(wanted):
+                task = self._loop.create_task(self._run(job))
+                self._running[job["id"]] = task
+                task.add_done_callback(self._done)
+
+    async def _scale(self) -> None:
+        """Ask the modifier; what it has changed holds when no job runs any more."""  # rp_scale.py: set_scale
+        self._concurrency = self._modifier(self._concurrency)
+        if self._ready is not None:
+            _check(self._concurrency)
+            self._ready["concurrency"] = self._concurrency if isinstance(self._concurrency, int) else None
+            self._wire.send(["ready", self._ready])
+            self._ready = None
+        if self._concurrency != self._capacity:
+            while self._running and not self._is_ending:
+                await self._change()
+            self._capacity = self._concurrency
+
+    async def _take(self, wanted: float) -> list[dict[str, Any]]:
+        self._owes_word = False
+        self._taken = self._loop.create_future()
+        # A float counts as the whole jobs that are in it, but one at least.  # rp_job.py: batch_size, if above 1
+        self._wire.send(["take", max(1, int(wanted)) if math.isfinite(wanted) else 1])
+        return await self._taken
+
+    async def _change(self) -> None:
+        """Return when a job has ended; or after a while, as the modifier may have another answer then."""
+        self._changed.clear()
+        patience = None if self._modifier is _unchanged else self._loop.call_later(_FULL, self._changed.set)
+        await self._changed.wait()
+        if patience is not None:
+            patience.cancel()
+
+    # How it runs one.
+
+    async def _run(self, job: dict[str, Any]) -> None:
+        """Run a job, and send what came of it: "done", or "lost" with the reason why nothing could be sent."""
+        job_id: str = job["id"]
+
+        def stream(sent: dict[str, Any]) -> None:
+            try:
+                self._wire.send(["chunk", job_id], results.encoded(sent))
+            except results.NotJSONError as error:
+                if not error.is_caught:
+                    raise
+                self._wire.send(["note", job_id, f"a chunk cannot be sent: {error}"])
+
+        refreshes = bool(self._config.get("refresh_worker", False))
+        try:
+            result = await result_of(self._config, job, aggregate=self._aggregate, stream=stream)
+            body = results.encoded(result)
+        except (SystemExit, KeyboardInterrupt):
+            raise  # asyncio ends the process
+        except asyncio.CancelledError:
+            self._wire.send(["stopped", job_id])
+            raise
+        except results.NotJSONError as error:
+            self._wire.send(["lost", job_id, f"the result cannot be sent: {error}"])
+            refreshes = refreshes and error.is_caught
+        except BaseException as error:  # noqa: BLE001  whatever a handler does, the other jobs go on
+            self._wire.send(["lost", job_id, f"nothing can be sent: {results.what(error)}"])
+            refreshes = False
+        else:
+            self._wire.send(["done", job_id], body, more=self._asks_next())
+        if refreshes:
+            self._end()
+
+    def _asks_next(self) -> bool:
+        """Whether the look for the next job follows at once: no other job can block the loop."""
+        is_asking = self._taken is not None and not self._taken.done()
+        return len(self._running) == 1 and not is_asking and not self._is_ending and self._modifier is _unchanged
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        for job_id in [job_id for job_id, running in self._running.items() if running is task]:
+            del self._running[job_id]
+        self._owes_word = True
+        self._changed.set()
+
+
+def _unchanged(current: Any) -> Any:
+    return current
+
+
+def _check(concurrency: Any) -> None:
+    """Refuse a first answer of a concurrency modifier that takes no job."""
+    if not concurrency - 0 > 0:  # what is no number ends the official worker, too
+        raise ValueError(f"its concurrency_modifier answers {concurrency!r}: no job would ever be taken")
+
+
+def _die() -> None:
+    """End at once, with all that was started: the emulator is gone."""
+    os.killpg(0, signal.SIGKILL)

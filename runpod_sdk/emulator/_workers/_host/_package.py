@@ -1,0 +1,121 @@
+"""The package `runpod`, as a worker's file finds it: the official one, where it is installed, or the stand-in.
+
+In both, `start` and `progress_update` are replaced; whoever loads the file says by what.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from os.path import dirname, join
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+STAND_IN = join(dirname(dirname(__file__)), "_standin")
+DEBUGGER = "runpod.serverless.utils.rp_debugger"
+_SERVERLESS = "runpod.serverless"
+_MARK = "_emulated"
+
+
+class Hooks(NamedTuple):
+    """What takes the place of two functions.
+
+    Attributes:
+        start: called with what a file passes to `start`, and the function that it replaces.
+        progress: the same of `progress_update`: job, progress, and what it replaces.
+    """
+
+    start: Callable[[Any, Callable[[Any], None]], None]
+    progress: Callable[[Any, Any, Callable[[Any, Any], None]], None]
+
+
+def offer(hooks: Hooks) -> None:
+    """Let `import runpod` find the official package or the stand-in, with `hooks` in it."""
+    loaded = sys.modules.get(_SERVERLESS)
+    if loaded is not None:
+        _replace(loaded, hooks)
+        return
+    is_installed = PathFinder.find_spec("runpod", [folder for folder in sys.path if folder != STAND_IN]) is not None
+    if not is_installed and STAND_IN not in sys.path:
+        sys.path.append(STAND_IN)
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder(hooks))
+
+
+def forget_timers() -> None:
+    """Forget what the official debugger has measured, as the next job may measure the same."""  # rp_job.py: handle_job
+    debugger = sys.modules.get(DEBUGGER)
+    if debugger is not None:
+        debugger.clear_debugger_output()
+
+
+def why(error: BaseException) -> str:
+    """Say why a file cannot be run, in a line."""
+    if isinstance(error, SystemExit):
+        return "it exited before it called runpod.serverless.start()"
+    if not isinstance(error, ImportError):
+        return _line(error)
+    if (error.name or "").partition(".")[0] == "runpod" and STAND_IN in sys.path:
+        return (
+            f"{error.msg.partition(' (')[0]}: it is not in the emulator's stand-in for the runpod package; "
+            "to use it, install the official package beside the emulator: pip install runpod"
+        )
+    return str(error)
+
+
+def _line(error: BaseException) -> str:
+    from ._results import what  # noqa: PLC0415  only where something went wrong
+
+    return what(error)
+
+
+class _Finder:
+    """Finds `runpod.serverless` as it would be found, and replaces two functions in it when it is loaded."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != _SERVERLESS:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._hooks)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  as one, without importlib.abc
+        return spec
+
+
+class _Loader:
+    def __init__(self, loader: Loader, hooks: Hooks) -> None:
+        self._loader = loader
+        self._hooks = hooks
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        _replace(module, self._hooks)
+
+
+def _replace(serverless: ModuleType, hooks: Hooks) -> None:
+    if hasattr(serverless, _MARK):
+        return
+    official_start, official_progress = serverless.start, serverless.progress_update
+
+    def start(config: dict[str, Any]) -> None:
+        hooks.start(config, official_start)
+
+    def progress_update(job: dict[str, Any], progress: Any) -> None:
+        hooks.progress(job, progress, official_progress)
+
+    vars(serverless).update({_MARK: True, "start": start, "progress_update": progress_update})
+    own = sys.modules.get(f"{_SERVERLESS}.modules.rp_progress")
+    if own is not None:
+        vars(own).update(progress_update=progress_update)
