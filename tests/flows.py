@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from runpod_sdk._flows._effects import Emit, Flow, Interruption, Send, Sleep
 from runpod_sdk._flows._exchange import Interrupted, Refused, Settings
-from runpod_sdk._flows._limiter import Limiter
+from runpod_sdk._flows._limiter import Limiter, Limits
 from runpod_sdk._flows._submit import Stopped
 from runpod_sdk._telemetry import Meter
 from runpod_sdk._values._outcomes import Answer, Failure, Result
@@ -99,6 +99,7 @@ def settings(
     poll: PollPolicy | None = None,
     timeout: float = 60.0,
     random: float = 0.5,
+    limits: Limits = "off",
 ) -> Settings:
     """Return settings with a clock of their own, and dice that always show the same."""
     return Settings(
@@ -107,7 +108,7 @@ def settings(
         poll=poll or PollPolicy(),
         timeout=timeout,
         random=lambda: random,
-        limiter=Limiter("off", nullcontext()),
+        limiter=Limiter(limits, nullcontext()),
         meter=Meter(nullcontext()),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -26,14 +26,16 @@ from runpod_sdk import (
     Retry,
     RetryPolicy,
 )
+from runpod_sdk._flows._effects import Sleep
 from runpod_sdk._flows._exchange import Refused, Settings, ask, error_from, exchange
 from runpod_sdk._flows._pulse import Pulse
 from runpod_sdk._values._outcomes import Answer, Outcome, Result
 from runpod_sdk._values._policies import GRACE, HELD_PATIENCE
-from runpod_sdk.clock import VIRTUAL_EPOCH
+from runpod_sdk.clock import VIRTUAL_EPOCH, VirtualClock
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
+    from runpod_sdk._values._operations import OperationName
     from runpod_sdk._values._requests import Request
 
 RUN = api.run("abc", {"x": "hunter2"}, {})
@@ -225,6 +227,96 @@ def test_what_on_retry_raises_ends_the_call() -> None:
 
     with pytest.raises(InterruptedError, match="status"):
         exchanged(STATUS, [answer(500)], on=settings(retry=RetryPolicy(on_retry=refuse)))
+
+
+# Pace: what is slowed down, and what comes too late.
+
+
+def paced(rate: int, taken: int = 0, operation: OperationName = "run") -> Settings:
+    """Return settings by which so many requests a second may be sent, after those that have taken a place."""
+    on = settings(limits="react")
+    for _ in range(2 * rate):
+        on.limiter.turn("abc", operation, 0.0)
+    on.limiter.learn("abc", operation, 0.0, 0.0, status=429)
+    for _ in range(taken):
+        on.limiter.turn("abc", operation, 0.0)
+    return on
+
+
+def test_a_request_waits_for_its_turn() -> None:
+    done = exchanged(RUN, [job("IN_QUEUE")], on=paced(2, taken=7), timeout=10)
+    assert (sum(done.slept), done.sent_at) == (3.5, [3.5])
+
+
+@pytest.mark.parametrize("timeout", [3.5, 2, 0.5, 0])
+def test_a_request_whose_turn_comes_too_late_is_not_sent(timeout: float) -> None:
+    on = paced(2, taken=7)
+    refused = exchanged(RUN, [], on=on, timeout=timeout).raised(Refused)
+    assert (refused.outcome, refused.attempts) == (Outcome.NEVER_SENT, 0)
+    assert type(refused.error) is APITimeoutError
+    assert str(refused.error) == (
+        'run on endpoint "abc": not sent: requests are paced, and its turn would come in 3.5 s, after the timeout'
+    )
+    assert on.now() == 0, "there is nothing to wait for"
+    assert exchanged(RUN, [job("IN_QUEUE")], on=on, timeout=10).sent_at == [3.5], "its place was not taken"
+
+
+def test_a_repeat_whose_turn_comes_too_late_is_not_sent_and_says_what_was_answered() -> None:
+    done = exchanged(RUN, [answer(429)], on=paced(2, taken=7), timeout=3.8)
+    refused = done.raised(Refused)
+    assert (type(refused.error), refused.attempts, done.sent_at) == (RateLimitError, 1, [3.5])
+
+
+def test_documented_rates_are_kept_by_requests() -> None:
+    on = settings(limits="documented")
+    cancel = api.cancel("abc", "j1")
+    sent = [exchanged(cancel, [job("CANCELLED")], on=on).sent_at[0] for _ in range(40)]
+    assert sent[:20] == [0.0] * 20
+    assert sent[-1] == pytest.approx(2.0)
+
+
+def test_a_look_of_a_wait_stays_in_line_until_its_deadline() -> None:
+    on, pulse = paced(2, taken=100, operation="status"), Pulse(PollPolicy())
+    done = play(on, exchange(on, STATUS, on.deadline(20), pulse=pulse), [])
+    assert (done.raised(Refused).attempts, done.ended_at, done.sent) == (0, 20, [])
+    assert pulse.silent_since is None, "nothing was asked, so nobody was silent"
+
+
+def test_it_has_its_turn_as_soon_as_the_pace_allows() -> None:
+    on = paced(2, taken=30, operation="status")  # 15 s
+    done = play(on, exchange(on, STATUS, on.deadline(16), pulse=Pulse(PollPolicy())), [job("COMPLETED")])
+    assert done.sent_at == [15.0]
+    on = paced(2, taken=30, operation="status")
+    for _ in range(100):
+        on.limiter.learn("abc", "status", 1.0, 1.0, status=200)
+    done = play(on, exchange(on, STATUS, on.deadline(10), pulse=Pulse(PollPolicy())), [job("COMPLETED")])
+    assert done.sent_at[0] < 3, "others are served: the line moves faster"
+
+
+def test_a_place_is_given_back_when_the_pace_is_slowed_down_meanwhile() -> None:
+    on = paced(2, taken=7)  # it would be sent at 3.5 s
+    flow = exchange(on, RUN, on.deadline(4))
+    assert isinstance(next(flow), Sleep)
+    cast("VirtualClock", on.clock).advance(2)
+    on.limiter.learn("abc", "run", 2.0, 2.0, status=429)  # at 5 s
+    refused = play(on, flow, []).raised(Refused)
+    assert (refused.attempts, refused.outcome, on.now()) == (0, Outcome.NEVER_SENT, 4.0)
+    assert on.limiter.turn("abc", "run", 4.0).seconds == pytest.approx(1.0)
+
+
+def test_a_place_is_given_back_when_the_call_ends() -> None:
+    on = paced(2, taken=7)
+    flow = exchange(on, RUN, on.deadline(None))
+    assert isinstance(next(flow), Sleep)
+    flow.close()
+    assert on.limiter.turn("abc", "run", 0.0).seconds == 3.5
+
+
+def test_a_held_look_does_not_stay_in_line_as_a_plain_one_can_be_made() -> None:
+    on = paced(2, taken=100, operation="status-sync")
+    held = api.status_sync("abc", "j1", hold=90)
+    done = play(on, exchange(on, held, on.deadline(None), pulse=Pulse(PollPolicy())), [])
+    assert (done.raised(Refused).attempts, done.ended_at) == (0, 0)
 
 
 # What the errors say.

@@ -38,16 +38,18 @@ from runpod_sdk.errors import (
 
 from . import _api
 from ._effects import Flow, Interruption, Send, Sleep
+from ._limiter import glance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk._telemetry import Meter
     from runpod_sdk._values._fields import Told
+    from runpod_sdk._values._operations import OperationName
     from runpod_sdk._values._requests import Request
     from runpod_sdk.clock import Clock
 
-    from ._limiter import Limiter
+    from ._limiter import Limiter, Turn
     from ._pulse import Pulse
 
 T = TypeVar("T")
@@ -107,7 +109,8 @@ class Interrupted(Exception):  # noqa: N818  how a flow hands an interruption up
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
     """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it.
 
-    `sent_at` is when the last request was sent, seconds since 1970.
+    `sent_at` is when the last request was sent, seconds since 1970. Where `attempts` is 0, none was: the first one's
+    turn would have come too late.
     """
 
     def __init__(
@@ -128,18 +131,20 @@ def exchange(
     """Send a request until it is answered with a 2xx; return the answer, and when the request was sent (since 1970).
 
     Repeats what the table of operations allows: `attempts` times; or, where a `pulse` is given, for as long as that and
-    the deadline allow, but for a held look, which is then made once. Never sleeps beyond the deadline.
+    the deadline allow, but for a held look, which is then made once. Never sleeps beyond the deadline, and sends
+    nothing whose turn comes after it.
 
     Raises:
         Refused: any other end.
         Interrupted: the caller was interrupted while a submit was out.
     """
     attempt = 0
+    refused: Refused | None = None
     while True:
+        late = yield from _turn(settings, request, deadline, is_patient=pulse is not None)
+        if late is not None:
+            raise refused or _too_late(settings, request, late)
         attempt += 1
-        pause = settings.limiter.delay(request.endpoint_id, request.operation, settings.now())
-        if pause > 0:
-            yield Sleep(min(pause, deadline.left(settings.now())))
         timeout = deadline.request_timeout(settings.now(), settings.patience(request), request.hold)
         began, sent_at = settings.now(), settings.clock.time()
         result: Result | Interruption = yield Send(request, timeout)
@@ -165,10 +170,59 @@ def exchange(
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
+        refused = Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
         if is_spent or outcome not in request.repeatable:
-            raise Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
+            raise refused
         notice(settings, request, attempt, wait, error)
         yield Sleep(wait)
+
+
+def _turn(settings: Settings, request: Request, deadline: Deadline, *, is_patient: bool) -> Flow[float | None]:
+    """Wait for the turn of a request; return None, or how far away it is where it would come too late.
+
+    A patient call, whose job is waited for anyway, asks again until its deadline: the pace may have picked up. But a
+    held look has a plain one that can be made in its place.
+    """
+    limiter, of = settings.limiter, (request.endpoint_id, request.operation)
+    is_held_look = is_patient and request.operation == "status-sync"
+    while True:
+        left = deadline.left(settings.now())
+        turn = limiter.turn(*of, settings.now(), min(left, settings.poll.wait_max) if is_held_look else left)
+        if turn.is_taken:
+            return (yield from _in_line(settings, of, turn, deadline))
+        if is_held_look or not is_patient or left <= 0:
+            return turn.seconds
+        yield Sleep(min(left, settings.poll.wait_max))
+
+
+def _in_line(settings: Settings, of: tuple[str, OperationName], turn: Turn, deadline: Deadline) -> Flow[float | None]:
+    """Wait for a turn that was taken; return None, or how far away it is when the deadline passes."""
+    seconds = turn.seconds
+    try:
+        while seconds > 0 and deadline.left(settings.now()) > 0:
+            yield Sleep(min(glance(seconds), deadline.left(settings.now())))
+            seconds = settings.limiter.left(turn, *of, settings.now())
+        return seconds or None
+    finally:
+        if seconds > 0:  # the pace was slowed down, or the call ended
+            settings.limiter.drop(turn, *of, settings.now())
+
+
+class TurnTooLate(Exception):  # noqa: N818  in the place of a transport's error, which there is none of
+    """The turn of a request would come after its deadline, so it was not sent."""
+
+
+def _too_late(settings: Settings, request: Request, seconds: float) -> Refused:
+    """Return what becomes of a request that was not sent."""
+    why = TurnTooLate(f"the turn of this request comes in {seconds:.1f} s")
+    error = APITimeoutError(
+        f"{request.about}: not sent: requests are paced, and its turn would come in {seconds:.1f} s, after the timeout",
+        operation=request.operation,
+        endpoint_id=request.endpoint_id,
+        job_id=request.job_id,
+    )
+    result, sent_at = Failure(why, sent=0), settings.clock.time()
+    return Refused(request, Outcome.NEVER_SENT, result, attempts=0, sent_at=sent_at, error=error)
 
 
 def _wants_post(request: Request, result: Result) -> bool:
@@ -193,7 +247,7 @@ def _take_note(settings: Settings, request: Request, result: Result, began: floa
     now = settings.now()
     status = result.status if isinstance(result, Answer) else None
     settings.meter.count(request.operation, requests=1)
-    settings.limiter.learn(request.endpoint_id, request.operation, began, now, refused=status == 429)
+    settings.limiter.learn(request.endpoint_id, request.operation, began, now, status=status)
     if logger.isEnabledFor(DEBUG):
         what = f"HTTP {status}" if isinstance(result, Answer) else type(result.error).__name__
         logger.debug("%s: %s in %.0f ms", request.about, what, (now - began) * 1000)

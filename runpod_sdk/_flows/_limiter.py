@@ -2,13 +2,17 @@
 
 By default nothing is slowed down until the service answers 429; from then on that operation of that endpoint is paced,
 halved with each further refusal and let grow again in between (AIMD). "documented" keeps to the documented rates from
-the start. And of many waiters only so many are held by the service at once; the others share a budget of polls.
+the start. A request whose turn would come after its deadline is not sent, and takes no place from others.
+
+And of many waiters only so many are held by the service at once; the others share a budget of polls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runpod_sdk._values._operations import OPERATIONS
 
@@ -25,46 +29,101 @@ HELD_MAX = 400
 POLL_BUDGET = 20.0
 # After a 429, requests a second: the least, what is added each second, and over how long the rate before is measured.
 RATE_MIN, RATE_STEP, WINDOW = 1.0, 2.0, 10.0
+# Requests that are sent this soon after a slow-down say nothing of the new rate, seconds.
+FLIGHT = 1.0
+# Who waits in a line looks this often whether it has moved on, seconds: a quarter of what is left, within these bounds.
+GLANCE_MIN, GLANCE_MAX = 1.0, 5.0
+_TOO_MANY, _FAILED = 429, 500
+# Less than this is no time to wait, seconds.
+_TICK = 1e-3
+
+
+class Turn(NamedTuple):
+    """When a request may be sent, seconds from now; and whether that place was taken for it.
+
+    `number` is its place in the line of its pace; `not_before` what a documented rate asks for, by the clock.
+    """
+
+    seconds: float
+    is_taken: bool
+    number: int = 0
+    not_before: float = 0.0
 
 
 @dataclass(slots=True)
 class Pace:
-    """One operation of one endpoint. `rate` is None while nothing is slowed down, requests a second otherwise."""
+    """One operation of one endpoint: a line of numbers, called up at a rate that may change while they wait.
+
+    `rate` is None while nothing is slowed down, numbers a second otherwise. `given` is the last number handed out,
+    `called` the last one called up, as of `at`; `dropped` those of who has left the line, in order.
+    """
 
     rate: float | None = None
     ceiling: float = 0.0
-    next_at: float = 0.0
+    given: int = 0
+    called: float = 0.0
+    at: float = 0.0
+    dropped: list[int] = field(default_factory=list[int])
     slowed_at: float = -WINDOW
     window_at: float = 0.0
     seen: int = 0
+    before: float = 0.0
 
-    def reserve(self, now: float) -> float:
-        """Take the next place, and return the seconds until it."""
-        if now - self.window_at > WINDOW:
+    def turn(self, number: int, now: float) -> float:
+        """Return the seconds until a number is called up, at today's rate."""
+        self._call(now)
+        ahead = number - self.called - bisect_left(self.dropped, number)
+        return 0.0 if self.rate is None else max(0.0, ahead / self.rate)
+
+    def take(self, now: float) -> int:
+        """Hand out the next number."""
+        since = now - self.window_at
+        if since > WINDOW:
+            self.before = self.seen / WINDOW if since <= 2 * WINDOW else 0.0
             self.window_at, self.seen = now, 0
         self.seen += 1
-        if self.rate is None:
-            return 0.0
-        at = max(now, self.next_at)
-        self.next_at = at + 1.0 / self.rate
-        return at - now
+        self.given += 1
+        return self.given
+
+    def drop(self, number: int, now: float) -> None:
+        """Take back a number whose request is not sent: who stands behind it moves up."""
+        self._call(now)
+        if number > self.called:
+            insort(self.dropped, number)
 
     def slow_down(self, sent_at: float, now: float) -> None:
-        """Halve the rate; once for all requests that were on their way together."""
-        if sent_at <= self.slowed_at:
+        """Halve the rate; once for all requests that were on their way together, and hardly more than once a second."""
+        if sent_at < self.slowed_at + FLIGHT:
             return
-        measured = self.seen / max(1.0, now - self.window_at)
+        self._call(now)
+        measured = max(self.before, self.seen / max(1.0, now - self.window_at))
         if self.rate is None:
             self.ceiling = measured
         self.rate = max(RATE_MIN, (measured if self.rate is None else self.rate) / 2)
         self.slowed_at = now
 
-    def speed_up(self) -> None:
+    def speed_up(self, now: float) -> None:
         """Let the rate grow by `RATE_STEP` a second, and free it once it is well above where it was refused."""
-        if self.rate is not None:
-            self.rate += RATE_STEP / self.rate
-            if self.rate > 2 * max(self.ceiling, RATE_STEP):
-                self.rate = None
+        if self.rate is None:
+            return
+        self._call(now)
+        self.rate += RATE_STEP / self.rate
+        # A line is never let go all at once.
+        if self.rate > 2 * max(self.ceiling, RATE_STEP) and self.called >= self.given:
+            self.rate = None
+
+    def _call(self, now: float) -> None:
+        """Call up what is due by now; of what nobody has come for, one number at most."""
+        passed = math.inf if self.rate is None else self.called + (now - self.at) * self.rate
+        while self.dropped and self.dropped[0] <= passed + 1:
+            passed += 1
+            del self.dropped[0]
+        self.called, self.at = min(passed, self.given + 1.0), now
+
+
+def glance(seconds: float) -> float:
+    """Return how long to wait before looking again, of a turn that comes in so many seconds."""
+    return min(seconds, max(GLANCE_MIN, min(GLANCE_MAX, seconds / 4)))
 
 
 @dataclass(slots=True)
@@ -76,11 +135,16 @@ class Bucket:
     tokens: float
     filled_at: float
 
-    def reserve(self, now: float) -> float:
-        """Take a token, on credit if there is none, and return the seconds until it is there."""
-        self.tokens = min(self.most, self.tokens + (now - self.filled_at) * self.per_second) - 1
-        self.filled_at = now
-        return max(0.0, -self.tokens / self.per_second)
+    def turn(self, now: float) -> float:
+        """Return the seconds until there is a token; it is not taken."""
+        return max(0.0, (1 - self._filled(now)) / self.per_second)
+
+    def take(self, now: float) -> None:
+        """Take a token, on credit if there is none."""
+        self.tokens, self.filled_at = self._filled(now) - 1, now
+
+    def _filled(self, now: float) -> float:
+        return min(self.most, self.tokens + (now - self.filled_at) * self.per_second)
 
 
 class Limiter:
@@ -97,28 +161,53 @@ class Limiter:
         self._unheld: set[str] = set()
         self._polls_at = 0.0
 
-    def delay(self, endpoint_id: str, operation: OperationName, now: float) -> float:
-        """Reserve a place for one request, and return the seconds to wait for it."""
+    def turn(self, endpoint_id: str, operation: OperationName, now: float, within: float = math.inf) -> Turn:
+        """Return when a request may be sent, and take that place for it if it comes within so many seconds."""
         if self._limits == "off":
-            return 0.0
-        key = endpoint_id, operation
+            return Turn(0.0, is_taken=True)
         with self._lock:
-            delay = self._paces.setdefault(key, Pace(window_at=now)).reserve(now)
-            rate = OPERATIONS[operation].rate
-            if self._limits == "documented" and rate is not None:
-                bucket = self._buckets.setdefault(key, Bucket(rate.per_window / WINDOW, rate.burst, rate.burst, now))
-                delay = max(delay, bucket.reserve(now))
-        return delay
+            pace = self._paces.setdefault((endpoint_id, operation), Pace(window_at=now, at=now))
+            bucket = self._bucket(endpoint_id, operation, now)
+            not_before = now + (0.0 if bucket is None else bucket.turn(now))
+            seconds = max(pace.turn(pace.given + 1, now), not_before - now)
+            if seconds > 0 and seconds >= within:
+                return Turn(seconds, is_taken=False)
+            if bucket is not None:
+                bucket.take(now)
+            return Turn(seconds, is_taken=True, number=pace.take(now), not_before=not_before)
 
-    def learn(self, endpoint_id: str, operation: OperationName, sent_at: float, now: float, *, refused: bool) -> None:
-        """Note whether a request was answered 429."""
+    def left(self, turn: Turn, endpoint_id: str, operation: OperationName, now: float) -> float:
+        """Return the seconds until a turn that was taken: the pace may have changed since."""
+        with self._lock:
+            seconds = max(self._paces[endpoint_id, operation].turn(turn.number, now), turn.not_before - now)
+        return seconds if seconds > _TICK else 0.0
+
+    def drop(self, turn: Turn, endpoint_id: str, operation: OperationName, now: float) -> None:
+        """Take back a turn whose request is not sent."""
+        with self._lock:
+            self._paces[endpoint_id, operation].drop(turn.number, now)
+
+    def _bucket(self, endpoint_id: str, operation: OperationName, now: float) -> Bucket | None:
+        counted_as = OPERATIONS[operation].counted_as or operation
+        rate = OPERATIONS[counted_as].rate
+        if self._limits != "documented" or rate is None:
+            return None
+        fresh = Bucket(rate.per_window / WINDOW, rate.burst, rate.burst, now)
+        return self._buckets.setdefault((endpoint_id, counted_as), fresh)
+
+    def learn(
+        self, endpoint_id: str, operation: OperationName, sent_at: float, now: float, *, status: int | None
+    ) -> None:
+        """Note what a request was answered with; None for no answer. Whatever was not served says nothing of a rate."""
         pace = self._paces.get((endpoint_id, operation))
-        if pace is not None and (refused or pace.rate is not None):
+        if pace is None or status is None:
+            return
+        if status == _TOO_MANY:
             with self._lock:
-                if refused:
-                    pace.slow_down(sent_at, now)
-                else:
-                    pace.speed_up()
+                pace.slow_down(sent_at, now)
+        elif status < _FAILED and pace.rate is not None:
+            with self._lock:
+                pace.speed_up(now)
 
     def take_hold(self, endpoint_id: str) -> bool:
         """Take one of the held requests, if there is one left; give it back with `give_hold`."""

@@ -50,8 +50,8 @@ class Why:
         if self.ask_at is None:
             self.ask_at = now + ASK_AFTER
         timeout = min(PATIENCE, deadline.left(now))
-        is_slowed = settings.limiter.delay(state.endpoint_id, "health", now) > 0
-        if now >= self.ask_at and timeout > REQUEST_MIN and not is_slowed:
+        is_time = now >= self.ask_at and timeout > REQUEST_MIN
+        if is_time and settings.limiter.turn(state.endpoint_id, "health", now, within=0.0).is_taken:
             request = _api.health(state.endpoint_id)
             result = yield from result_of(settings, request, timeout)
             self.asked += 1

@@ -184,6 +184,9 @@ def _bear(
 def _bear_hold(settings: Settings, seen_so_far: _Seen, problem: Refused) -> float:
     """Return how long to pause after a held look that failed, before the plain one that follows."""
     seen_so_far.may_hold = False
+    if not problem.attempts:  # its turn would have been too far away
+        seen_so_far.hold_at = settings.now() + UNHELD
+        return settings.limiter.poll_delay(settings.now())
     asked_wait = retry_after(problem.result, settings.clock.time())
     pause = settings.retry.next_wait(1, settings.random(), asked_wait)
     if problem.outcome is Outcome.BUSY:

@@ -36,6 +36,7 @@ class Operation:
         is_held: whether the service answers when there is news, and so its requests have connections of their own.
         body_max: the most bytes of its body that the service takes; None where it reads none.
         rate: what the service documents, for one endpoint; None where it documents nothing.
+        counted_as: the operation whose rate it shares; None where it has one of its own.
         unknown_note: what to say of a request whose outcome is unknown, beside that.
     """
 
@@ -47,6 +48,7 @@ class Operation:
     is_held: bool = False
     body_max: int | None = None
     rate: Rate | None = None
+    counted_as: OperationName | None = None
     unknown_note: str | None = None
 
     @property
@@ -67,16 +69,16 @@ _MIB = 2**20
 
 # docs: operation-reference says 10 MB and 20 MB; REPORTED: the service's own text says 10MiB. Between the two the
 # service decides; above, it would refuse after the upload.
-# docs: send-requests, rate limits. They grow with running workers, which nobody tells the client; status-sync is
-# assumed to count as status.
+# docs: send-requests, rate limits. They grow with running workers, which nobody tells the client. runpod/docs c3c3b70d
+# (2024-12) to 3c46e055 (2025-09): status, status-sync and stream share one limit.
 RUN = Operation(name="run", method="POST", starts_job=True, body_max=10 * _MIB, rate=Rate(1000, 200))
 RUN_SYNC = Operation(name="runsync", method="POST", starts_job=True, body_max=20 * _MIB, rate=Rate(2000, 400))
 STATUS = Operation(name="status", method="GET", of_job=True, repeats_unknown=True, rate=Rate(2000, 400))
 STATUS_SYNC = Operation(
-    name="status-sync", method="GET", of_job=True, repeats_unknown=True, is_held=True, rate=Rate(2000, 400)
+    name="status-sync", method="GET", of_job=True, repeats_unknown=True, is_held=True, counted_as="status"
 )
 # A read drains the server, so a second one would lose what the first took.
-STREAM = Operation(name="stream", method="GET", of_job=True, is_held=True, rate=Rate(2000, 400))
+STREAM = Operation(name="stream", method="GET", of_job=True, is_held=True, counted_as="status")
 CANCEL = Operation(name="cancel", method="POST", of_job=True, repeats_unknown=True, rate=Rate(100, 20))
 # The job may run a second time, but its id is known.
 RETRY = Operation(name="retry", method="POST", of_job=True)
