@@ -30,7 +30,8 @@ What else can leave the SDK: ValueError and TypeError for bad arguments, and Imp
 installed, before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and
 cancellation; and what the caller's own callbacks raise.
 
-No message holds a key, a secret or an input. All of these errors can be pickled.
+No message, attribute or pickle holds a key, a secret or an input. What an answer quotes of them is cut out, and `***`
+stands in its place; what a worker says of its job is shown as it is. All of these errors can be pickled.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class AnsweredError(APIError):
     Attributes:
         status_code: the HTTP status.
         headers: the answer's headers, names in lower case.
-        body: the first 500 characters of the answer.
+        body: the first 500 characters of the answer; of both, what they quote of the request is cut out.
     """
 
     def __init__(

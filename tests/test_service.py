@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runpod_sdk import __version__
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._service import BASE_URL_VARIABLE, KEY_VARIABLE, Service
 
 
@@ -15,7 +16,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def resolved(base_url: str | None = None, *, api_key: str | None = "key", allow_http: bool = False) -> Service:
-    return Service.resolve(api_key, base_url, allow_http=allow_http)
+    return Service.resolve(Hidden(api_key), base_url, allow_http=allow_http)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,8 @@ def test_a_missing_key_names_the_variable(key: str | None, found: str) -> None:
 
 def test_the_key_comes_from_the_environment_without_its_newline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "rpa_FROM_FILE\n")
-    assert resolved(api_key=None).headers["authorization"] == "Bearer rpa_FROM_FILE"
-    assert resolved(api_key="rpa_ARGUMENT").headers["authorization"] == "Bearer rpa_ARGUMENT"
+    assert resolved(api_key=None).headers.reveal()["authorization"] == "Bearer rpa_FROM_FILE"
+    assert resolved(api_key="rpa_ARGUMENT").headers.reveal()["authorization"] == "Bearer rpa_ARGUMENT"
 
 
 @pytest.mark.parametrize("key", ["Bearer hunter2", "hunter\r\n2", "hunter\x002", "hunterä2", "hunter\t2"])
@@ -180,4 +181,4 @@ def test_no_repr_shows_the_key() -> None:
 
 
 def test_every_request_says_who_asks() -> None:
-    assert resolved().headers["user-agent"].startswith(f"runpod-sdk-python/{__version__} ")
+    assert resolved().headers.reveal()["user-agent"].startswith(f"runpod-sdk-python/{__version__} ")

@@ -10,6 +10,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
 from ._sync_shell import Shell
@@ -88,7 +89,9 @@ class Client(Shell):
         from runpod_sdk._values._service import Service
         from runpod_sdk.clock import SystemClock
 
-        service = Service.resolve(api_key, base_url, allow_http=allow_http)
+        key = Hidden(api_key)
+        del api_key  # no traceback of an argument that cannot be meant shows it
+        service = Service.resolve(key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
         self.base_url = service.base_url
         settings = Settings(

@@ -27,6 +27,7 @@ from runpod_sdk._values._arguments import (
     kind_of,
 )
 from runpod_sdk._values._fields import Fields, camel
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._operations import (
     CANCEL,
     HEALTH,
@@ -44,12 +45,15 @@ from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import APIResponseValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runpod_queue_client import models
 
     from runpod_sdk._values._fields import Told
     from runpod_sdk._values._operations import Operation
     from runpod_sdk._values._outcomes import Answer
 
+T = TypeVar("T")
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 
 # How much of a bad answer an error keeps, characters; ours.
@@ -146,9 +150,9 @@ def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A00
     webhook = more.get("webhook")
     if webhook is not None:
         if not isinstance(webhook, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"webhook={webhook!r}: a string expected")
+            raise TypeError(f"webhook is {kind_of(webhook)}: a string expected")
         if not webhook.startswith(("http://", "https://")):
-            raise ValueError(f"webhook={webhook!r}: an absolute http or https URL expected")
+            raise ValueError("webhook: an absolute http or https URL expected")
         body.webhook = webhook
     policy = _policy(more)
     if policy.to_dict():
@@ -219,9 +223,9 @@ def _request(
         endpoint_id=endpoint_id,
         job_id=job_id,
         method=kwargs["method"].upper(),
-        path=kwargs["url"] + (f"?{query}" if query else ""),
-        headers=kwargs.get("headers", {}),
-        content=content,
+        path=Hidden(kwargs["url"] + (f"?{query}" if query else "")),
+        headers=Hidden(kwargs.get("headers", {})),
+        content=Hidden(content),
         hold=hold,
     )
 
@@ -235,19 +239,55 @@ def _ms(seconds: float) -> int:
 
 def job_state(request: Request, answer: Answer, told: Told) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
-    data = _object(request, answer)
+    return _read(_job_state, request, answer, told)
+
+
+def stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
+    """Read an answer of /stream: an object with status and stream, or the bare list of the documentation."""
+    return _read(_stream_part, request, answer, told)
+
+
+def purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
+    """Read an answer of /purge-queue."""
+    try:
+        return _read(_purge_result, request, answer, told)
+    except APIResponseValidationError as error:
+        error.add_note("The queue may have been purged all the same.")
+        raise
+
+
+def health_of(request: Request, answer: Answer, told: Told) -> Health:
+    """Read an answer of /health; a gauge that is not there is 0."""
+    return _read(_health_of, request, answer, told)
+
+
+def _read(read: Callable[[Request, Answer, Told], T], request: Request, answer: Answer, told: Told) -> T:
+    """Read an answer; what is wrong with it is raised from here, where no frame holds what it says.
+
+    Raises:
+        APIResponseValidationError: it cannot be used.
+    """
+    try:
+        return read(request, answer, told)
+    except Unusable as problem:
+        why = str(problem)
+    raise invalid(request, answer, why)
+
+
+def _job_state(request: Request, answer: Answer, told: Told) -> JobState:
+    data = _object(answer)
     status = _status(data)
     if request.rules.starts_job:
         if not _is_id(data.get("id")):
-            raise invalid(request, answer, "it has no id of a job")
+            raise Unusable("it has no id of a job")
         if status is None:
             # Whoever gives it an id has queued it, whatever else is said or not.
             told("status", data.get("status"))
             status = JobStatus.IN_QUEUE
     else:
-        _check_about(request, answer, data)
+        _check_about(request, data)
         if status is None:
-            raise invalid(request, answer, "it has no status of a job")
+            raise Unusable("it has no status of a job")
     return _state(data, data.get("id") or request.job_id or "", request.endpoint_id, status, told)
 
 
@@ -284,54 +324,47 @@ def _state(data: dict[str, Any], job_id: str, endpoint_id: str, status: JobStatu
     )
 
 
-def stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
-    """Read an answer of /stream: an object with status and stream, or the bare list of the documentation."""
-    data = _json(request, answer)
+def _stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
+    data = _json(answer)
     status: JobStatus | None = None
     items: Any = data
     if isinstance(data, dict):
         facts = cast("dict[str, Any]", data)
-        _check_about(request, answer, facts)
+        _check_about(request, facts)
         word = Fields(facts, told).text("status")
         status = None if word is None else JobStatus(word)
         items = facts.get("stream")
         if items is None and status is not None and "stream" in facts:
             items = []
     if not isinstance(items, list):
-        raise invalid(request, answer, "it has no list of chunks")
+        raise Unusable("it has no list of chunks")
     raw: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
-    return StreamPart(tuple(_chunk(request, answer, item, told) for item in raw), status)
+    return StreamPart(tuple(_chunk(item, told) for item in raw), status)
 
 
-def _chunk(request: Request, answer: Answer, item: Any, told: Told) -> StreamChunk:
+def _chunk(item: Any, told: Told) -> StreamChunk:
     if not isinstance(item, dict) or "output" not in item:
-        raise invalid(request, answer, "a chunk is not an object with an output")
+        raise Unusable("a chunk is not an object with an output")
     raw = cast("dict[str, Any]", item)
     return StreamChunk(output=raw["output"], metrics=Fields(raw, told).object("metrics") or None, raw=raw)
 
 
-def purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
-    """Read an answer of /purge-queue."""
-    try:
-        data = _object(request, answer)
-        _check_about(request, answer, data)
-        if "removed" not in data and _status(data) is None:
-            raise invalid(request, answer, "it says nothing of a purge")
-    except APIResponseValidationError as error:
-        error.add_note("The queue may have been purged all the same.")
-        raise
+def _purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
+    data = _object(answer)
+    _check_about(request, data)
+    if "removed" not in data and _status(data) is None:
+        raise Unusable("it says nothing of a purge")
     found = Fields(data, told)
     return PurgeResult(removed=found.count("removed"), status=found.text("status"))
 
 
-def health_of(request: Request, answer: Answer, told: Told) -> Health:
-    """Read an answer of /health; a gauge that is not there is 0."""
-    data = _object(request, answer)
-    _check_about(request, answer, data)
+def _health_of(request: Request, answer: Answer, told: Told) -> Health:
+    data = _object(answer)
+    _check_about(request, data)
     found = Fields(data, told)
     jobs, workers = found.object("jobs"), found.object("workers")
     if jobs is None and workers is None:
-        raise invalid(request, answer, "it has neither jobs nor workers")
+        raise Unusable("it has neither jobs nor workers")
     return Health(jobs=_gauges(JobCounts, jobs, told), workers=_gauges(WorkerCounts, workers, told), raw=data)
 
 
@@ -341,11 +374,11 @@ def _gauges(kind: type[Counts], data: Mapping[str, Any] | None, told: Told) -> C
     return kind(**{gauge.name: found.count(camel(gauge.name)) or 0 for gauge in fields(kind)})
 
 
-def _check_about(request: Request, answer: Answer, data: Mapping[str, Any]) -> None:
+def _check_about(request: Request, data: Mapping[str, Any]) -> None:
     """Raise for an answer about something else than was asked for; one that names nothing is about that."""
-    named = data.get("id")
-    if named is not None and named != (request.job_id or request.endpoint_id):
-        raise invalid(request, answer, "it is about another job")
+    named, asked = data.get("id"), request.job_id or request.endpoint_id
+    if named is not None and named != asked and "://" not in asked:  # a URL is no name
+        raise Unusable("it is about another job")
 
 
 def _is_id(value: object) -> bool:
@@ -369,27 +402,27 @@ def invalid(request: Request, answer: Answer, why: str) -> APIResponseValidation
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,
         status_code=answer.status,
-        headers=answer.headers,
+        headers=answer.told_headers(),
         body=text_of(answer),
     )
 
 
 def text_of(answer: Answer) -> str:
-    """Return the first characters of an answer, whatever its bytes are."""
-    return answer.body[: 4 * BODY_SHOWN].decode("utf-8", "replace")[:BODY_SHOWN]
+    """Return the first characters of an answer, without what it quotes."""
+    return answer.text(BODY_SHOWN)
 
 
-def _json(request: Request, answer: Answer) -> Any:
+def _json(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
-        raise invalid(request, answer, f"it is not JSON ({type(error).__name__})") from None
+        raise Unusable(f"it is not JSON ({type(error).__name__})") from None
 
 
-def _object(request: Request, answer: Answer) -> dict[str, Any]:
-    data = _json(request, answer)
+def _object(answer: Answer) -> dict[str, Any]:
+    data = _json(answer)
     if not isinstance(data, dict):
-        raise invalid(request, answer, "it is not a JSON object")
+        raise Unusable("it is not a JSON object")
     return data  # pyright: ignore[reportUnknownVariableType]
 
 

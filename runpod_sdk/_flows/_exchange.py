@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -312,11 +313,12 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         error.__cause__ = result.error  # for on_retry too, which gets it before it is raised
         return error
     if 300 <= result.status < 400:
-        where = shorten(result.headers.get("location", "nowhere"))
+        where = shorten(result.cut(_place(result.headers.get("location", "nowhere"))))
         return _api.invalid(request, result, f"a redirect to {where}, which is not followed; check base_url")
-    said = _said(result)
+    words = _words(result)
+    said = shorten(result.cut(words[:_READ]))
     status_error = _BY_STATUS.get(result.status) or (InternalServerError if result.status >= 500 else APIStatusError)
-    if result.status == 400 and "exceeded max body size" in said:
+    if result.status == 400 and "exceeded max body size" in words:
         status_error = PayloadTooLargeError
     return status_error(
         f"{request.about}: HTTP {result.status}{tries}"
@@ -327,7 +329,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,
         status_code=result.status,
-        headers=result.headers,
+        headers=result.told_headers(),
         body=_api.text_of(result),
     )
 
@@ -348,7 +350,16 @@ def cause_of(result: Result) -> BaseException | None:
     return result.error if isinstance(result, Failure) else None
 
 
-def _said(answer: Answer) -> str:
+# How many of its characters are looked through for quotes; more than are shown.
+_READ = 1000
+
+
+def _place(url: str) -> str:
+    """Return a URL without what may be a secret in it."""
+    return re.sub(r"[?#].*", "?…", re.sub(r"//[^/?#]*@", "//***@", url), flags=re.DOTALL)
+
+
+def _words(answer: Answer) -> str:
     """Return what an error answer says, in one line: both JSON shapes of the service, or nothing for a page."""
     try:
         data = json.loads(answer.body[: 64 * 1024])
@@ -358,4 +369,4 @@ def _said(answer: Answer) -> str:
         return ""
     facts = cast("dict[str, Any]", data)
     words = [facts.get("error") or facts.get("title"), facts.get("detail")]
-    return shorten(" ".join(": ".join(word for word in words if isinstance(word, str)).split()))
+    return " ".join(": ".join(word for word in words if isinstance(word, str)).split())

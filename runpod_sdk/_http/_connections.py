@@ -110,16 +110,16 @@ class Origin:
         """Return a request."""
         headers = {b"host": self._netloc}
         if transfer.method != "GET":
-            headers[b"content-length"] = b"%d" % len(transfer.content or b"")
-        for name, text in transfer.headers.items():
+            headers[b"content-length"] = b"%d" % len(transfer.content.reveal() or b"")
+        for name, text in transfer.headers.reveal().items():
             headers[name.encode()] = text.encode()
-        target = self._prefix + transfer.target.encode()
+        target = self._prefix + transfer.target.reveal().encode()
         limit = transfer.timeout
         return httpcore.Request(
             transfer.method,
             httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target),
             headers=list(headers.items()),
-            content=transfer.content,
+            content=transfer.content.reveal(),
             extensions={"timeout": {"connect": limit, "read": limit, "write": limit}, "trace": trace},
         )
 

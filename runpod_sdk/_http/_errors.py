@@ -12,7 +12,11 @@ from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._values._outcomes import BodyTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
+
+# Where a request is sent from: the lowest frame of ours that is shown.
+_SENDER = "runpod_sdk._http._wire"
 
 # Whose classes are known; zlib and its like decompress. All others that carry requests raise OSError, or httpx's.
 _PACKAGES = frozenset(
@@ -88,3 +92,52 @@ def _where(trace: TracebackType | None) -> str:
         trace = trace.tb_next
     name: str = trace.tb_frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
+
+
+# Whose frames hold what is written, as bytes: a traceback that shows locals would show the key in them. Those that
+# raise are the transport's own errors, whose messages say what happened.
+_WRITERS = _MODULES | {"http", "yarl", "zlib"}
+
+
+def hide_frames(error: BaseException) -> None:
+    """Take the frames of those that carry requests out of the traceback of an exception, and of those behind it."""
+    for each in _chain(error):
+        each.__traceback__ = _shown(each.__traceback__)
+
+
+def cut_messages(error: BaseException, cut: Callable[[str], str]) -> None:
+    """Take what it quotes out of an error of a transport's, and of those behind it: a line that is no HTTP, say."""
+    for each in _chain(error):
+        if isinstance(each, Exception):
+            found = tuple(cut(word) if isinstance(word, str) else word for word in each.args)
+            if found != each.args:
+                each.args = found
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            left += (each.__cause__, each.__context__)
+            yield each
+
+
+def _shown(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and _is_writers(trace):
+        trace = trace.tb_next
+    at = trace
+    while at is not None:
+        while at.tb_next is not None and _is_writers(at.tb_next):
+            at.tb_next = at.tb_next.tb_next
+        at = at.tb_next
+    return trace
+
+
+def _is_writers(trace: TracebackType) -> bool:
+    name: str = trace.tb_frame.f_globals.get("__name__", "")
+    if name.startswith("runpod_sdk."):
+        return name.startswith("runpod_sdk.emulator") or (name.startswith("runpod_sdk._http.") and name != _SENDER)
+    return name.partition(".")[0] in _WRITERS

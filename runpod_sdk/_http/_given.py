@@ -79,14 +79,14 @@ def _readable(encodings: str) -> bool:
 
 def request_of(client: AnyClient, address: Address, transfer: Transfer, trace: object) -> httpx.Request:
     """Return a request with all that the client carries; `trace` is called before each step of it."""
-    query = urlsplit(transfer.target).query
+    query = urlsplit(transfer.target.reveal()).query
     return client.build_request(
         transfer.method,
-        address.base_url + transfer.target,
+        address.base_url + transfer.target.reveal(),
         # httpx would put the client's parameters in the place of those that a URL has.
         params=httpx.QueryParams(query) if client.params else None,
-        headers={name: value for name, value in transfer.headers.items() if not _is_theirs(client, name)},
-        content=transfer.content,
+        headers={name: value for name, value in transfer.headers.reveal().items() if not _is_theirs(client, name)},
+        content=transfer.content.reveal(),
         extensions={"timeout": _limits(client.timeout, transfer.timeout, transfer.hold), "trace": trace},
     )
 

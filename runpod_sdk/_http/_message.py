@@ -6,12 +6,14 @@ Everything that all requests of a client share is prepared once. Nothing here se
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Result
+from runpod_sdk._values._quotes import Quotes
 
+from ._errors import cut_messages, hide_frames
 from ._proxies import proxy_of
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Address:
         self.is_ours = is_ours
         self.proxy: Proxy | None = None
         self._headers = service.headers
-        self._key = service.api_key.encode()
+        self._key = service.api_key
         self._certificates: ssl.SSLContext | None = None
         if is_ours:
             self._look_around(service)
@@ -88,34 +90,48 @@ class Address:
 
     def transfer(self, request: Request, clock: Clock, timeout: float) -> Transfer:
         """Return a request, with `timeout` seconds from now for all of it."""
-        headers = self._headers
-        if request.headers:
-            headers = {**headers, **{name.lower(): value for name, value in request.headers.items()}}
-        if self._is_endpoint:  # the URL of one endpoint stands for the id, too, with which each path begins
-            request = replace(request, path=request.path[request.path.index("/", 1) :])
-        return Transfer(request, headers, self._key, clock, timeout)
+        return Transfer(
+            request, self._headers_of(request), self._target(request.path.reveal()), self._key, clock, timeout
+        )
+
+    def _headers_of(self, request: Request) -> Hidden[Mapping[str, str]]:
+        more = {name.lower(): value for name, value in request.headers.reveal().items()}
+        return Hidden({**self._headers.reveal(), **more}) if more else self._headers
+
+    def _target(self, path: str) -> Hidden[str]:
+        """Return path and query. The URL of one endpoint stands for the id, too, with which each path begins."""
+        return Hidden(path[path.index("/", 1) :] if self._is_endpoint else path)
 
 
 class Transfer:
     """One request on its way, and what has come back: the answer's body up to the cap, in the time that there is.
 
     Attributes:
-        method, target, headers, content: the request in full; `target` is its path and query.
+        method, target, headers, content: the request in full; `target` is its path and query. Hidden as far as the
+            caller or the key are in it.
         timeout: bounds each of its parts, seconds.
         hold, is_held: as in `Request`; a request that is held has connections of its own.
         sent: bytes of it that may have left: 0 until a carrier takes it. One that counts goes on from there; for any
             other it is `SENT`.
     """
 
-    def __init__(self, request: Request, headers: Mapping[str, str], key: bytes, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        request: Request,
+        headers: Hidden[Mapping[str, str]],
+        target: Hidden[str],
+        key: Hidden[str],
+        clock: Clock,
+        timeout: float,
+    ) -> None:
         self.method = request.method
-        self.target = request.path
+        self.target = target
         self.headers = headers
         self.content = request.content
         self.timeout = timeout
         self.hold, self.is_held = request.hold, request.is_held
         self.sent = 0
-        self._key = key
+        self._quotes = Quotes(key, request)
         self._clock = clock
         self._until = clock.monotonic() + timeout
         self._status: int | None = None
@@ -151,6 +167,8 @@ class Transfer:
 
     def failure(self, error: BaseException) -> Failure:
         """Return what is known of it after an error, or an interruption: what came, and what was sent."""
+        hide_frames(error)
+        cut_messages(error, self._quotes.cut)
         return Failure(error, self._answer(), self.sent)
 
     def _answer(self) -> Answer | None:
@@ -158,9 +176,7 @@ class Transfer:
             return None
         chunks = self._chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if self._status >= 300:  # an error page may quote the request; an output is never touched
-            body = body.replace(self._key, b"***")
-        return Answer(self._status, self._headers, body)
+        return Answer(self._status, self._headers, body, self._quotes)
 
 
 def unpacked(headers: Sequence[tuple[bytes, bytes]], parts: Iterable[bytes]) -> Iterator[bytes]:

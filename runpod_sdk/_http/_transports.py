@@ -160,9 +160,9 @@ def httpx_request(_client: object, address: Address, transfer: Transfer, trace: 
     limit = transfer.timeout
     return httpx.Request(
         transfer.method,
-        address.base_url + transfer.target,
-        headers=dict(transfer.headers),
-        content=transfer.content,
+        address.base_url + transfer.target.reveal(),
+        headers=dict(transfer.headers.reveal()),
+        content=transfer.content.reveal(),
         extensions={
             "timeout": {"connect": limit, "read": limit, "write": limit, "pool": limit},
             "trace": trace,
@@ -193,16 +193,13 @@ class AiohttpConnections:
 
     async def carry(self, transfer: Transfer) -> None:
         """Make one request, and feed it its answer."""
-        url = self._url(self._base_url + transfer.target, encoded=True)
-        content = transfer.content or None
-        data = content if content is None or len(content) < _LARGE else BytesIO(content)
         transfer.sent = 0
         with _in_words_of_httpx():
             answer = await self._session.request(
                 transfer.method,
-                url,
-                headers=transfer.headers,
-                data=data,
+                self._url(self._base_url + transfer.target.reveal(), encoded=True),
+                headers=transfer.headers.reveal(),
+                data=_written(transfer.content.reveal()),
                 allow_redirects=False,
                 trace_request_ctx=transfer,
             )
@@ -226,6 +223,10 @@ class AiohttpConnections:
             connector = session.connector
             session.detach()
             connector._close()  # noqa: SLF001  what aiohttp's own __del__ does, less the noise
+
+
+def _written(content: bytes | None) -> bytes | BytesIO | None:
+    return content or None if content is None or len(content) < _LARGE else BytesIO(content)
 
 
 def _tracing() -> aiohttp.TraceConfig:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runpod_sdk._values._outcomes import SENT
 
 from ._deadlines import within
-from ._errors import Passing, transports_own
+from ._errors import Passing, hide_frames, transports_own
 from ._message import Address
 
 if TYPE_CHECKING:
@@ -113,11 +113,15 @@ class Wire:
         carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
-            transfer.sent = SENT
-            with within(transfer.timeout):
-                carrier.carry(transfer)
-        except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
-            return transfer.failure(transports_own(error, handled))
+            try:
+                transfer.sent = SENT
+                with within(transfer.timeout):
+                    carrier.carry(transfer)
+            except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
+                return transfer.failure(transports_own(error, handled))
+        except BaseException as error:
+            hide_frames(error)
+            raise
         return transfer.result()
 
     def _carrier(self, *, held: bool) -> Carrier:
@@ -216,11 +220,15 @@ class AsyncWire:
         carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
-            transfer.sent = SENT
-            async with self._clock.timeout(transfer.timeout):
-                await carrier.carry(transfer)
-        except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes, not here
-            return transfer.failure(transports_own(error, handled))
+            try:
+                transfer.sent = SENT
+                async with self._clock.timeout(transfer.timeout):
+                    await carrier.carry(transfer)
+            except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
+                return transfer.failure(transports_own(error, handled))
+        except BaseException as error:
+            hide_frames(error)
+            raise
         return transfer.result()
 
     def _carrier(self, *, held: bool) -> AsyncCarrier:

@@ -7,6 +7,7 @@ everything that is not understood is `UNKNOWN`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,17 +15,42 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._quotes import Quotes
 
+# How far an answer is read beyond what is shown of it, characters: what a quote covers may be cut there.
+_MARGIN = 256
+# Headers that the server makes up by itself.
+_PLAIN = frozenset({"connection", "content-length", "content-type", "date", "retry-after", "server"})
 # Some of a request was sent, or nobody can tell.
 SENT = 1
 
 
-class Answer(NamedTuple):
-    """The service answered: status, headers (names in lower case) and the whole body, decompressed."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The service answered: status, headers (names in lower case) and the whole body, decompressed.
+
+    It may quote the request. So no repr shows it, and what is told of it is cut by `quotes`.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    quotes: Quotes | None = field(default=None, repr=False, compare=False)
+
+    def cut(self, text: str) -> str:
+        """Return a part of the answer without what it quotes of the request."""
+        return text if self.quotes is None else self.quotes.cut(text)
+
+    def text(self, most: int) -> str:
+        """Return the first characters of its body, whatever its bytes are."""
+        whole = self.body[: 4 * (most + _MARGIN)].decode("utf-8", "replace")
+        shown = self.cut(whole[: most + _MARGIN])
+        # What a quote lost at the end of a part would be a beginning that nobody recognizes.
+        return shown[:most] if len(whole) <= most + _MARGIN else shown[: -_MARGIN // 2][:most]
+
+    def told_headers(self) -> dict[str, str]:
+        """Return its headers, to be told."""
+        return {name: value if name in _PLAIN else self.cut(value) for name, value in self.headers.items()}
 
 
 class Failure(NamedTuple):

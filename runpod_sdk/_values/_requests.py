@@ -7,6 +7,7 @@ from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
+from ._hidden import Hidden
 from ._operations import OPERATIONS, SURE, Operation, OperationName
 from ._states import S3Config  # noqa: TC001  resolved by typing.get_type_hints
 
@@ -18,20 +19,29 @@ if TYPE_CHECKING:
 OnUnknown = Literal["raise", "resubmit"]
 
 
+def _no_headers() -> Hidden[Mapping[str, str]]:
+    return Hidden({})
+
+
+def _no_content() -> Hidden[bytes | None]:
+    return Hidden(None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request, complete but for the service's address and key.
 
-    `hold` is how long the service was asked to wait before it answers, seconds. `path` includes the query.
+    `hold` is how long the service was asked to wait before it answers, seconds. `path` includes the query. What the
+    caller passed in is hidden: a request stands in many frames.
     """
 
     operation: OperationName
     endpoint_id: str
     job_id: str | None = None
     method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    content: bytes | None = field(default=None, repr=False)
+    path: Hidden[str]
+    headers: Hidden[Mapping[str, str]] = field(default_factory=_no_headers)
+    content: Hidden[bytes | None] = field(default_factory=_no_content)
     hold: float = 0.0
 
     @property
@@ -60,8 +70,12 @@ class Request:
         """The SHA-256 of the input that this request submits, as compact JSON with sorted keys."""
         import hashlib  # noqa: PLC0415  2 ms for what is rarely asked
 
-        sent = json.loads(self.content or b"{}").get("input")
-        return hashlib.sha256(json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(_input_text(self.content.reveal())).hexdigest()
+
+
+def _input_text(content: bytes | None) -> bytes:
+    sent = json.loads(content or b"{}").get("input")
+    return json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()
 
 
 class SubmitOptions(TypedDict, total=False):

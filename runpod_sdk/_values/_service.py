@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._hidden import Hidden
 from ._operations import OPERATIONS
 from ._urls import checked_url
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_BASE_URL = "https://api.runpod.ai/v2"  # docs: operation-reference
 KEY_VARIABLE = "RUNPOD_API_KEY"
@@ -19,7 +23,7 @@ USER_AGENT = f"runpod-sdk-python/{__version__} (Python {sys.version_info.major}.
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A checked base URL and the key to it. The key is never part of a repr.
+    """A checked base URL and the key to it.
 
     Attributes:
         base_url: what stands before an endpoint's id; or before an operation, where it is the URL of one endpoint.
@@ -27,13 +31,13 @@ class Service:
     """
 
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: Hidden[str]
     is_loopback: bool = False
     allow_http: bool = False
     is_endpoint: bool = False
 
     @classmethod
-    def resolve(cls, api_key: str | None, base_url: str | None, *, allow_http: bool) -> Service:
+    def resolve(cls, api_key: Hidden[str | None], base_url: str | None, *, allow_http: bool) -> Service:
         """Check both, taking what is None from the environment.
 
         Raises:
@@ -65,25 +69,43 @@ class Service:
         raise TypeError("a key belongs into no pickle")
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> Hidden[Mapping[str, str]]:
         """Return what every request carries."""
-        return {
-            "authorization": f"Bearer {self.api_key}",
-            "accept": "application/json",
-            "accept-encoding": "gzip, deflate",
-            "user-agent": USER_AGENT,
-        }
+        return Hidden(
+            {
+                "authorization": f"Bearer {self.api_key.reveal()}",
+                "accept": "application/json",
+                "accept-encoding": "gzip, deflate",
+                "user-agent": USER_AGENT,
+            }
+        )
 
 
-def _checked_key(api_key: str | None) -> str:
-    key = os.environ.get(KEY_VARIABLE) if api_key is None else _text("api_key", api_key)
-    if key is None or not key.strip():
-        found = "is missing" if key is None else "is empty"
-        raise ValueError(f"the API key {found}: pass api_key=… or set the environment variable {KEY_VARIABLE}")
-    key = key.strip()
+def _checked_key(given: Hidden[str | None]) -> Hidden[str]:
+    """Return the key. What is wrong with it is found out where nobody sees it."""
+    why = _problem(given)
+    if why is not None:
+        raise (TypeError if "of type" in why else ValueError)(why)
+    return Hidden(_key(given))
+
+
+def _key(given: Hidden[str | None]) -> str:
+    key = given.reveal()
+    return (os.environ.get(KEY_VARIABLE, "") if key is None else key).strip()
+
+
+def _problem(given: Hidden[Any]) -> str | None:
+    """Say what is wrong with a key."""
+    value = given.reveal()
+    if value is not None and not isinstance(value, str):
+        return f"api_key is of type {type(value).__name__}: a string expected"
+    key = _key(given)
+    if not key:
+        found = "is missing" if value is None and KEY_VARIABLE not in os.environ else "is empty"
+        return f"the API key {found}: pass api_key=… or set the environment variable {KEY_VARIABLE}"
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ValueError("api_key holds white space, control or non-ASCII characters: it cannot be a key")
-    return key
+        return "api_key holds white space, control or non-ASCII characters: it cannot be a key"
+    return None
 
 
 def _text(name: str, value: object) -> str:

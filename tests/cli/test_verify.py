@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._service import Service
 from runpod_sdk.cli import _verify
 from runpod_sdk.cli._verify._connection import RawConnection
@@ -32,7 +33,7 @@ def endpoint_of(connection: RawConnection, clock: ParkingClock) -> RawEndpoint:
 
 
 def in_process(emulator: Emulator) -> RawEndpoint:
-    service = Service.resolve(emulator.api_key, emulator.connection["base_url"], allow_http=False)
+    service = Service.resolve(Hidden(emulator.api_key), emulator.connection["base_url"], allow_http=False)
     return endpoint_of(RawConnection(service, emulator.clock, emulator.transport), emulator.clock)
 
 
@@ -69,7 +70,7 @@ def test_every_claim_holds_over_a_socket() -> None:
     checks = _verify.chosen_checks()
     with Emulator(clock=clock, api_key=KEY, options=Options(**AS_KNOWN)) as emulator:
         emulator.endpoint("ep")
-        service = Service.resolve(KEY, emulator.serve().url, allow_http=False)
+        service = Service.resolve(Hidden(KEY), emulator.serve().url, allow_http=False)
         with RawConnection(service, clock) as connection:
             found = verdicts(findings_of(endpoint_of(connection, clock), checks))
     assert found == {check.name: "same" for check in checks}

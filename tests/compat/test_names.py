@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from runpod_sdk import compat
+from runpod_sdk._http._message import VARIABLES
 
 IMPORTS = [
     "from runpod_sdk import compat as runpod; runpod.Endpoint, runpod.AsyncioEndpoint, runpod.AsyncioJob",
@@ -22,7 +24,11 @@ IMPORTS = [
 
 
 def in_a_fresh_python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)  # noqa: S603  ours
+    # Certificates that the environment names are read at once.
+    environ = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    done = subprocess.run(  # noqa: S603  ours
+        [sys.executable, "-W", "error", "-c", code], env=environ, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
 

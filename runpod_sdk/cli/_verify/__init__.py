@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks."""
     from runpod_sdk._values._arguments import checked_id  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk._values._hidden import Hidden  # noqa: PLC0415  as above
     from runpod_sdk._values._service import Service  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     clock = SystemClock()
     try:
         checked_id("ENDPOINT", arguments.endpoint)
-        service = Service.resolve(None, None, allow_http=False)
+        service = Service.resolve(Hidden(None), None, allow_http=False)
         connection = RawConnection(service, clock)
         checks = chosen_checks(arguments.only, slow=arguments.slow, generator=arguments.generator is not None)
     except ValueError as error:

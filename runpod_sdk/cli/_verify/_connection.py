@@ -58,8 +58,8 @@ class RawConnection:
         Raises:
             UnclearError: nothing did.
         """
-        key = self._service.api_key
-        headers = self._service.headers
+        key = self._service.api_key.reveal()
+        headers = dict(self._service.headers.reveal())
         headers["authorization"] = {"bearer": f"Bearer {key}", "raw": key, "wrong": f"Bearer {_WRONG_KEY}"}[login]
         if content is not None:
             headers["content-type"] = "application/json"
@@ -88,7 +88,7 @@ class RawConnection:
 
     def _without_key(self, value: Any) -> Any:
         """Return an echo of the key as what it is."""
-        key = self._service.api_key
+        key = self._service.api_key.reveal()
         if isinstance(value, str) and len(key) >= _SECRET:
             return value.replace(key, "(key)")
         if isinstance(value, dict):
