@@ -132,6 +132,27 @@ def test_an_unknown_endpoint_is_404_in_the_chosen_shape() -> None:
     assert turned_away("GET", path, not_found="problem") == (404, problem)
 
 
+@pytest.mark.parametrize(
+    ("endpoint_id", "resource", "endpoints", "found"),
+    [
+        ("flash", "e", {"e"}, "e"),
+        ("flash", "e", {"e", "flash"}, "flash"),
+        ("flash", "other", {"e"}, None),
+        ("flash", "", {"e"}, None),
+        ("other", "e", {"e"}, None),
+        ("e", "f", {"e", "f"}, "e"),
+    ],
+)
+@pytest.mark.fidelity(
+    "routes: the endpoint id flash stands for the endpoint that X-Flash-Endpoint names", source="official source"
+)
+def test_flash_stands_for_the_endpoint_of_the_header(
+    endpoint_id: str, resource: str, endpoints: set[str], found: str | None
+) -> None:
+    call = router().call("POST", path_to("run", endpoint_id), "", "k", endpoints, resource)
+    assert (call.endpoint_id if isinstance(call, Call) else None) == found
+
+
 def test_replies_become_answers() -> None:
     health = come("GET", path_to("health"))
     assert isinstance(health, Call)

@@ -326,3 +326,10 @@ def test_closing_answers_who_waits_and_refuses_who_comes(timeout: float | None) 
     with pytest.raises(httpx.ConnectError, match="closed"):
         http.get(f"{URL}/health")
     emulator.close()
+
+
+def test_a_header_names_the_endpoint_for_flash(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e")
+    headers = {"X-Flash-Endpoint": "e"}
+    answer = call(emulator, "POST", "/flash/runsync", json={"input": {"mock_return": 7}}, headers=headers)
+    assert answer.json()["output"] == 7

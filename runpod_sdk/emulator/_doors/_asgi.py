@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._routes._route import HttpAnswer
+from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class App:
             scope["path"],
             scope["query_string"].decode("latin-1"),
             authorization,
+            resource=_header(scope, RESOURCE_HEADER.encode()),
             connected=True,
         )
         answer = await self._answer(exchange, receive)

@@ -61,6 +61,7 @@ class Exchange:
         path: decoded, from the root.
         query: still encoded.
         authorization: the header, or "".
+        resource: the header that names an endpoint beside the path, or "".
         connected: it is on a connection, which it is too late to refuse.
 
     Attributes:
@@ -85,7 +86,15 @@ class Exchange:
     )
 
     def __init__(
-        self, gateway: Gateway, method: str, path: str, query: str, authorization: str, *, connected: bool = False
+        self,
+        gateway: Gateway,
+        method: str,
+        path: str,
+        query: str,
+        authorization: str,
+        *,
+        resource: str = "",
+        connected: bool = False,
     ) -> None:
         self._gateway = gateway
         self._hub = gateway.hub
@@ -97,7 +106,7 @@ class Exchange:
         self._disruption: Disruption | None = None  # what its answer will suffer
         self._entered = False
         self._work: list[Lose] = []  # what takes back the jobs in the answer
-        found = gateway.router.call(method, path, query, authorization, gateway.hub.endpoints)
+        found = gateway.router.call(method, path, query, authorization, gateway.hub.endpoints, resource)
         self._call: Call | None = found if isinstance(found, Call) else None
         self._refusal: HttpAnswer | None = found if isinstance(found, HttpAnswer) else None
         self.body_limit = 0 if self._call is None else self._call.route.body_limit

@@ -12,6 +12,7 @@ import httpx
 
 from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
+from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the emulator is closed", request=request)
         url = request.url
         authorization = request.headers.get("authorization", "")
-        exchange = Exchange(self._gateway, request.method, url.path, url.query.decode("ascii"), authorization)
+        resource = request.headers.get(RESOURCE_HEADER, "")
+        query = url.query.decode("ascii")
+        exchange = Exchange(self._gateway, request.method, url.path, query, authorization, resource=resource)
         read_timeout = request.extensions.get("timeout", {}).get("read")
         return exchange, math.inf if read_timeout is None else hub.clock.monotonic() + read_timeout
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._requests import Reply, Request
     from runpod_sdk.emulator._routes._route import Route
 
+# runpod-python 2.0.0rc2, apps/targets.py: its calls go to this id, and a header says which resource is meant.
+_RESOLVED_BY_HEADER = "flash"
+RESOURCE_HEADER = "x-flash-endpoint"
 ROUTES = {route.name: route for route in (*CLIENT_ROUTES, *WORKER_ROUTES)}
 
 
@@ -37,7 +40,7 @@ class Router:
         self._is_supervised = is_supervised
 
     def call(
-        self, method: str, path: str, query: str, authorization: str, endpoints: Collection[str]
+        self, method: str, path: str, query: str, authorization: str, endpoints: Collection[str], resource: str = ""
     ) -> Call | HttpAnswer:
         """Return what a request asks for, or the answer that turns it away.
 
@@ -47,6 +50,7 @@ class Router:
             query: still encoded.
             authorization: the header, or "".
             endpoints: the ids that exist.
+            resource: the header that names an endpoint beside the path, or "".
         """
         parts = path.split("/")  # "", "v2", endpoint, name, ids
         route = ROUTES.get(parts[3]) if len(parts) > 3 and parts[1] == "v2" else None
@@ -63,11 +67,14 @@ class Router:
         worker_id = ids.get("worker", "")
         if authorization.strip() not in self._keys and not (worker_id and self._is_supervised(worker_id)):
             return json_answer(401, {"error": "invalid api key"})  # assumed: the body
-        if parts[2] not in endpoints:
+        endpoint_id = parts[2]
+        if endpoint_id == _RESOLVED_BY_HEADER and endpoint_id not in endpoints:
+            endpoint_id = resource
+        if endpoint_id not in endpoints:
             return self._not_found("endpoint not found", route)  # assumed: the body
         return Call(
             route=route,
-            endpoint_id=parts[2],
+            endpoint_id=endpoint_id,
             job_id=ids.get("job", ""),
             worker_id=worker_id,
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
