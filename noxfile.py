@@ -34,6 +34,8 @@ GENERATORS = ["openapi-generator-cli==7.26.0", "datamodel-code-generator==0.89.0
 REDOCLY = "@redocly/cli@2.77.0"
 # The client and worker library from PyPI, and what decides how its requests end; npm's has a lock file.
 OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
+# The next release, as a release candidate today.
+OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
@@ -200,7 +202,7 @@ def bench(session: nox.Session) -> None:
     pythons = {
         "BENCH_BASE_PYTHON": _fresh_environment(session, out / "base", str(ROOT)),
         "BENCH_FAST_PYTHON": _fresh_environment(session, out / "fast", f"{ROOT}[fast]"),
-        "RUNPOD_OFFICIAL_PYTHON": _official_python(session, official),
+        "RUNPOD_OFFICIAL_PYTHON": _official_python(session, official, OFFICIAL),
     }
     session.run("python", "benchmarks/run.py", *session.posargs, env=pythons)
 
@@ -279,15 +281,19 @@ def build(session: nox.Session) -> None:
 def _official_software(session: nox.Session) -> dict[str, str]:
     """Install the official package once for all sessions, and return what tells the tests where it is."""
     out = Path(session.cache_dir).resolve() / "official"
-    python = _official_python(session, out / "-".join(OFFICIAL))
-    return {"REQUIRE_OFFICIAL": "1", "RUNPOD_OFFICIAL_PYTHON": python, "RUNPOD_OFFICIAL_NODE": str(out / "node")}
+    return {
+        "REQUIRE_OFFICIAL": "1",
+        "RUNPOD_OFFICIAL_PYTHON": _official_python(session, out / "-".join(OFFICIAL), OFFICIAL),
+        "RUNPOD_OFFICIAL_PYTHON_2": _official_python(session, out / "-".join(OFFICIAL_2), OFFICIAL_2),
+        "RUNPOD_OFFICIAL_NODE": str(out / "node"),
+    }
 
 
-def _official_python(session: nox.Session, folder: Path) -> str:
+def _official_python(session: nox.Session, folder: Path, requirements: list[str]) -> str:
     """Install the official package into `folder`, unless it is there, and return its Python."""
     python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
     if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last
-        _fresh_environment(session, folder, *OFFICIAL)
+        _fresh_environment(session, folder, *requirements)
     return python
 
 

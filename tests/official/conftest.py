@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from typing import NoReturn
 import pytest
 
 PYTHON_VARIABLE = "RUNPOD_OFFICIAL_PYTHON"  # a Python with runpod==1.12.0 in it; `nox -s official` makes one
-NODE_VARIABLE = "RUNPOD_OFFICIAL_NODE"  # a folder where runpod-sdk from npm is installed, or is to be
+PYTHON_2_VARIABLE = "RUNPOD_OFFICIAL_PYTHON_2"  # the same with runpod==2.0.0rc2
+NODE_VARIABLE = "RUNPOD_OFFICIAL_NODE"  # a folder where the packages from npm are installed, or are to be
 JAVASCRIPT = Path(__file__).parent / "clients" / "javascript"
 
 
@@ -32,11 +34,20 @@ def official_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def official_python_2() -> str:
+    """Return the Python that has the next release of the official package."""
+    python = os.environ.get(PYTHON_2_VARIABLE)
+    if not python:
+        missing(f"{PYTHON_2_VARIABLE} names no Python with runpod==2.0.0rc2")
+    return python
+
+
+@pytest.fixture(scope="session")
 def official_javascript() -> Path:
-    """Return a folder whose scripts can import the official package from npm."""
+    """Return a folder whose scripts can import the official packages from npm."""
     chosen = os.environ.get(NODE_VARIABLE)
     if not chosen:
-        missing(f"{NODE_VARIABLE} names no folder for runpod-sdk from npm")
+        missing(f"{NODE_VARIABLE} names no folder for the packages from npm")
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("node and npm are not on PATH")
@@ -44,7 +55,8 @@ def official_javascript() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for source in JAVASCRIPT.iterdir():
         shutil.copy(source, folder)
-    if not (folder / "node_modules" / "runpod-sdk").exists():
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    if not all((folder / "node_modules" / name).exists() for name in wanted):
         command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  our own
         if done.returncode:

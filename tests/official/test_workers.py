@@ -30,10 +30,11 @@ KEY = {"authorization": "test"}
 class Service:
     """An emulator with one endpoint for each kind of worker."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(
+        self, python: str, kinds: tuple[str, ...] = ("plain", "stream", "aggregate", "together", "unfit")
+    ) -> None:
         self.python = python
         self.emulator = Emulator(clock=SystemClock())
-        kinds = ("plain", "stream", "aggregate", "together", "unfit")
         self.endpoints = {kind: self.emulator.endpoint(kind, command=[python, FILE, kind]) for kind in kinds}
         self.external = self.emulator.endpoint("external", workers=0)
         self.server: Server = self.emulator.serve()
