@@ -63,7 +63,7 @@ def _node(node: Any) -> Any:
 def _schema(node: Any) -> Schema:
     if isinstance(node, bool):
         return {} if node else {"not": {}}
-    schema: Schema = node
+    schema: Schema = _or_null(node)
     if unknown := [key for key in schema if key not in _KEPT | _ONE | _MANY | _NAMED | _RULED and key[:2] != "x-"]:
         raise NotIn30Error(f"{', '.join(unknown)} in a schema")
     turned: Schema = {key: value for key, value in schema.items() if key in _KEPT or key.startswith("x-")}
@@ -85,6 +85,16 @@ def _schema(node: Any) -> Schema:
         reference = {"$ref": schema["$ref"]}
         return {**turned, "allOf": [*turned.get("allOf", []), reference]} if turned else reference
     return {key: turned[key] for key in (*schema, *turned) if key in turned}  # in the order of the source
+
+
+def _or_null(schema: Schema) -> Schema:
+    """Return a union of one thing with null as that thing, nullable; any other schema as it is."""
+    for kind in ("oneOf", "anyOf"):
+        branches: list[Any] = schema.get(kind, [])
+        others = [branch for branch in branches if branch != {"type": "null"}]
+        if len(branches) == 2 and len(others) == 1:
+            return {**{key: value for key, value in schema.items() if key != kind}, "nullable": True, "allOf": others}
+    return schema
 
 
 def _typed(schema: Schema) -> Schema:

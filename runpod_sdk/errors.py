@@ -256,6 +256,7 @@ class JobFailedError(JobError):
         error_type: the class of the worker's exception, such as "ValueError"; None when the worker gave only a text.
         error_message: what it said.
         worker_traceback: the worker's traceback, if it sent one.
+        worker_logs: what the handler printed, if the worker sent it: of runpod 2.0, with RUNPOD_LOG_CAPTURE=all.
         worker_id: where it ran.
     """
 
@@ -269,12 +270,14 @@ class JobFailedError(JobError):
         error_type: str | None = None,
         error_message: str = "",
         worker_traceback: str | None = None,
+        worker_logs: str | None = None,
         worker_id: str | None = None,
     ) -> None:
         super().__init__(message, endpoint_id=endpoint_id, job_id=job_id, state=state)
         self.error_type = error_type
         self.error_message = error_message
         self.worker_traceback = worker_traceback
+        self.worker_logs = worker_logs
         self.worker_id = worker_id
 
 

@@ -90,6 +90,11 @@ def test_an_input_goes_out_untouched(value: dict[str, Any]) -> None:
     assert sent(value) == {"input": value}
 
 
+def test_no_input_goes_out_as_null() -> None:
+    assert json.loads(api.run("abc", None, {}).content or b"") == {"input": None}
+    assert api.run("abc", None, {}).input_sha256 == hashlib.sha256(b"null").hexdigest()
+
+
 def test_extra_query_and_headers_are_added() -> None:
     more: SubmitOptions = {"extra_query": {"a b": "c&d"}, "extra_headers": {"X-Trace": "1"}}
     request = api.run_sync("abc", {}, more)
@@ -100,7 +105,6 @@ def test_extra_query_and_headers_are_added() -> None:
 @pytest.mark.parametrize(
     ("value", "options", "kind", "message"),
     [
-        (None, {}, TypeError, "input is None: the service takes a JSON object"),
         ("text", {}, TypeError, "input is of type str: the service takes a JSON object"),
         ([1], {}, TypeError, "input is of type list: the service takes a JSON object"),
         (5, {}, TypeError, "input is of type int: the service takes a JSON object"),

@@ -83,6 +83,7 @@ FACTS: dict[str, Any] = {
     "error_type": "ValueError",
     "error_message": "bad prompt",
     "worker_traceback": "Traceback …",
+    "worker_logs": "loading",
     "worker_id": "w1",
     "received": 2,
     "gap_after": 1,

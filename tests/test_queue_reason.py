@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.flows import Given
 
 QUEUED = job("IN_QUEUE")
+NO_WORKERS = (
+    "the endpoint has no workers: none was started yet, or its maximum of workers is 0 (the service sets it so after 7"
+    " days without a request)"
+)
 THROTTLED = "all workers are throttled (3): there is no machine for them now"
 
 
@@ -35,7 +39,11 @@ def health(jobs: int = 1, **workers: int) -> Result:
 @pytest.mark.parametrize(
     ("workers", "cause", "text"),
     [
-        ({}, "no_workers", "the endpoint has no workers: it is scaled to zero, or may have none"),
+        (
+            {},
+            "no_workers",
+            NO_WORKERS,
+        ),
         ({"throttled": 3}, "throttled", THROTTLED),
         ({"unhealthy": 2}, "unhealthy", "all workers are unhealthy (2)"),
         ({"initializing": 1}, "initializing", "a cold start: workers are initializing (1)"),

@@ -6,13 +6,14 @@ import pytest
 
 from runpod_sdk import __version__
 from runpod_sdk._values._hidden import Hidden
-from runpod_sdk._values._service import BASE_URL_VARIABLE, KEY_VARIABLE, Service
+from runpod_sdk._values._service import BASE_URL_VARIABLES, KEY_VARIABLE, Service
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    monkeypatch.delenv(BASE_URL_VARIABLE, raising=False)
+    for name in BASE_URL_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 def resolved(base_url: str | None = None, *, api_key: str | None = "key", allow_http: bool = False) -> Service:
@@ -126,18 +127,29 @@ def test_this_machine_is_known_as_such(host: str) -> None:
 
 
 def test_base_url_comes_from_the_environment_and_errors_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(BASE_URL_VARIABLE, "https://gateway.example/v2/")
+    monkeypatch.setenv(BASE_URL_VARIABLES[0], "https://gateway.example/v2/")
     assert resolved().base_url == "https://gateway.example/v2"
     assert resolved("https://other.example").base_url == "https://other.example/v2"
-    monkeypatch.setenv(BASE_URL_VARIABLE, "gateway.example")
-    with pytest.raises(ValueError, match=BASE_URL_VARIABLE):
+    monkeypatch.setenv(BASE_URL_VARIABLES[0], "gateway.example")
+    with pytest.raises(ValueError, match=BASE_URL_VARIABLES[0]):
+        resolved()
+
+
+def test_of_two_variables_the_one_that_all_versions_read_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNPOD_INVOKE_URL", "https://second.example/v2")
+    assert resolved().base_url == "https://second.example/v2"
+    monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", "https://first.example/v2")
+    assert resolved().base_url == "https://first.example/v2"
+    monkeypatch.delenv("RUNPOD_ENDPOINT_BASE_URL")
+    monkeypatch.setenv("RUNPOD_INVOKE_URL", "second.example")
+    with pytest.raises(ValueError, match="RUNPOD_INVOKE_URL"):
         resolved()
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_without_any_base_url_it_is_the_service_itself(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     if value is not None:
-        monkeypatch.setenv(BASE_URL_VARIABLE, value)
+        monkeypatch.setenv(BASE_URL_VARIABLES[0], value)
     assert resolved().base_url == "https://api.runpod.ai/v2"
 
 

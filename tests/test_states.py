@@ -62,7 +62,7 @@ def test_a_status_is_a_string_that_survives_pickle_and_copy(word: str) -> None:
 def test_an_unknown_word_does_not_become_known_to_others() -> None:
     JobStatus("ON_HOLD")
     assert "ON_HOLD" not in JobStatus.__members__
-    assert len(JobStatus) == 7
+    assert len(JobStatus) == 8
 
 
 @pytest.mark.parametrize("value", [404, None, 1.5, [], b"COMPLETED"])
@@ -104,6 +104,32 @@ def test_a_failed_job_reads_like_a_sentence() -> None:
     assert str(error) == 'job 6090-u1 on endpoint "abc" failed on worker w1 after 1.4 s: ValueError: bad prompt'
     assert (error.error_type, error.error_message) == ("ValueError", "bad prompt")
     assert (error.worker_traceback, error.worker_id) == ("Traceback …", "w1")
+
+
+def test_what_a_handler_printed_is_kept() -> None:
+    # Workers of runpod-python 2.0, with RUNPOD_LOG_CAPTURE=all.
+    error = error_of(state("FAILED", error=json.dumps({**json.loads(RAISED), "logs": "loading\nready"})))
+    assert isinstance(error, JobFailedError)
+    assert error.worker_logs == "loading\nready"
+    error = error_of(state("FAILED", error=f"{GENERATOR}\nlogs:\nloading\nlogs:\nready"))
+    assert isinstance(error, JobFailedError)
+    assert (error.error_type, error.error_message) == ("ValueError", "bad prompt")
+    assert (error.worker_traceback or "").endswith("ValueError: bad prompt\n")
+    assert error.worker_logs == "loading\nlogs:\nready"
+
+
+def test_without_logs_there_are_none() -> None:
+    for text in (RAISED, GENERATOR, "executionTimeout exceeded"):
+        error = error_of(state("FAILED", error=text))
+        assert isinstance(error, JobFailedError)
+        assert error.worker_logs is None
+
+
+def test_the_status_of_the_documented_sample_ends_a_job() -> None:
+    found = state("ERROR", error="no")
+    assert found.is_final
+    assert not found.is_success
+    assert type(error_of(found)) is JobFailedError
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def unwrapped(node: Any) -> Any:
             break
         rest = {key: value for key, value in schema.items() if key != kind}
         branch = object_in(schema[kind][0])
+        if kind == "allOf" and rest.pop("nullable", False) is True:  # as OpenAPI 3.0 says it of a reference
+            return {**rest, "oneOf": [branch, {"type": "null"}]}
         if branch is None or any(_says_something(key) for key in rest):
             break
         schema = {**branch, **rest}

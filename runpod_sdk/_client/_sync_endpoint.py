@@ -67,7 +67,7 @@ class Endpoint(Generic[T_co]):
 
     def run(
         self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
+        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
         *,
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
@@ -75,7 +75,8 @@ class Endpoint(Generic[T_co]):
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most.
+            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most. An empty
+                one, or None, is taken, but then a real worker gets a job without input, which fails.
             timeout: most seconds for this call, its retries included.
             options: see `SubmitOptions`.
 
@@ -94,7 +95,7 @@ class Endpoint(Generic[T_co]):
 
     def run_sync(
         self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
+        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
         timeout: float | None = None,
         *,
         on_abandon: OnAbandon = "cancel",
@@ -131,7 +132,7 @@ class Endpoint(Generic[T_co]):
 
     def stream(
         self,
-        input: Mapping[str, Any],  # noqa: A002  the service's word
+        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
         timeout: float | None = None,
         *,
         on_abandon: OnAbandon = "cancel",

@@ -23,6 +23,7 @@ class WorkerError:
     type: str | None = None
     traceback: str | None = None
     worker_id: str | None = None
+    logs: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> WorkerError:
@@ -30,6 +31,7 @@ class WorkerError:
 
         Three forms are known. A handler that raised: JSON with error_type, error_message, error_traceback
         (runpod-python 1.12.0 rp_job.py:287). A generator that raised: "handler: … traceback: …" (rp_job.py:334).
+        Workers of runpod-python 2.0 add what was printed: "logs", or "logs:" at the end (2.0.0rc2 rp_job.py:300, :343).
         Anything else is the text of the handler, or of the service.
         """
         facts = _json_object(text)
@@ -39,15 +41,18 @@ class WorkerError:
                 type=_class_name(facts.get("error_type")),
                 traceback=_text(facts.get("error_traceback")),
                 worker_id=_text(facts.get("worker_id")),
+                logs=_text(facts.get("logs")),
             )
         match = _GENERATOR_ERROR.fullmatch(text)
         if match is not None:
             message, traceback = match["message"], match["traceback"]
-            return cls(message=message, type=_last_class(traceback, message), traceback=traceback)
+            return cls(message=message, type=_last_class(traceback, message), traceback=traceback, logs=match["logs"])
         return cls(message=text)
 
 
-_GENERATOR_ERROR = re.compile(r"handler: (?P<message>.*?) ?\ntraceback: (?P<traceback>.*)", re.DOTALL)
+_GENERATOR_ERROR = re.compile(
+    r"handler: (?P<message>.*?) ?\ntraceback: (?P<traceback>.*?)(?:\nlogs:\n(?P<logs>.*))?", re.DOTALL
+)
 
 
 _CLASS_REPR = re.compile(r"<class '(?:.*\.)?(\w+)'>")
@@ -78,6 +83,7 @@ def error_of(state: JobState) -> JobError | None:
         error_type=error.type,
         error_message=error.message,
         worker_traceback=error.traceback,
+        worker_logs=error.logs,
         worker_id=worker_id,
     )
 

@@ -112,7 +112,7 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def checked_input(input: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: A002  the service's word
+def checked_input(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:  # noqa: A002  the service's word
     """Return the input as it is; warn where it looks like a whole request body, as the official clients take it."""
     if (
         isinstance(input, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]

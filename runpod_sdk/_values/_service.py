@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.runpod.ai/v2"  # docs: operation-reference
 KEY_VARIABLE = "RUNPOD_API_KEY"
-BASE_URL_VARIABLE = "RUNPOD_ENDPOINT_BASE_URL"  # runpod-python 1.12.0 reads the same one
+# The first that is set: runpod-python 1.12.0 reads the one; REPORTED: runpod-python 2.0 reads the other.
+BASE_URL_VARIABLES = ("RUNPOD_ENDPOINT_BASE_URL", "RUNPOD_INVOKE_URL")
 USER_AGENT = f"runpod-sdk-python/{__version__} (Python {sys.version_info.major}.{sys.version_info.minor})"
+
+
+def base_url_of_environment() -> tuple[str, str]:
+    """Return the variable that names the service, and what it says; where none is set, the service itself."""
+    variable = next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), BASE_URL_VARIABLES[0])
+    return variable, os.environ.get(variable) or DEFAULT_BASE_URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Service:
             TypeError, ValueError: no key, a key that no header can carry, or a base URL that cannot be meant.
         """
         if base_url is None:
-            variable, given = BASE_URL_VARIABLE, os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+            variable, given = base_url_of_environment()
         else:
             variable, given = "base_url", _text("base_url", base_url)
         place = checked_url(variable, given, allow_http=allow_http)

@@ -190,7 +190,11 @@ class QueueReason:
             case "unhealthy":
                 return f"all workers are unhealthy ({workers.unhealthy})"
             case "no_workers":
-                return "the endpoint has no workers: it is scaled to zero, or may have none"
+                # docs: endpoint-configurations, the maximum of workers becomes 0 after 7 days without a request
+                return (
+                    "the endpoint has no workers: none was started yet, or its maximum of workers is 0 (the service "
+                    "sets it so after 7 days without a request)"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

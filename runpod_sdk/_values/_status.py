@@ -25,6 +25,7 @@ class JobStatus(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TIMED_OUT = "TIMED_OUT"
+    ERROR = "ERROR"  # docs: operation-reference#cancel, a sample gives up at it as at FAILED; never seen
 
     @classmethod
     def _missing_(cls, value: object) -> JobStatus | None:
@@ -43,4 +44,4 @@ class JobStatus(StrEnum):
         return type(self), (str(self),)
 
 
-_FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
+_FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT, JobStatus.ERROR})

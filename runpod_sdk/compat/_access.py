@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runpod_sdk._values._service import BASE_URL_VARIABLE, DEFAULT_BASE_URL, KEY_VARIABLE
+from runpod_sdk._values._service import KEY_VARIABLE, base_url_of_environment
 
 _PACKAGE = __name__.rpartition(".")[0]
 # runpod-python 1.12.0 cli/groups/config/functions.py: written by `runpod config`.
@@ -60,7 +60,7 @@ def stored_key() -> str | None:
 
 def stored_base_url() -> str:
     """Return the address that the environment names, or the service's."""
-    return os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    return base_url_of_environment()[1]
 
 
 def _configured_key() -> str | None:

@@ -365,7 +365,14 @@ class Emulator:
         chance = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
         worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  the same
 
-        hosted = hub.add(Queue(endpoint.id, new_id=job_ids(chance.getrandbits), options=self._options))
+        hosted = hub.add(
+            Queue(
+                endpoint.id,
+                new_id=job_ids(chance.getrandbits),
+                options=self._options,
+                made_at=hub.clock.monotonic(),
+            )
+        )
         mock = mock_handler_for(hub.clock)
         if endpoint.pool is not None:
             endpoint.pool.attach(hub, hosted)

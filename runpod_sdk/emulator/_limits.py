@@ -13,9 +13,7 @@ WAIT_MIN_MS, WAIT_MAX_MS = 1_000, 300_000  # live: "must be between 1000 and 300
 RUNSYNC_HOLD = 90.0  # docs: operation-reference#runsync
 
 EXECUTION_TIMEOUT_MIN_MS, EXECUTION_TIMEOUT_MAX_MS = 5_000, 604_800_000  # docs: send-requests#execution-policies
-EXECUTION_TIMEOUT_MS = 600_000  # the same
 TTL_MIN_MS, TTL_MAX_MS = 10_000, 604_800_000  # the same
-TTL_MS = 86_400_000  # the same
 STATUS_TTL_MIN_MS = 1  # docs: operation-reference#status shows ?ttl=6000, below the minimum of policy.ttl
 
 RUN_RETENTION = 1_800.0  # docs: operation-reference#run, 30 minutes
@@ -28,6 +26,7 @@ WEBHOOK_TRIES = 3  # docs: send-requests#webhooks, 2 more tries
 WEBHOOK_PAUSE = 10.0  # the same
 WEBHOOK_TIMEOUT = 30.0  # assumed; real seconds
 
+QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER = 50, 500  # docs until 2025-10; today's do not say it
 RATES_WINDOW = 10.0  # docs: send-requests, rate limits: so many in 10 seconds
 
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"

@@ -15,10 +15,16 @@ class Options:
         not_found: the body of a 404: "message" is `{"error": …}`, "problem" the service's own
             `{"status": 404, "title": …, "detail": …}`, whose number the official asyncio client takes for a job status.
         check_policy: False accepts any `policy`, and takes the defaults for what is out of range.
-        require_input: False accepts a body without `input`, or with null, as if it were `{}`.
+        require_input: True refuses a body without `input`, or with null, with 400; the service takes both as `{}`.
         empty_input: what becomes of `"input": {}`. "lost": as on the service, the worker gets a job without input, and
             the job fails after one retry. "delivered": the handler gets an empty dict.
         cancel_finished: what cancelling a finished job answers: "answered" is 200 with the job as it is, "refused" 400.
+        execution_timeout: the endpoint's setting, in seconds, for jobs whose policy names none.
+        ttl: the endpoint's setting, in seconds, for jobs whose policy names none.
+        queue_limit: answer 429 to a submit while more than 50 jobs, and more than 500 for each worker, are queued, as
+            the documentation had it until October 2025.
+        endpoint_propagation: seconds after its declaration for which an endpoint is answered 404.
+        job_propagation: seconds after its submit for which a job is answered 404; `/runsync` itself is answered.
         overrun_status: how a job ends that exceeds its executionTimeout.
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.
@@ -37,9 +43,14 @@ class Options:
 
     not_found: Literal["message", "problem"] = "message"
     check_policy: bool = True
-    require_input: bool = True
+    require_input: bool = False  # official source: runpodctl run_test.go, null and absent are legal
     empty_input: Literal["lost", "delivered"] = "lost"
     cancel_finished: Literal["answered", "refused"] = "answered"
+    execution_timeout: float = 600.0  # docs: endpoint-configurations, unless it was changed
+    ttl: float = 86_400.0  # the same
+    queue_limit: bool = False
+    endpoint_propagation: float = 0.0
+    job_propagation: float = 0.0
     overrun_status: Literal["FAILED", "TIMED_OUT"] = "FAILED"
     stream_hold: float = 5.0
     status_sync_hold: float = 90.0
@@ -48,7 +59,7 @@ class Options:
     worker_grace: float = 10.0
     webhook_on_cancel: bool = True  # docs: "when a job ends"; assumed: that this is an end, too
     rate_limits: bool = False
-    rate_per_worker: float = 0.05  # assumed: the documentation names no number that could be checked
+    rate_per_worker: float = 0.025  # docs: send-requests as of 2025-10, 50 on 2000; today's names none
     record: int = 10_000
     ledger: int = 50_000
 

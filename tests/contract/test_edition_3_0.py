@@ -61,6 +61,10 @@ def test_what_only_3_1_has_is_gone() -> None:
             {"$ref": "#/components/schemas/B", "description": "why"},
             {"description": "why", "allOf": [{"$ref": "#/components/schemas/B"}]},
         ),
+        (
+            {"oneOf": [{"$ref": "#/components/schemas/B"}, {"type": "null"}]},
+            {"nullable": True, "allOf": [{"$ref": "#/components/schemas/B"}]},
+        ),
         (True, {}),
         (False, {"not": {}}),
         ({"items": {"type": ["null", "string"]}}, {"items": {"type": "string", "nullable": True}}),

@@ -64,6 +64,23 @@ def test_endpoints_and_operations_are_counted_apart() -> None:
     assert let_in(rates, "health", 5_000) == 5_000, "no limit is documented"
 
 
+@pytest.mark.fidelity("rate limits: /status and /status-sync share one, by GET and by POST", source="documented")
+def test_status_and_status_sync_are_counted_together() -> None:
+    rates = RateLimits(0.05, Lock())
+    assert let_in(rates, "status", 1_500) == 1_500
+    assert let_in(rates, "status-sync", 600) == 500
+    assert let_in(rates, "status", 1) == 0
+    assert let_in(rates, "stream", 1) == 1
+
+
+def test_held_requests_to_both_are_counted_together() -> None:
+    rates = RateLimits(0.05, Lock())
+    assert sum(rates.enter("e", "status-sync", 0.0, 0) for _ in range(500)) == 400
+    assert not rates.enter("e", "status", 0.0, 0)
+    rates.leave("e", "status-sync")
+    assert rates.enter("e", "status", 0.0, 0)
+
+
 @given(workers=st.integers(0, 200))
 @pytest.mark.fidelity("rate limits: they grow with the running workers (Options.rate_per_worker)", source="documented")
 def test_the_limits_grow_with_the_workers_and_never_shrink(workers: int) -> None:

@@ -69,6 +69,7 @@ SMALL: Document = {
                     "next": {"$ref": "#/components/schemas/Job"},
                     "secret": {"type": "string", "writeOnly": True},
                     "made": {"type": "string", "readOnly": True},
+                    "perhaps": {"oneOf": [{"$ref": "#/components/schemas/Text"}, {"type": "null"}]},
                     "why": {"anyOf": [{"$ref": "#/components/schemas/Text"}, {"type": "integer"}]},
                 },
             },
@@ -328,6 +329,9 @@ UNNOTICED: dict[str, Edit] = {
     ),
     "a reference that is the only one of oneOf": lambda d: job(d)["properties"].update(
         next={"oneOf": [{"$ref": "#/components/schemas/Job"}]}
+    ),
+    "a reference or null, as 3.0 says it": lambda d: job(d)["properties"].update(
+        perhaps={"nullable": True, "allOf": [{"$ref": "#/components/schemas/Text"}]}
     ),
     "a schema that stands in allOf": lambda d: d["components"]["schemas"].update(Job={"allOf": [job(d)]}),
     "a schema in parts": lambda d: d["components"]["schemas"].update(

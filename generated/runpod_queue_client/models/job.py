@@ -24,7 +24,9 @@ class Job:
                 Treat it as opaque.
             status (JobStatus): Where a job is. `IN_QUEUE` waits for a worker; `IN_PROGRESS` is on one; `COMPLETED`,
                 `FAILED`, `CANCELLED` and `TIMED_OUT` are final.
-                `RUNNING` is documented but has never been seen; read it as `IN_PROGRESS`.
+                `RUNNING` is documented but has never been seen; read it as `IN_PROGRESS`. `ERROR` stands in one sample, as a
+                status after which nothing
+                comes, and has never been seen; read it as `FAILED`.
 
                 The list is closed so that a wrong value is found in tests. A client should keep an unknown value and treat it
                 as not final.
@@ -32,13 +34,14 @@ class Job:
             execution_time (int | Unset): How long the job ran on a worker, in milliseconds
             output (Any | Unset): Any JSON: what the handler returned, or the list of what it yielded, when the job is
                 `COMPLETED`. Before the end it is the last progress update
-                of the worker, not a result.
+                of the worker, not a result. Results have a limit of size: a job whose result is larger is `COMPLETED` without
+                an output.
             error (Any | Unset): Why the job failed. A string in all that was seen, but any JSON is possible here. When a
                 handler raised, the string is itself JSON: an object of
-                error_type, error_message, error_traceback, hostname, worker_id and runpod_version. When a generator raised, it
-                is
-                `handler: <message> \\ntraceback: …`. When a handler returned an `error`, it is that. `executionTimeout
-                exceeded` and
+                error_type, error_message, error_traceback, hostname, worker_id, runpod_version and, from workers of runpod-
+                python 2.0, logs. When a
+                generator raised, it is `handler: <message> \\ntraceback: …`, and from these workers `\\nlogs: …` after it. When
+                a handler returned an `error`, it is that. `executionTimeout exceeded` and
                 `job timed out after N retries` come from the service.
             retries (int | Unset): How often the service has given the job to another worker after the first died
             worker_id (str | Unset): The worker that has, or had, the job

@@ -11,10 +11,11 @@ T = TypeVar("T", bound="JobInput")
 
 @_attrs_define
 class JobInput:
-    """What the worker's handler gets as `job["input"]`. Its fields are the worker's business. It must be an object: an
-    array or a scalar is refused
-    with 400. An empty object is accepted, but then the worker gets a job without input, and the job fails after one
-    retry.
+    """What the worker's handler gets as `job["input"]`. Its fields are the worker's business. An array or a scalar is
+    refused with 400. An empty
+    object is accepted, and so are null and no input at all; but the service strips what is empty, the worker gets a job
+    without input, and the
+    job fails after one retry.
 
     """
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 class JobStatus(StrEnum):
     CANCELLED = "CANCELLED"
     COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
     FAILED = "FAILED"
     IN_PROGRESS = "IN_PROGRESS"
     IN_QUEUE = "IN_QUEUE"

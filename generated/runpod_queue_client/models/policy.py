@@ -16,12 +16,15 @@ class Policy:
     """Limits of time and priority of one job
 
     Attributes:
-        execution_timeout (int | Unset): How long the job may run on a worker, in milliseconds: 5 seconds to 7 days. The
-            service takes 600000 (10 minutes) when it is absent. A job
-            that exceeds it ends as `FAILED` with the error `executionTimeout exceeded`.
+        execution_timeout (int | Unset): How long the job may run on a worker, in milliseconds: 5 seconds to 7 days.
+            When it is absent the setting of the endpoint holds, which is
+            600000 (10 minutes) unless somebody changed it. A job that exceeds it ends as `FAILED` with the error
+            `executionTimeout exceeded`.
         ttl (int | Unset): How long the job may exist, in milliseconds, counted from its submission, in the queue and on
-            the worker: 10 seconds to 7 days. The service
-            takes 86400000 (24 hours) when it is absent. Then it forgets the job, in whatever state it is.
+            the worker: 10 seconds to 7 days. When
+            it is absent the setting of the endpoint holds, which is 86400000 (24 hours) unless somebody changed it. When it
+            is over the service
+            forgets the job, in whatever state it is.
         low_priority (bool | Unset): If true, the job does not make the service start more workers. The service takes
             false when it is absent.
     """

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -22,10 +22,7 @@ class RunRequest:
     """A job to be queued. Top-level fields that are not named here are ignored.
 
     Attributes:
-        input_ (JobInput): What the worker's handler gets as `job["input"]`. Its fields are the worker's business. It
-            must be an object: an array or a scalar is refused
-            with 400. An empty object is accepted, but then the worker gets a job without input, and the job fails after one
-            retry.
+        input_ (JobInput | None | Unset):
         webhook (str | Unset): An absolute http or https URL that the service POSTs the final state to. No format is
             declared, as what the service does with
             another string is unknown.
@@ -35,7 +32,7 @@ class RunRequest:
             never echoed.
     """
 
-    input_: JobInput
+    input_: JobInput | None | Unset = UNSET
     webhook: str | Unset = UNSET
     webhook_v2: str | Unset = UNSET
     policy: Policy | Unset = UNSET
@@ -43,7 +40,15 @@ class RunRequest:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        input_ = self.input_.to_dict()
+        from ..models.job_input import JobInput  # noqa: PLC0415
+
+        input_: dict[str, Any] | None | Unset
+        if isinstance(self.input_, Unset):
+            input_ = UNSET
+        elif isinstance(self.input_, JobInput):
+            input_ = self.input_.to_dict()
+        else:
+            input_ = self.input_
 
         webhook = self.webhook
 
@@ -59,11 +64,9 @@ class RunRequest:
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
-        field_dict.update(
-            {
-                "input": input_,
-            }
-        )
+        field_dict.update({})
+        if input_ is not UNSET:
+            field_dict["input"] = input_
         if webhook is not UNSET:
             field_dict["webhook"] = webhook
         if webhook_v2 is not UNSET:
@@ -82,7 +85,23 @@ class RunRequest:
         from ..models.s3_config import S3Config  # noqa: PLC0415
 
         d = dict(src_dict)
-        input_ = JobInput.from_dict(d.pop("input"))
+
+        def _parse_input_(data: object) -> JobInput | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                input_type_0 = JobInput.from_dict(data)
+
+                return input_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(JobInput | None | Unset, data)
+
+        input_ = _parse_input_(d.pop("input", UNSET))
 
         webhook = d.pop("webhook", UNSET)
 

@@ -21,8 +21,8 @@ class StreamChunk:
 
     Attributes:
         output (Any): Any JSON, as it was yielded
-        metrics (StreamMetrics | Unset): Numbers that some workers, such as vLLM, send beside a chunk. Its fields are
-            the worker's business.
+        metrics (StreamMetrics | Unset): Numbers that some workers, such as vLLM, send beside a chunk. The worker
+            decides which; those of the documentation's sample are named.
     """
 
     output: Any

@@ -22,7 +22,9 @@ class StreamResult:
     Attributes:
         status (JobStatus): Where a job is. `IN_QUEUE` waits for a worker; `IN_PROGRESS` is on one; `COMPLETED`,
             `FAILED`, `CANCELLED` and `TIMED_OUT` are final.
-            `RUNNING` is documented but has never been seen; read it as `IN_PROGRESS`.
+            `RUNNING` is documented but has never been seen; read it as `IN_PROGRESS`. `ERROR` stands in one sample, as a
+            status after which nothing
+            comes, and has never been seen; read it as `FAILED`.
 
             The list is closed so that a wrong value is found in tests. A client should keep an unknown value and treat it
             as not final.

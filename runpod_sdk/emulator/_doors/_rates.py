@@ -1,6 +1,7 @@
 """The documented rate limits, as the emulator keeps them when it is told to. Pure: the time is an argument.
 
-Each operation of each endpoint may be asked so often in ten seconds, and so often at once; both grow with the workers.
+Each operation of each endpoint may be asked so often in ten seconds, and so often at once, by whichever method; both
+grow with the workers. Some operations share one limit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Of each operation of each endpoint, how many in `RATES_WINDOW` and how many at once.
 RATES = {route.operation: route.rate for route in CLIENT_ROUTES if route.rate is not None}
+_SHARED = {route.operation: route.counts_as for route in CLIENT_ROUTES if route.counts_as}
 
 
 class _Gate:
@@ -44,6 +46,7 @@ class RateLimits:
 
     def enter(self, endpoint_id: str, operation: str, now: float, workers: int) -> bool:
         """Let a request in, or turn it away; who was let in shall `leave`. A request turned away is not counted."""
+        operation = _SHARED.get(operation, operation)
         limits = RATES.get(operation)
         if limits is None:
             return True
@@ -62,6 +65,6 @@ class RateLimits:
     def leave(self, endpoint_id: str, operation: str) -> None:
         """Note that a request that was let in has its answer."""
         with self._lock:
-            gate = self._gates.get((endpoint_id, operation))
+            gate = self._gates.get((endpoint_id, _SHARED.get(operation, operation)))
             if gate is not None:
                 gate.inside -= 1

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from runpod_sdk.emulator._limits import DRAINING_HOLD
+from runpod_sdk.emulator._limits import DRAINING_HOLD, QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._chunks import split
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._workers import KnownWorker
 
 _NOTED = Reply(ReplyKind.DONE)
+_OF_USERS = {ask.Submit, ask.Status, ask.ReadStream, ask.Cancel, ask.RetryJob, ask.Purge, ask.ReadHealth}
 
 
 class Queue:
@@ -39,12 +40,21 @@ class Queue:
         endpoint_id: its id.
         new_id: returns a fresh job id, `<uuid>-u1`; called once per job.
         options: the emulator's choices.
+        made_at: the monotonic time at which it was declared.
     """
 
-    def __init__(self, endpoint_id: str, *, new_id: Callable[[], str], options: Options | None = None) -> None:
+    def __init__(
+        self,
+        endpoint_id: str,
+        *,
+        new_id: Callable[[], str],
+        options: Options | None = None,
+        made_at: float = -math.inf,
+    ) -> None:
         self.endpoint_id = endpoint_id
         self._new_id = new_id
         self._options = options or Options()
+        self._known_at = made_at + self._options.endpoint_propagation
         self._jobs = Jobs(self._options)
         self._workers = Workers()
         self._handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
@@ -73,7 +83,10 @@ class Queue:
         """Answer `request` at monotonic `now`, or hold it."""
         effects = Effects()
         self._advance(now, effects)
-        answer = self._handlers[type(request)](request, now, effects)
+        if now < self._known_at and type(request) in _OF_USERS:
+            answer: Reply | Hold = Reply(ReplyKind.NOT_FOUND, message="endpoint not found")
+        else:
+            answer = self._handlers[type(request)](request, now, effects)
         effects.next_deadline = self._jobs.next_deadline()
         return answer, effects
 
@@ -132,6 +145,9 @@ class Queue:
     # What users ask.
 
     def _submit(self, request: ask.Submit, now: float, effects: Effects) -> Reply | Hold:
+        most = max(QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER * self._workers.count())
+        if self._options.queue_limit and len(self._jobs.queued) > most:
+            return Reply(ReplyKind.TOO_MANY, message=f"too many jobs in the queue: {len(self._jobs.queued)}")
         job_id = self._new_id()
         if request.wait is not None:
             job_id = f"sync-{job_id}"  # live
@@ -141,8 +157,13 @@ class Queue:
             return Reply(ReplyKind.DONE, {"id": job_id, "status": State.IN_QUEUE.value})
         return self._jobs.hold(request, now + request.wait, job)
 
+    def _known(self, job_id: str, now: float) -> QueuedJob | None:
+        """Return a job that users can see; one that was just made may not be known everywhere yet."""
+        job = self._jobs.known.get(job_id)
+        return None if job is None or now < job.submitted_at + self._options.job_propagation else job
+
     def _status(self, request: ask.Status, now: float, effects: Effects) -> Reply | Hold:
-        job = self._jobs.known.get(request.job_id)
+        job = self._known(request.job_id, now)
         if job is None:
             return NOT_FOUND
         if request.ttl is not None:
@@ -156,7 +177,7 @@ class Queue:
         return self._jobs.hold(request, now + request.wait, job)
 
     def _read_stream(self, request: ask.ReadStream, now: float, _: Effects) -> Reply | Hold:
-        job = self._jobs.known.get(request.job_id)
+        job = self._known(request.job_id, now)
         if job is None:
             return NOT_FOUND
         if request.wait <= 0 or job.chunks or job.state in FINAL:
@@ -164,7 +185,7 @@ class Queue:
         return self._jobs.hold(request, now + request.wait, job)
 
     def _cancel(self, request: ask.Cancel, now: float, effects: Effects) -> Reply:
-        job = self._jobs.known.get(request.job_id)
+        job = self._known(request.job_id, now)
         if job is None:
             return NOT_FOUND
         # assumed: a second cancel is answered as the first; for the other finished jobs see Options.cancel_finished
@@ -177,7 +198,7 @@ class Queue:
         return Reply(ReplyKind.DONE, job.view())
 
     def _retry(self, request: ask.RetryJob, now: float, effects: Effects) -> Reply:
-        job = self._jobs.known.get(request.job_id)
+        job = self._known(request.job_id, now)
         if job is None:
             return NOT_FOUND
         if not self._jobs.move(job, Event.RETRY, effects):  # docs: operation-reference#retry; assumed: the wording

@@ -205,6 +205,7 @@ class ReplyKind(Enum):
     DONE = "done"
     NOT_FOUND = "not found"
     REFUSED = "refused"
+    TOO_MANY = "too many"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Route:
         body_mib: how large a body may be, in MiB; 0: it is ignored, and not even read.
         body_limit: the same in bytes.
         rate: how many in `RATES_WINDOW`, and how many at once; None: there is no limit.
+        counts_as: the operation whose limit requests to this one share; "": it has its own.
         request: what is asked of the queue; raises `InvalidRequestError`.
         answer: what the caller sees of the reply; None: what users see of any.
         too_large: what the caller sees where the body is over the limit.
@@ -77,6 +78,7 @@ class Route:
     body_mib: int = 0
     body_limit: int = field(init=False)
     rate: tuple[float, float] | None = None
+    counts_as: str = ""
     request: Callable[[Call, bytes, Options], Request]
     answer: Callable[[Reply], HttpAnswer] | None = None
     too_large: Callable[[Route], HttpAnswer]

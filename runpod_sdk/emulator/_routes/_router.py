@@ -98,6 +98,8 @@ class Router:
                 return self._not_found(reply.message, call.route)
             case ReplyKind.REFUSED:
                 return json_answer(400, {"error": reply.message})  # assumed
+            case ReplyKind.TOO_MANY:
+                return json_answer(429, {"error": reply.message})  # assumed: the body
 
     def too_large(self, call: Call) -> HttpAnswer:
         """Return the answer to a body over the limit."""

@@ -41,7 +41,7 @@ def _submission(body: bytes, options: Options, *, wait: float | None, retention:
         InvalidRequestError: it is no JSON object, or a field of it is not what the service takes.
     """
     fields = _object(body)
-    # official source: runpodctl, an array or a scalar is refused; assumed: so is an input that is missing
+    # official source: runpodctl, an array or a scalar is refused, and run_test.go, null and absent are legal
     job_input: Any = fields.get("input")
     if job_input is None and not options.require_input:
         job_input = {}
@@ -82,7 +82,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _policy(fields: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return the policy with its defaults; out of range is 400 (assumed), or the default if Options say so."""
-    policy = {"executionTimeout": limits.EXECUTION_TIMEOUT_MS, "ttl": limits.TTL_MS, "lowPriority": False}
+    policy = {"executionTimeout": options.execution_timeout * 1000, "ttl": options.ttl * 1000, "lowPriority": False}
     if not isinstance(fields.get("policy", {}), dict):
         if options.check_policy:
             raise InvalidRequestError("policy must be an object")

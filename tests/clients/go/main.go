@@ -15,7 +15,8 @@ func main() {
 	client := at("RUNPOD_ENDPOINT_BASE_URL")
 	ctx := context.WithValue(context.Background(), queue.ContextAccessToken, key)
 
-	request := queue.NewRunRequest(map[string]interface{}{"mock_return": "hello"})
+	request := queue.NewRunRequest()
+	request.SetInput(map[string]interface{}{"mock_return": "hello"})
 	submitted, _, err := client.JobsAPI.Run(ctx, "jobs").RunRequest(*request).Execute()
 	check(err)
 	expect(queue.IN_QUEUE, submitted.Status)
@@ -27,7 +28,7 @@ func main() {
 	check(err)
 	expect("hello", job.Output)
 
-	request = queue.NewRunRequest(map[string]interface{}{"mock_return": []string{"a"}})
+	request.SetInput(map[string]interface{}{"mock_return": []string{"a"}})
 	streamed, _, err := client.JobsAPI.Run(ctx, "jobs").RunRequest(*request).Execute()
 	check(err)
 	chunks, _, err := client.JobsAPI.Stream(ctx, "jobs", streamed.Id).Execute()

@@ -18,7 +18,8 @@ fn main() {
 
     let run = |value: serde_json::Value| {
         let input = [("mock_return".to_string(), value)].into();
-        jobs_api::run(&configuration, "jobs", RunRequest::new(input)).unwrap()
+        let request = RunRequest { input: Some(Some(input)), ..RunRequest::new() };
+        jobs_api::run(&configuration, "jobs", request).unwrap()
     };
     let submitted = run(json!("hello"));
     assert_eq!(submitted.status, "IN_QUEUE");

@@ -92,8 +92,8 @@ is((await bare.GET("/{endpoint_id}/health", { params: { path: { endpoint_id: "jo
 fact("bare key", "as a header");
 
 // What must not compile: the types say no.
-// @ts-expect-error input is required
-void (() => client.POST("/{endpoint_id}/run", { params: { path: { endpoint_id: "jobs" } }, body: {} }));
+// @ts-expect-error input is no text
+void (() => client.POST("/{endpoint_id}/run", { params: { path: { endpoint_id: "jobs" } }, body: { input: "text" } }));
 // @ts-expect-error no such status
 const status: Job["status"] = "DONE";
 void status;

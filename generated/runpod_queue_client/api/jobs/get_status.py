@@ -215,7 +215,7 @@ def sync_detailed(
     Safe to repeat. 404 once the service has forgotten the job: 30 minutes after the end of a job of
     `/run`, 1 minute after one of `/runsync`,
     and when its time to live is over, in any state. A 404 right after `/run` has been seen too:
-    tolerate it for a moment for a job just made.
+    tolerate it for a while for a job just made.
 
     Args:
         endpoint_id (str): The id of an endpoint
@@ -260,7 +260,7 @@ def sync(
     Safe to repeat. 404 once the service has forgotten the job: 30 minutes after the end of a job of
     `/run`, 1 minute after one of `/runsync`,
     and when its time to live is over, in any state. A 404 right after `/run` has been seen too:
-    tolerate it for a moment for a job just made.
+    tolerate it for a while for a job just made.
 
     Args:
         endpoint_id (str): The id of an endpoint
@@ -300,7 +300,7 @@ async def asyncio_detailed(
     Safe to repeat. 404 once the service has forgotten the job: 30 minutes after the end of a job of
     `/run`, 1 minute after one of `/runsync`,
     and when its time to live is over, in any state. A 404 right after `/run` has been seen too:
-    tolerate it for a moment for a job just made.
+    tolerate it for a while for a job just made.
 
     Args:
         endpoint_id (str): The id of an endpoint
@@ -343,7 +343,7 @@ async def asyncio(
     Safe to repeat. 404 once the service has forgotten the job: 30 minutes after the end of a job of
     `/run`, 1 minute after one of `/runsync`,
     and when its time to live is over, in any state. A 404 right after `/run` has been seen too:
-    tolerate it for a moment for a job just made.
+    tolerate it for a while for a job just made.
 
     Args:
         endpoint_id (str): The id of an endpoint

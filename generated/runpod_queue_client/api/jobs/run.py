@@ -238,6 +238,10 @@ def sync_detailed(
     Not safe to repeat: if the answer is lost, the job may have been queued, and a second request would
     run it twice.
 
+    An endpoint that was just made may answer 404 until it is known everywhere. One that nobody has used
+    for 7 days may have its maximum of
+    workers set to 0: jobs are accepted then, and stay in the queue.
+
     Args:
         endpoint_id (str): The id of an endpoint
         body (RunRequest): A job to be queued. Top-level fields that are not named here are
@@ -278,6 +282,10 @@ def sync(
     Not safe to repeat: if the answer is lost, the job may have been queued, and a second request would
     run it twice.
 
+    An endpoint that was just made may answer 404 until it is known everywhere. One that nobody has used
+    for 7 days may have its maximum of
+    workers set to 0: jobs are accepted then, and stay in the queue.
+
     Args:
         endpoint_id (str): The id of an endpoint
         body (RunRequest): A job to be queued. Top-level fields that are not named here are
@@ -312,6 +320,10 @@ async def asyncio_detailed(
 
     Not safe to repeat: if the answer is lost, the job may have been queued, and a second request would
     run it twice.
+
+    An endpoint that was just made may answer 404 until it is known everywhere. One that nobody has used
+    for 7 days may have its maximum of
+    workers set to 0: jobs are accepted then, and stay in the queue.
 
     Args:
         endpoint_id (str): The id of an endpoint
@@ -350,6 +362,10 @@ async def asyncio(
 
     Not safe to repeat: if the answer is lost, the job may have been queued, and a second request would
     run it twice.
+
+    An endpoint that was just made may answer 404 until it is known everywhere. One that nobody has used
+    for 7 days may have its maximum of
+    workers set to 0: jobs are accepted then, and stay in the queue.
 
     Args:
         endpoint_id (str): The id of an endpoint
