@@ -17,6 +17,7 @@ from runpod_sdk import (
     AuthenticationError,
     BadRequestError,
     InternalServerError,
+    JobFailedError,
     JobState,
     NotFoundError,
     PermissionDeniedError,
@@ -51,6 +52,39 @@ def submitted(
 ) -> Play[JobState]:
     on = on or settings()
     return play(on, submit(on, request, on.deadline(timeout), on_unknown), script)
+
+
+WHY = "Invalid parameter: width must be divisible by 64"
+PUBLIC = {"id": "sync-a1-u1", "status": "FAILED", "error": WHY, "cost": 0}
+
+
+@pytest.mark.parametrize("request_", [RUN, RUNSYNC])
+def test_a_refusal_that_describes_a_failed_job_is_the_error_of_that_job(request_: Any) -> None:
+    played = submitted([answer(400, PUBLIC)], request=request_)
+    assert len(played.sent) == 1
+    error = played.raised(JobFailedError)
+    assert (error.job_id, error.endpoint_id) == ("sync-a1-u1", "abc")
+    assert error.error_message == WHY
+    assert error.state is not None
+    assert error.state.raw == PUBLIC
+    assert isinstance(error.__cause__, BadRequestError)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": "wait is invalid"}),
+        (400, {"status": 400, "title": "Bad Request", "detail": "no"}),
+        (400, {**PUBLIC, "id": "../x"}),
+        (400, {**PUBLIC, "status": "IN_QUEUE"}),
+        (400, {**PUBLIC, "status": "COMPLETED"}),
+        (400, [PUBLIC]),
+        (404, PUBLIC),
+        (401, PUBLIC),
+    ],
+)
+def test_any_other_refusal_is_the_services(status: int, body: Any) -> None:
+    assert isinstance(submitted([answer(status, body)]).error, APIError)
 
 
 def test_a_submit_returns_what_the_service_said() -> None:

@@ -14,6 +14,7 @@ from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_id, checked_input
 from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk._values._states import T_co
+from runpod_sdk.errors import JobError
 
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
 
@@ -83,6 +84,7 @@ class AsyncEndpoint(Generic[T_co]):
         Raises:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
+            JobFailedError: a public endpoint refused the input.
             APIError: the job was not queued.
 
         An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
@@ -244,7 +246,10 @@ class AsyncEndpoint(Generic[T_co]):
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
     ) -> tuple[AsyncJob[T_co], JobState]:
         client = self._client
-        state = await client._submit(request, deadline, options, on_abandon)
+        try:
+            state = await client._submit(request, deadline, options, on_abandon)
+        except JobError as failed:  # refused as a job that has failed already
+            raise failed.about(self.job(failed.job_id)) from failed.__cause__
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         life = submitted(client._settings, state, options).life
         return AsyncJob(client, self.id, state.id, submitted_at, self._read, life), state

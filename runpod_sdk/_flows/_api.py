@@ -313,6 +313,14 @@ def state_of(data: dict[str, Any], endpoint_id: str, told: Told) -> JobState:
     return _state(data, job_id, endpoint_id, status, told)
 
 
+def refused_job(request: Request, answer: Answer, told: Told) -> JobState | None:
+    """Return the job that a refusal describes, with an id and a status of its own; None where it is no such thing."""
+    try:
+        return state_of(_object(answer), request.endpoint_id, told)
+    except Unusable:
+        return None
+
+
 def _state(data: dict[str, Any], job_id: str, endpoint_id: str, status: JobStatus, told: Told) -> JobState:
     found = Fields(data, told)
     output = data.get("output")

@@ -16,11 +16,16 @@ from runpod_sdk.errors import (
 from . import _api
 from ._effects import Emit, Flow, Sleep
 from ._exchange import Interrupted, Refused, Settings, cause_of, exchange, notice
+from ._job_errors import error_of
 
 if TYPE_CHECKING:
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import OnUnknown, Request
     from runpod_sdk._values._states import JobState
+    from runpod_sdk.errors import JobError
+
+
+_BAD_REQUEST = 400
 
 
 class Stopped(Exception):  # noqa: N818  how the flow hands an interruption up, not an error for users
@@ -45,6 +50,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
 
     Raises:
         SubmissionUnknownError: the submit may have arrived.
+        JobError: it was refused as a job that has failed already, as public endpoints do.
         APIError: the submit did not arrive, or was refused.
         Stopped: the caller was interrupted while the submit was out.
     """
@@ -56,6 +62,9 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
             answer, sent_at = yield from exchange(settings, request, deadline)
         except Refused as refused:
             if refused.outcome is not Outcome.UNKNOWN:
+                failed = _failed_at_once(settings, request, refused)
+                if failed is not None:
+                    raise failed from refused.error
                 raise refused.error from cause_of(refused.result)
             unknown, result, sent_at = refused.error, refused.result, refused.sent_at
         except Interrupted as stop:
@@ -81,6 +90,15 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
+
+
+def _failed_at_once(settings: Settings, request: Request, refused: Refused) -> JobError | None:
+    """Return the error of a job that the refusal describes: public endpoints answer 400 with one that has FAILED."""
+    # docs: public-endpoints, 400 with id, status and error
+    if not isinstance(refused.result, Answer) or refused.result.status != _BAD_REQUEST:
+        return None
+    state = _api.refused_job(request, refused.result, settings.meter.misfit)
+    return None if state is None else error_of(state)
 
 
 def _stopped(settings: Settings, request: Request, stop: Interrupted) -> Stopped:

@@ -14,8 +14,9 @@ T = TypeVar("T", bound="Job")
 
 @_attrs_define
 class Job:
-    """What is known of a job. Only `id` and `status` are always there; the others are present when they are set. The
-    fields `started`, `completed`
+    """What is known of a job. Only `id` and `status` are always there; the others are present when they are set. Public
+    endpoints add `cost`, what
+    the result cost. The fields `started`, `completed`
     and `succeeded` of some samples are added by the official JavaScript client.
 
         Attributes:

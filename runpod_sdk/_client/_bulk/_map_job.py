@@ -227,10 +227,10 @@ class Runner(Generic[R]):
                 state = await self._submitted(item, request)
         except SubmissionUnknownError as error:
             return self._unknown(item, error, error.__cause__)
-        except APIError as error:
+        except (APIError, JobError) as error:  # the second: refused as a job that has failed already
             if isinstance(error, HOPELESS):
                 self._refusal = self._refusal or error
-            return self._of(item, error=error)
+            return self._of(item, state=error.state if isinstance(error, JobError) else None, error=error)
         except _submit.Stopped as stop:
             if stop.state is not None:
                 ref = submitted(settings, stop.state, plan.options)
