@@ -15,7 +15,7 @@ _NETLOC = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]*))(?::([0-9]{0,9}))?")
 _PATH_SAFE = "!$&'()*+,;=:@%~"
 
 
-class Place(NamedTuple):
+class ServicePlace(NamedTuple):
     """A checked URL: its origin, the segments of its path, and whether it is on this machine."""
 
     origin: str
@@ -27,7 +27,7 @@ class Place(NamedTuple):
         return "/".join([self.origin, *(self.segments or otherwise)])
 
 
-def checked_url(variable: str, given: str, *, allow_http: bool) -> Place:
+def checked_url(variable: str, given: str, *, allow_http: bool) -> ServicePlace:
     """Return a URL that requests may go to.
 
     Raises:
@@ -56,7 +56,7 @@ def checked_url(variable: str, given: str, *, allow_http: bool) -> Place:
     if {".", ".."} & set(segments):
         raise ValueError(f"{name}: a path without . and .. expected")
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    return Place(f"{parts.scheme}://{netloc}", segments, is_loopback)
+    return ServicePlace(f"{parts.scheme}://{netloc}", segments, is_loopback)
 
 
 def host_and_port(netloc: str) -> tuple[str, int | None]:

@@ -54,7 +54,7 @@ async def test_a_submit_that_waits_for_its_turn_is_told_when_the_turn_comes(worl
 
     await listed(endpoint.map([{"n": n} for n in range(3)], on_submit=on_submit))
     assert told == [record.time for record in world.emulator.requests if record.operation == "run"][1:]
-    assert told[0] < told[1] < told[2]
+    assert told[0] < told[1] <= told[2], "the second waits; by its success the pace picks up"
 
 
 @both_flavours

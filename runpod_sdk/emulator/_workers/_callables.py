@@ -64,7 +64,7 @@ def progress_update(job: dict[str, Any], progress: Any) -> None:
 
 
 def is_running(job: Any) -> bool:
-    """Claim that a handler of this process runs this job."""
+    """Whether a handler of this process runs this job."""
     return isinstance(job, dict) and job.get("id") in _RUNNING  # pyright: ignore[reportUnknownMemberType]
 
 

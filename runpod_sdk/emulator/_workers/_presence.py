@@ -20,7 +20,7 @@ HELD = 10.0
 
 
 def passes(clock: ParkingClock) -> bool:
-    """Claim that time on this clock jumps, and so waits for whoever is at work."""
+    """Whether time on this clock jumps, and so waits for whoever is at work."""
     return isinstance(clock, VirtualClock) and clock.auto_jump
 
 

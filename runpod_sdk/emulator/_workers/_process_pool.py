@@ -84,7 +84,7 @@ class ProcessPool:
         self.endpoint: HubEndpoint | None = None
         self.aggregates: bool | None = None
         self.is_closing = False
-        self._places = [Place(self) for _ in range(size)]
+        self._places = [WorkerPlace(self) for _ in range(size)]
         self._settled = threading.Event()  # the first process is ready, or has failed
         self._closed = threading.Event()
         self._failure: str | None = None
@@ -113,7 +113,7 @@ class ProcessPool:
     def attach(self, hub: Hub, endpoint: HubEndpoint) -> None:
         """Let them take jobs. Called once, when the clock is known."""
         endpoint.stop = lambda worker_id, job_id: self._with(hub, worker_id, lambda place: place.stop(job_id))
-        endpoint.replace = lambda worker_id: self._with(hub, worker_id, Place.end, holds=True)
+        endpoint.replace = lambda worker_id: self._with(hub, worker_id, WorkerPlace.end, holds=True)
         endpoint.kill = lambda worker_id: self._kill(hub, worker_id)
         presences = [Presence(hub.clock) for _ in self._places]
 
@@ -165,10 +165,10 @@ class ProcessPool:
         for place in self._places:
             if place.worker_id == worker_id:
                 place.is_cut = True
-        self._with(hub, worker_id, Place.kill, holds=True)
+        self._with(hub, worker_id, WorkerPlace.kill, holds=True)
         return False
 
-    def _with(self, hub: Hub, worker_id: str, action: Callable[[Place], None], *, holds: bool = False) -> None:
+    def _with(self, hub: Hub, worker_id: str, action: Callable[[WorkerPlace], None], *, holds: bool = False) -> None:
         """Let a place act on its worker, if that is still there; `holds`: time waits for what comes of it."""
         presence = Presence(hub.clock) if holds else None
 
@@ -211,7 +211,7 @@ class ProcessPool:
             self._closed.set()
 
 
-class Place:
+class WorkerPlace:
     """One place for a worker: when its process has gone, the next one is started.
 
     Attributes:

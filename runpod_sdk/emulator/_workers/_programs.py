@@ -51,7 +51,7 @@ def parted(target: str) -> tuple[Path, str | None]:
 
 
 def is_module(target: str) -> bool:
-    """Claim that this is `-m package.module`."""
+    """Whether this is `-m package.module`."""
     return target.startswith(_MODULE)
 
 
@@ -147,7 +147,7 @@ def _package_of(path: Path) -> Path | None:
 
 
 def _imports_from(path: Path, package: str) -> bool:
-    """Claim that a file imports relatively, or from the package with this name."""
+    """Whether a file imports relatively, or from the package with this name."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # it says so itself when it is run

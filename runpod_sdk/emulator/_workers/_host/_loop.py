@@ -22,7 +22,7 @@ from ._jobs import result_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._wire import Wire
+    from ._wire import Channel
 
 _FULL = 1.0  # seconds between two looks of a worker that is full.  # rp_scale.py: get_jobs
 
@@ -36,7 +36,7 @@ class WorkerLoop:
         ready: what it says of itself when it takes its first job.
     """
 
-    def __init__(self, wire: Wire, config: dict[str, Any], ready: dict[str, Any]) -> None:
+    def __init__(self, wire: Channel, config: dict[str, Any], ready: dict[str, Any]) -> None:
         self._wire = wire
         self._config = config
         self._ready: dict[str, Any] | None = ready

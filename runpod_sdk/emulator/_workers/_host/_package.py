@@ -43,8 +43,8 @@ def offer(hooks: Hooks) -> None:
     is_installed = PathFinder.find_spec("runpod", [folder for folder in sys.path if folder != STAND_IN]) is not None
     if not is_installed and STAND_IN not in sys.path:
         sys.path.append(STAND_IN)
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(hooks))
+    if not any(isinstance(finder, _StandinFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _StandinFinder(hooks))
 
 
 def forget_timers() -> None:
@@ -74,7 +74,7 @@ def _line(error: BaseException) -> str:
     return what(error)
 
 
-class _Finder:
+class _StandinFinder:
     """Finds `runpod.serverless` as it would be found, and replaces two functions in it when it is loaded."""
 
     def __init__(self, hooks: Hooks) -> None:
@@ -87,11 +87,11 @@ class _Finder:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._hooks)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  as one, without importlib.abc
+            spec.loader = _StandinLoader(spec.loader, self._hooks)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  as one, without importlib.abc
         return spec
 
 
-class _Loader:
+class _StandinLoader:
     def __init__(self, loader: Loader, hooks: Hooks) -> None:
         self._loader = loader
         self._hooks = hooks

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._loop import WorkerLoop
 from ._package import STAND_IN, Hooks, offer, why
 from ._results import NotJSONError, encoded, shown
-from ._wire import Wire
+from ._wire import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _SERVERLESS = "runpod.serverless"
 _REFUSED = ("rp_serve_api", "test_input")  # arguments with which the official package does something else
 
 
-class _Started(BaseException):  # no Exception: a file that catches those ends all the same
+class _StartCalled(BaseException):  # no Exception: a file that catches those ends all the same
     """Ends a file of which only a function is wanted, where it calls `start`."""
 
 
@@ -44,19 +44,19 @@ def main(arguments: list[str]) -> int:
         sys.path[0] = dirname(source) if is_file else os.getcwd()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    program = Program(Wire(socket.socket(fileno=int(fd))))
+    program = HostedProgram(Channel(socket.socket(fileno=int(fd))))
     offer(Hooks(program.start, program.progress))
     return program.run(kind, target)
 
 
-class Program:
+class HostedProgram:
     """One run of a user's program.
 
     Args:
         wire: the emulator.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Channel) -> None:
         self._wire = wire
         self._loads_function = False
         self._configs: list[Any] = []
@@ -89,7 +89,7 @@ class Program:
         """Stand in for `runpod.serverless.start`: run jobs until the worker is told to end."""
         if self._loads_function:
             self._configs.append(config)
-            raise _Started
+            raise _StartCalled
         self._serve(config)
 
     def progress(self, job: dict[str, Any], progress: Any, _: Callable[[Any, Any], None]) -> None:
@@ -148,7 +148,7 @@ class Program:
         try:
             if spec.loader is not None:
                 spec.loader.exec_module(module)
-        except _Started:
+        except _StartCalled:
             pass
         except (Exception, SystemExit):
             if not self._configs:  # what it does once it has called `start`, it would not have done in production

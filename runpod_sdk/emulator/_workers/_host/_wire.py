@@ -101,7 +101,7 @@ def read_from(end: socket.socket, assembly: Assembly, reads: int = sys.maxsize) 
     return frames, False
 
 
-class Wire:
+class Channel:
     """A worker's end. Any thread may send, and a forked process; only the worker's loop reads."""
 
     def __init__(self, end: socket.socket) -> None:
