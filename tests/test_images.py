@@ -1,21 +1,18 @@
-"""Pictures in an output: which are found, what is shown of them, and that nothing is fetched or written unasked."""
+"""Pictures in an output: which are found, what is shown of them, and that nothing is fetched, or written unasked."""
 
 from __future__ import annotations
 
 import base64
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk import JobState, JobStatus, OutputImage
+from runpod_sdk import JobState, JobStatus
 from runpod_sdk._notebook._images import IMAGE_MAX, SHOWN_MAX, images_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
@@ -131,7 +128,7 @@ def test_whatever_an_output_is_its_pictures_can_be_shown(output: Any) -> None:
         assert image._repr_mimebundle_()
 
 
-# Shown, written, fetched: each only when asked.
+# Shown and written: each only when asked.
 
 
 def test_a_notebook_shows_bytes_and_for_a_url_a_link() -> None:
@@ -140,7 +137,6 @@ def test_a_notebook_shows_bytes_and_for_a_url_a_link() -> None:
     assert html.count("<img") == 2
     assert f"data:image/png;base64,{text(PNG)}" in html
     assert "<script>" not in html
-    assert "(not fetched)" in html
     png, webp, link = [image._repr_mimebundle_() for image in found]
     assert png["image/png"] == text(PNG)
     assert "<img" in webp["text/html"]
@@ -158,70 +154,11 @@ def test_a_picture_is_written_where_it_is_told_to(tmp_path: Path) -> None:
     [image] = images_in(text(PNG))
     assert image.save(tmp_path / "made.png") == tmp_path / "made.png"
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [PNG]
-    assert image.fetch() is image
 
 
-def test_a_url_is_not_written_before_it_was_fetched(tmp_path: Path) -> None:
+def test_a_url_is_not_written_and_not_fetched(tmp_path: Path) -> None:
     [image] = images_in("https://x.example/a.png")
-    with pytest.raises(ValueError, match=r"output is a URL: use fetch\(\)"):
+    assert image.url == "https://x.example/a.png"
+    with pytest.raises(ValueError, match=r"output is a URL, and nothing is fetched here: get it from image\.url"):
         image.save(tmp_path / "made.png")
     assert list(tmp_path.iterdir()) == []
-
-
-class Files(BaseHTTPRequestHandler):
-    """Serves what its class was given; keeps the headers of who asks."""
-
-    found: dict[str, bytes]
-    asked: list[dict[str, str]]
-
-    def do_GET(self) -> None:
-        self.asked.append({name.lower(): value for name, value in self.headers.items()})
-        body = self.found.get(self.path)
-        self.send_response(404 if body is None else 200)
-        self.send_header("content-length", str(len(body or b"")))
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class names it so
-        """Say nothing."""
-
-
-@pytest.fixture
-def files() -> Iterator[str]:
-    Files.found = {"/a.png": PNG, "/really.png": WEBP, "/page.png": b"<html>", "/large.png": PNG + bytes(IMAGE_MAX)}
-    Files.asked = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def at(url: str) -> OutputImage:
-    [image] = images_in({"url": url})
-    return image
-
-
-def test_a_url_is_fetched_when_it_is_asked_to_be_without_the_key(files: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNPOD_API_KEY", "a-key-of-mine")
-    images = images_in([f"{files}/a.png", f"{files}/really.png"])
-    repr(images)
-    assert Files.asked == []
-    assert [(image.fetch().data, image.fetch().mime) for image in images] == [(PNG, "image/png"), (WEBP, "image/webp")]
-    assert not any("a-key-of-mine" in value for headers in Files.asked for value in headers.values())
-
-
-def test_what_is_no_picture_is_not_taken_for_one(files: str) -> None:
-    with pytest.raises(ValueError, match=r"output\.url: what its URL leads to is no PNG, JPEG or WebP picture"):
-        at(f"{files}/page.png").fetch()
-    with pytest.raises(ValueError, match="has more than 20,971,520 bytes"):
-        at(f"{files}/large.png").fetch()
-
-
-def test_a_url_that_leads_nowhere_is_an_os_error(files: str) -> None:
-    with pytest.raises(OSError, match="HTTP 404"):
-        at(f"{files}/gone.png?secret=1").fetch()
-    with pytest.raises(OSError, match="ConnectError"):
-        at("http://127.0.0.1:1/a.png").fetch()

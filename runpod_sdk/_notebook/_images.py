@@ -1,7 +1,7 @@
-"""Pictures in an output: found anywhere in it, shown in a notebook on request, written and fetched on request only.
+"""Pictures in an output: found anywhere in it, shown in a notebook and written to a file on request only.
 
 What is a picture decides its first bytes, not what it is called: PNG, JPEG or WebP. Only a URL has no bytes; there its
-name decides, until it is fetched.
+name decides. Nothing is fetched.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from runpod_sdk.clock import SystemClock
-
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-# The largest picture that is decoded or fetched, bytes; as large as the largest output. Ours.
+# The largest picture that is decoded, bytes; as large as the largest output. Ours.
 IMAGE_MAX = 20 * 1024 * 1024
 # How many pictures one cell of a notebook shows. Ours.
 SHOWN_MAX = 24
@@ -37,12 +35,12 @@ _DATA_URL = re.compile(r"data:image/[\w.+-]+(?:;[\w=.-]+)*;base64,", re.IGNORECA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputImage:
-    """A picture in an output. A notebook shows it where it has its bytes; nothing is fetched or written by itself.
+    """A picture in an output. A notebook shows it where it has its bytes; nothing is fetched, or written by itself.
 
     Attributes:
         path: where it stands, as in Python: "output.images[0]".
         mime: "image/png", "image/jpeg" or "image/webp".
-        data: its bytes; None for a URL that has not been fetched.
+        data: its bytes; None for a URL.
         url: where it is; None if it came with the output.
     """
 
@@ -55,32 +53,14 @@ class OutputImage:
         """Write the picture to a file, over what was there, and return its path.
 
         Raises:
-            ValueError: it is a URL; `fetch` it first.
+            ValueError: it is a URL, which is yours to fetch.
             OSError: the file cannot be written.
         """
         if self.data is None:
-            raise ValueError(f"{self.path} is a URL: use fetch().save(…)")
+            raise ValueError(f"{self.path} is a URL, and nothing is fetched here: get it from image.url")
         file = Path(path)
         file.write_bytes(self.data)
         return file
-
-    def fetch(self, timeout: float = 30.0) -> OutputImage:
-        """Return the picture with its bytes: one GET of its URL, without your key; none if they are there.
-
-        Args:
-            timeout: most seconds in all.
-
-        Raises:
-            OSError: the URL did not answer with 200 in time.
-            ValueError: what is there is no PNG, JPEG or WebP picture, or has more than 20 MiB.
-        """
-        if self.data is not None or self.url is None:
-            return self
-        data = _fetched(self.url, timeout)
-        mime = mime_of(data)
-        if mime is None:
-            raise ValueError(f"{self.path}: what its URL leads to is no PNG, JPEG or WebP picture")
-        return replace(self, data=data, mime=mime)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         bundle = {"text/plain": repr(self), "text/html": _figure(self)}
@@ -181,30 +161,9 @@ def _figure(image: OutputImage) -> str:
     caption = escape(image.path[:200])
     if image.data is None:
         link = f'<a href="{escape(image.url or "")}" rel="noreferrer noopener">{escape(_shown(image.url or ""))}</a>'
-        return f"<div>{caption}: {link} (not fetched)</div>"
+        return f"<div>{caption}: {link}</div>"
     source = f"data:{image.mime};base64,{base64.b64encode(image.data).decode()}"
     return (
         f'<figure><img src="{source}" alt="{caption}" style="max-width:512px">'
         f"<figcaption>{caption}, {len(image.data):,} bytes</figcaption></figure>"
     )
-
-
-def _fetched(url: str, timeout: float) -> bytes:
-    import httpx  # noqa: PLC0415  only for those who fetch
-
-    clock = SystemClock()
-    until = clock.monotonic() + timeout
-    data = bytearray()
-    try:
-        with httpx.stream("GET", url, timeout=timeout, follow_redirects=True) as answer:
-            if answer.status_code != 200:
-                raise OSError(f"{_shown(url)}: HTTP {answer.status_code}")
-            for part in answer.iter_bytes():
-                data += part
-                if len(data) > IMAGE_MAX:
-                    raise ValueError(f"{_shown(url)} has more than {IMAGE_MAX:,} bytes")
-                if clock.monotonic() > until:
-                    raise TimeoutError(f"{_shown(url)}: not there after {timeout:g} s")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise OSError(f"{_shown(url)}: {type(error).__name__}") from error
-    return bytes(data)
