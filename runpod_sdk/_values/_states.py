@@ -72,7 +72,7 @@ class JobState:
     def images(self) -> OutputImages:
         """Return the pictures in the output, or in the progress while the job runs: PNG, JPEG and WebP, found anywhere.
 
-        As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched, and nothing written unless you ask.
+        As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched, or written unless you ask.
         """
         from runpod_sdk._notebook._images import images_in  # noqa: PLC0415  few want them
 
