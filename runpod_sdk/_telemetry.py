@@ -171,19 +171,19 @@ def way_back(endpoint_id: str, job_id: str) -> str:
 def note_running(error: BaseException, endpoint_id: str, job_id: str, why: str = "") -> None:
     """Say on an exception, and in the log, that the job goes on, and how to get back to it."""
     note = f"{why}The job goes on. Re-attach: {way_back(endpoint_id, job_id)}"
-    logger.info("%s", note)
     error.add_note(note)
+    logger.info("%s", note)
 
 
 def note_cancel(error: BaseException, state: JobState) -> None:
     """Say on an exception, and in the log, who won: the cancel, or the job."""
     what = "was cancelled" if state.status == "CANCELLED" else f"had already ended: {state.status}"
     note = f"The job {what} ({state.id})"
-    logger.info("%s", note)
     error.add_note(note)
+    logger.info("%s", note)
 
 
-def note_cancel_failed(error: BaseException, endpoint_id: str, job_id: str, problem: Exception) -> None:
+def note_cancel_failed(error: BaseException, endpoint_id: str, job_id: str, problem: BaseException) -> None:
     """Say on an exception that the job could not be cancelled."""
     why = f"It could not be cancelled ({type(problem).__name__}: {shorten(str(problem))}). "
     note_running(error, endpoint_id, job_id, why)
@@ -192,3 +192,9 @@ def note_cancel_failed(error: BaseException, endpoint_id: str, job_id: str, prob
 def note_interrupted(error: BaseException, record: SubmissionUnknownError) -> None:
     """Say on an interruption that a submit was on its way."""
     error.add_note(f"Interrupted while a submit was on its way. {record}")
+
+
+def note_retry(error: BaseException, endpoint_id: str, job_id: str) -> None:
+    """Say on an interruption that a retry was on its way."""
+    where = way_back(endpoint_id, job_id)
+    error.add_note(f"Interrupted while a retry was on its way: the job may run again. Look at {where}")

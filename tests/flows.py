@@ -9,10 +9,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from runpod_sdk._flows._effects import Emit, Flow, Interruption, Send, Sleep
-from runpod_sdk._flows._exchange import Interrupted, Refused, Settings
+from runpod_sdk._flows._effects import Emit, Flow, Send, Sleep
+from runpod_sdk._flows._exchange import Refused, Settings
 from runpod_sdk._flows._limiter import Limiter, Limits
-from runpod_sdk._flows._submit import Stopped
 from runpod_sdk._telemetry import Meter
 from runpod_sdk._values._outcomes import Answer, Failure, Result
 from runpod_sdk._values._policies import PollPolicy, RetryPolicy
@@ -32,10 +31,10 @@ class After:
     """A result that comes after some seconds; or a timeout, if the request has less time."""
 
     seconds: float
-    result: Result | Interruption
+    result: Result
 
 
-Given = Result | Interruption | After
+Given = Result | After
 Script = Iterable[Given] | Callable[[Request], Given]
 
 
@@ -124,7 +123,7 @@ def play(settings: Settings, flow: Flow[T], script: Script) -> Play[T]:
         except StopIteration as stop:
             done.returned.append(stop.value)
             break
-        except (RunpodError, Refused, Interrupted, Stopped) as error:
+        except (RunpodError, Refused) as error:
             done.error = error
             break
         result = _done(settings.clock, effect, given, done)
@@ -147,7 +146,7 @@ def _from_list(script: Iterable[Given]) -> Callable[[Request], Given]:
 
 def _done(
     clock: object, effect: Send | Sleep | Emit, given: Callable[[Request], Given], done: Play[Any]
-) -> Result | Interruption | None:
+) -> Result | None:
     assert isinstance(clock, VirtualClock)
     if isinstance(effect, Emit):
         done.emitted.append(effect.item)

@@ -27,9 +27,8 @@ from runpod_sdk import (
     SubmissionUnknownError,
 )
 from runpod_sdk._flows._control import cancel, retry
-from runpod_sdk._flows._effects import Interruption
 from runpod_sdk._flows._jobs import JobRef
-from runpod_sdk._flows._submit import Stopped, submit
+from runpod_sdk._flows._submit import left_behind, submit
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
@@ -198,28 +197,29 @@ def test_nothing_is_sent_after_an_unknown_outcome_whatever_happens(script: list[
     )
 
 
-# Interruptions: the shell sends what came home in time.
+# Interruptions: the shell says what came home in time.
+
+
+def behind(result: Result) -> JobState | SubmissionUnknownError | None:
+    return left_behind(settings(), RUN, result, 0.0, KeyboardInterrupt())
 
 
 @pytest.mark.parametrize("result", [failure("ReadTimeout"), answer(502), answer(200, b"half a")], ids=repr)
 def test_an_interrupted_submit_without_an_id_is_recorded(result: Result) -> None:
-    stop = submitted([Interruption(KeyboardInterrupt(), result)]).raised(Stopped)
-    assert isinstance(stop.error, KeyboardInterrupt)
-    assert stop.state is None
-    assert isinstance(stop.record, SubmissionUnknownError)
-    assert stop.record.input_sha256 == RUN.input_sha256
+    record = behind(result)
+    assert isinstance(record, SubmissionUnknownError)
+    assert record.input_sha256 == RUN.input_sha256
 
 
 def test_an_interrupted_submit_with_an_id_is_a_job() -> None:
-    stop = submitted([Interruption(KeyboardInterrupt(), job("IN_QUEUE"))]).raised(Stopped)
-    assert stop.state is not None
-    assert (stop.state.id, stop.record) == ("j1", None)
+    state = behind(job("IN_QUEUE"))
+    assert isinstance(state, JobState)
+    assert state.id == "j1"
 
 
 @pytest.mark.parametrize("result", [failure("ConnectError"), answer(429), answer(401)], ids=repr)
 def test_an_interrupted_submit_that_never_arrived_leaves_nothing(result: Result) -> None:
-    stop = submitted([Interruption(KeyboardInterrupt(), result)]).raised(Stopped)
-    assert (stop.state, stop.record) == (None, None)
+    assert behind(result) is None
 
 
 # retry

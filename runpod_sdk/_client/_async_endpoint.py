@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 from runpod_sdk._flows import _api
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
-from runpod_sdk._flows._jobs import submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_id, checked_input
@@ -17,6 +16,7 @@ from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
+from ._submission import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
     from ._async import AsyncClient
+    from ._async_shield import Errand
     from ._bulk._map import AsyncMap, AsyncOnResult
     from ._bulk._map_job import Inputs, OnSubmit
 
@@ -92,8 +93,13 @@ class AsyncEndpoint(Generic[T_co]):
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, checked_input(input), options)
-        with span("run", self.id):
-            return (await self._submitted(request, deadline, options, "cancel"))[0]
+        submission = self._submission(request, deadline, options, "cancel")
+        try:
+            with span("run", self.id):
+                return (await self._submitted(submission))[0]
+        except BaseException as error:
+            await self._client._settle(submission, error)
+            raise
 
     async def run_sync(
         self,
@@ -128,9 +134,14 @@ class AsyncEndpoint(Generic[T_co]):
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, checked_input(input), options)
-        with span("run_sync", self.id):
-            job, state = await self._submitted(request, deadline, options, on_abandon)
-            return job._output(await job._wait(deadline, on_abandon, on_update, seen=state))
+        submission = self._submission(request, deadline, options, on_abandon)
+        try:
+            with span("run_sync", self.id):
+                job, state = await self._submitted(submission)
+                return job._output(await job._ended(deadline, on_update, seen=state))
+        except BaseException as error:
+            await self._client._settle(submission, error)
+            raise
 
     def stream(
         self,
@@ -149,7 +160,12 @@ class AsyncEndpoint(Generic[T_co]):
         checked_gap(on_gap)
 
         async def submit() -> AsyncJob[T_co]:
-            return (await self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon))[0]
+            submission = self._submission(request, self._client._settings.deadline(timeout), options, on_abandon)
+            try:
+                return (await self._submitted(submission))[0]
+            except BaseException as error:
+                await self._client._settle(submission, error)
+                raise
 
         return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
@@ -242,16 +258,19 @@ class AsyncEndpoint(Generic[T_co]):
         with span(request.operation, self.id):
             return await self._client._drive(ask(settings, request, settings.deadline(None), read))
 
-    async def _submitted(
+    def _submission(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[AsyncJob[T_co], JobState]:
+    ) -> Submission[Errand]:
+        return Submission(request=request, deadline=deadline, options=options, on_abandon=on_abandon)
+
+    async def _submitted(self, submission: Submission[Errand]) -> tuple[AsyncJob[T_co], JobState]:
         client = self._client
         try:
-            state = await client._submit(request, deadline, options, on_abandon)
+            state = await client._submit(submission)
         except JobError as failed:  # refused as a job that has failed already
             raise failed.about(self.job(failed.job_id)) from failed.__cause__
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        life = submitted(client._settings, state, options).life
+        life = submission.ref(client._settings, state).life
         return AsyncJob(client, self.id, state.id, submitted_at, self._read, life), state
 
     def __repr__(self) -> str:

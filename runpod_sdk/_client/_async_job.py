@@ -12,9 +12,9 @@ from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import span, way_back
+from runpod_sdk._telemetry import note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
-from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
+from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
 from ._async_shell import called
 
@@ -84,8 +84,15 @@ class AsyncJob(Generic[T_co]):
             APIError: the service refused, or did not answer for the `outage` of the poll policy.
         """
         deadline = self._settings.deadline(timeout)
+        checked_abandon(on_abandon)
         with span("wait", self.endpoint_id, self.id):
-            return await self._wait(deadline, on_abandon, on_update, once=timeout == 0)
+            try:
+                return await self._ended(deadline, on_update, once=timeout == 0)
+            except BaseException as error:
+                # After these there is no job to go on, or to cancel.
+                if not (isinstance(error, JobError | NotFoundError) and error.job_id == self.id):
+                    await self._owner._abandon(self._ref, on_abandon, error)
+                raise
 
     async def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -149,7 +156,12 @@ class AsyncJob(Generic[T_co]):
             APIError: the service refused, or it is not known whether it accepted.
         """
         with span("retry", self.endpoint_id, self.id):
-            await self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
+            try:
+                await self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
+            except BaseException as error:
+                if not isinstance(error, RunpodError):
+                    note_retry(error, self.endpoint_id, self.id)
+                raise
         return self
 
     async def _itself(self) -> AsyncJob[T_co]:
@@ -178,28 +190,20 @@ class AsyncJob(Generic[T_co]):
             error.about(self)
             raise
 
-    async def _wait(
+    async def _ended(
         self,
         deadline: Deadline,
-        on_abandon: OnAbandon,
         on_update: OnUpdate | None,
         *,
         once: bool = False,
         seen: JobState | None = None,
     ) -> JobState:
-        checked_abandon(on_abandon)
         flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
-        try:
-            if seen is not None and on_update is not None:
-                await called(on_update, seen)
-            if seen is not None and seen.is_final:
-                return seen
-            return await self._drive(flow, on_update)
-        except (JobError, NotFoundError):
-            raise  # there is no job to go on, or to cancel
-        except BaseException as error:
-            await self._owner._abandon(self._ref, on_abandon, error)
-            raise
+        if seen is not None and on_update is not None:
+            await called(on_update, seen)
+        if seen is not None and seen.is_final:
+            return seen
+        return await self._drive(flow, on_update)
 
     def _output(self, state: JobState) -> T_co:
         try:
@@ -247,6 +251,7 @@ class AsyncStream(Generic[T_co]):
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
         self._closed = False
+        self._is_over = False
         self.received = 0
         self.state: JobState | None = None
 
@@ -292,7 +297,11 @@ class AsyncStream(Generic[T_co]):
         return chunk.output
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        try:
+            await self._begin()
+        except BaseException as error:
+            await self._close(error)
+            raise
         return self
 
     async def __aexit__(
@@ -313,41 +322,43 @@ class AsyncStream(Generic[T_co]):
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
 
     async def _next(self) -> StreamChunk | None:
-        await self._begin()
-        if self._flow is None:
-            return None
         try:
+            await self._begin()
+            if self._flow is None:
+                return None
             step = await self._client._step(self._flow)
-        except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
-            if isinstance(error, JobError):
-                self.state = error.about(self.job).state
-            self._end(error)
-            raise
+            if isinstance(step, Done):
+                self.state = step.value
+                self._end(None)
+                return None
+            self.received += 1
+            chunk: StreamChunk = step.item
+            return chunk  # noqa: TRY300  an interruption right before it would lose a chunk: it closes the stream
         except BaseException as error:
             if isinstance(error, JobBoundError):
                 error.about(self.job)
-            if isinstance(error, StreamInterruptedError):
+            if isinstance(error, JobError | StreamInterruptedError):
                 self.state = error.state
-            await self._close(error)
+            elif self.state is not None:
+                note_cancel(error, self.state)  # interrupted right after the last chunk
+            if isinstance(error, JobError | NotFoundError):  # there is no job to go on, or to cancel
+                self._end(error)
+            else:
+                await self._close(error)
             raise
-        if isinstance(step, Done):
-            self.state = step.value
-            self._end(None)
-            return None
-        self.received += 1
-        chunk: StreamChunk = step.item
-        return chunk
 
     async def _close(self, error: BaseException | None) -> None:
         self._closed = True
-        if self._flow is None:
+        if self._job is None or self._is_over:
             return
-        self._end(error)
-        if self.state is None and self._job is not None:
+        self._is_over = True
+        if self.state is None:
             # Nobody sees a note on an exception that is not raised.
             await self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
+        self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
+        self._is_over = True
         if self._flow is not None:
             self._flow.close()
             self._flow = None

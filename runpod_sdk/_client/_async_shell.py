@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from runpod_sdk._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from runpod_sdk._flows import _control, _submit
+from runpod_sdk._flows._effects import Done, Emit, Flow, Send, Sleep
+from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 from runpod_sdk._values._policies import GRACE
-from runpod_sdk.errors import RunpodError, SubmissionUnknownError
+from runpod_sdk.errors import RunpodError
+
+from ._submission import Left, Submission
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._flows._jobs import JobRef
@@ -20,9 +24,13 @@ if TYPE_CHECKING:
     from runpod_sdk._http._message import Transfer
     from runpod_sdk._telemetry import Unknowns
     from runpod_sdk._values._outcomes import Result
-    from runpod_sdk._values._policies import Deadline
-    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._values._requests import Request
     from runpod_sdk._values._states import JobState
+    from runpod_sdk.errors import SubmissionUnknownError
+
+    from ._async_shield import Errand
+
+    OnKnown = Callable[[JobState], Awaitable[object]]
 
 T = TypeVar("T")
 
@@ -50,9 +58,9 @@ class AsyncShell:
         self._settings = settings
         self._wire = wire
         self._unknowns = unknowns
-        self._abandoned: set[Future[JobState | None]] = set()
+        self._abandoned: set[Future[Any]] = set()
 
-    async def _step(self, flow: Flow[T]) -> Emit | Done[T]:
+    async def _step(self, flow: Flow[T], submission: Submission[Errand] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
         with self._settings.clock.participate():
@@ -63,98 +71,121 @@ class AsyncShell:
                     return Done(stop.value)
                 match effect:
                     case Send():
-                        result = await self._send(effect)
+                        result = await self._send(effect, submission)
                     case Sleep():
                         await self._settings.clock.sleep_async(effect.seconds)
                         result = None
                     case Emit():
                         return effect
 
-    async def _send(self, send: Send) -> object:
-        if not send.request.rules.starts_job:
-            return await self._wire.send(self._wire.transfer(send.request, send.timeout))
-        import asyncio
-
+    async def _send(self, send: Send, submission: Submission[Errand] | None) -> object:
         transfer = self._wire.transfer(send.request, send.timeout)
-        task = asyncio.ensure_future(self._wire.send(transfer))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError as interruption:
-            with suppress(asyncio.CancelledError):  # a second one is not held back
-                await asyncio.wait({task}, timeout=GRACE)
-            is_home = task.done() and not task.cancelled()
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-            return Interruption(interruption, task.result() if is_home else transfer.failure(interruption))
-        except Exception as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
-            return Interruption(interruption, transfer.failure(interruption))
+        if submission is None:
+            return await self._wire.send(transfer)
+        from ._async_shield import Errand
 
-    async def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        submission.errand = errand = Errand(self._wire.send, transfer, self._settings.clock.time(), GRACE)
+        return await errand.run()
+
+    async def _drive(
+        self,
+        flow: Flow[T],
+        on_emit: Callable[[Any], object] | None = None,
+        submission: Submission[Errand] | None = None,
+    ) -> T:
         """Run a flow to its end."""
-        while True:
-            step = await self._step(flow)
-            if isinstance(step, Done):
-                value: T = step.value
-                return value
-            if on_emit is not None:
-                await called(on_emit, step.item)
+        try:
+            while True:
+                step = await self._step(flow, submission)
+                if isinstance(step, Done):
+                    value: T = step.value
+                    return value
+                if on_emit is not None:
+                    await called(on_emit, step.item)
+        finally:
+            flow.close()  # what it holds is given back at once, whoever keeps the traceback
 
     async def _submit(
-        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
+        self, submission: Submission[Errand], announce: Callable[[], Awaitable[object]] | None = None
     ) -> JobState:
-        from runpod_sdk._flows import _submit
-        from runpod_sdk._flows._jobs import submitted
-        from runpod_sdk._telemetry import note_interrupted
+        """Submit a job. Whoever calls it settles whatever is raised, until the job is in the caller's hands.
 
-        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
+        `announce` is called right before the first request.
+        """
+
+        async def emitted(record: SubmissionUnknownError | None) -> None:
+            if record is not None:
+                self._unknowns.add(record, record.__cause__)
+                submission.errand = None
+            elif announce is not None:
+                await announce()
+
+        flow = _submit.submit(self._settings, submission.request, submission.deadline, submission.on_unknown)
+        return await self._drive(flow if announce is None else _submit.announced(flow), emitted, submission)
+
+    async def _settle(
+        self, submission: Submission[Errand], error: BaseException, on_known: OnKnown | None = None
+    ) -> None:
+        """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
+
+        One that is on its way may come home first. Cancelling again changes nothing: all of it is bounded. `on_known`
+        is called with a job that is known, before it is abandoned.
+        """
+        is_out = submission.errand is not None and submission.errand.is_out
         try:
-            return await self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
-        except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__)
-            raise
-        except _submit.Stopped as stop:
-            if stop.state is not None:
-                await self._abandon(submitted(self._settings, stop.state, options), on_abandon, stop.error)
-            elif stop.record is not None:
-                self._unknowns.add(stop.record, stop.error)
-                note_interrupted(stop.error, stop.record)
-            raise stop.error from None
+            # A coroutine that is thrown away may not wait any more, and nobody hears of it.
+            if not isinstance(error, GeneratorExit) and (is_out or submission.left(self._settings, error).job):
+                await self._out_of_reach(self._settled(submission, error, on_known), error)
+        finally:
+            submission.tell(self._settings, self._unknowns, error)
+
+    async def _settled(self, submission: Submission[Errand], error: BaseException, on_known: OnKnown | None) -> None:
+        if submission.errand is not None:
+            await submission.errand.come_home()
+        job = submission.left(self._settings, error).job
+        if job is not None and not job.is_final:
+            ref = submission.ref(self._settings, job)
+            try:
+                if on_known is not None:
+                    await on_known(job)
+            finally:
+                end = await self._abandon(ref, submission.on_abandon, error)
+                submission.outcome = Left(job=job, end=end)
 
     async def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
         """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
 
         Returns what the job then is; None where it goes on.
         """
-        import asyncio
-
-        from runpod_sdk._telemetry import note_running
-
-        if on_abandon == "detach":
+        if on_abandon == "detach" or isinstance(error, GeneratorExit):
             note_running(error, job.endpoint_id, job.job_id)
             return None
-        if isinstance(error, GeneratorExit):
-            # A coroutine that was closed while it waited may not wait any more, and nobody hears of it.
-            note_running(error, job.endpoint_id, job.job_id)
-            return None
-        # A task of its own, so that the cancellation of this one, or a second one, does not break it off.
-        task = asyncio.ensure_future(self._cancel_abandoned(job, error))
-        self._abandoned.add(task)
-        task.add_done_callback(self._abandoned.discard)
-        await asyncio.wait({task})
-        return task.result()
+        return await self._out_of_reach(self._cancelled(job, error), error)
 
-    async def _cancel_abandoned(self, job: JobRef, error: BaseException) -> JobState | None:
-        from runpod_sdk._flows import _control
-        from runpod_sdk._telemetry import note_cancel, note_cancel_failed
-
+    async def _cancelled(self, job: JobRef, error: BaseException) -> JobState | None:
         try:
             state = await self._drive(_control.cancel(self._settings, job, self._settings.deadline(GRACE, grace=0.0)))
-        except (RunpodError, RuntimeError) as problem:
+        except BaseException as problem:
+            is_ours = isinstance(problem, RunpodError | RuntimeError) and raised_by_handler(problem, error) is None
             note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
+            if not is_ours:
+                raise
             return None
         note_cancel(error, state)
         return state
+
+    async def _out_of_reach(self, work: Coroutine[Any, Any, T], error: BaseException | None) -> T:
+        """Do what has to be done after an exception, however often the task is cancelled meanwhile."""
+        import asyncio
+
+        from ._async_shield import out_of_reach
+
+        value, cancelled = await out_of_reach(work, self._abandoned)
+        if cancelled is not None and not isinstance(error, asyncio.CancelledError):
+            for note in getattr(error, "__notes__", ()):
+                cancelled.add_note(note)
+            raise cancelled
+        return value
 
 
 async def called(callback: Callable[[T], object], value: T) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 from runpod_sdk._flows import _api
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
-from runpod_sdk._flows._jobs import submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_id, checked_input
@@ -16,6 +15,7 @@ from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
+from ._submission import Submission
 from ._sync_job import Job, OnUpdate, Stream
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._bulk._map import Map, OnResult
     from ._bulk._map_job import Inputs, OnSubmit
+    from ._shield import Errand
     from ._sync import Client
 
 T = TypeVar("T")
@@ -92,8 +93,13 @@ class Endpoint(Generic[T_co]):
         """
         deadline = self._client._settings.deadline(timeout)
         request = _api.run(self.id, checked_input(input), options)
-        with span("run", self.id):
-            return self._submitted(request, deadline, options, "cancel")[0]
+        submission = self._submission(request, deadline, options, "cancel")
+        try:
+            with span("run", self.id):
+                return self._submitted(submission)[0]
+        except BaseException as error:
+            self._client._settle(submission, error)
+            raise
 
     def run_sync(
         self,
@@ -128,9 +134,14 @@ class Endpoint(Generic[T_co]):
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = build(self.id, checked_input(input), options)
-        with span("run_sync", self.id):
-            job, state = self._submitted(request, deadline, options, on_abandon)
-            return job._output(job._wait(deadline, on_abandon, on_update, seen=state))
+        submission = self._submission(request, deadline, options, on_abandon)
+        try:
+            with span("run_sync", self.id):
+                job, state = self._submitted(submission)
+                return job._output(job._ended(deadline, on_update, seen=state))
+        except BaseException as error:
+            self._client._settle(submission, error)
+            raise
 
     def stream(
         self,
@@ -149,7 +160,12 @@ class Endpoint(Generic[T_co]):
         checked_gap(on_gap)
 
         def submit() -> Job[T_co]:
-            return self._submitted(request, self._client._settings.deadline(timeout), options, on_abandon)[0]
+            submission = self._submission(request, self._client._settings.deadline(timeout), options, on_abandon)
+            try:
+                return self._submitted(submission)[0]
+            except BaseException as error:
+                self._client._settle(submission, error)
+                raise
 
         return Stream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
@@ -242,16 +258,19 @@ class Endpoint(Generic[T_co]):
         with span(request.operation, self.id):
             return self._client._drive(ask(settings, request, settings.deadline(None), read))
 
-    def _submitted(
+    def _submission(
         self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
-    ) -> tuple[Job[T_co], JobState]:
+    ) -> Submission[Errand]:
+        return Submission(request=request, deadline=deadline, options=options, on_abandon=on_abandon)
+
+    def _submitted(self, submission: Submission[Errand]) -> tuple[Job[T_co], JobState]:
         client = self._client
         try:
-            state = client._submit(request, deadline, options, on_abandon)
+            state = client._submit(submission)
         except JobError as failed:  # refused as a job that has failed already
             raise failed.about(self.job(failed.job_id)) from failed.__cause__
         submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
-        life = submitted(client._settings, state, options).life
+        life = submission.ref(client._settings, state).life
         return Job(client, self.id, state.id, submitted_at, self._read, life), state
 
     def __repr__(self) -> str:

@@ -13,9 +13,9 @@ from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import span, way_back
+from runpod_sdk._telemetry import note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
-from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, StreamInterruptedError
+from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,8 +84,15 @@ class Job(Generic[T_co]):
             APIError: the service refused, or did not answer for the `outage` of the poll policy.
         """
         deadline = self._settings.deadline(timeout)
+        checked_abandon(on_abandon)
         with span("wait", self.endpoint_id, self.id):
-            return self._wait(deadline, on_abandon, on_update, once=timeout == 0)
+            try:
+                return self._ended(deadline, on_update, once=timeout == 0)
+            except BaseException as error:
+                # After these there is no job to go on, or to cancel.
+                if not (isinstance(error, JobError | NotFoundError) and error.job_id == self.id):
+                    self._owner._abandon(self._ref, on_abandon, error)
+                raise
 
     def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -147,7 +154,12 @@ class Job(Generic[T_co]):
             APIError: the service refused, or it is not known whether it accepted.
         """
         with span("retry", self.endpoint_id, self.id):
-            self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
+            try:
+                self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
+            except BaseException as error:
+                if not isinstance(error, RunpodError):
+                    note_retry(error, self.endpoint_id, self.id)
+                raise
         return self
 
     @property
@@ -171,16 +183,14 @@ class Job(Generic[T_co]):
             error.about(self)
             raise
 
-    def _wait(
+    def _ended(
         self,
         deadline: Deadline,
-        on_abandon: OnAbandon,
         on_update: OnUpdate | None,
         *,
         once: bool = False,
         seen: JobState | None = None,
     ) -> JobState:
-        checked_abandon(on_abandon)
         line = None if on_update is not None or once else _line()
         on_update = on_update or line
         flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
@@ -190,11 +200,6 @@ class Job(Generic[T_co]):
             if seen is not None and seen.is_final:
                 return seen
             return self._drive(flow, on_update)
-        except (JobError, NotFoundError):
-            raise  # there is no job to go on, or to cancel
-        except BaseException as error:
-            self._owner._abandon(self._ref, on_abandon, error)
-            raise
         finally:
             if line is not None:
                 line.close()
@@ -254,6 +259,7 @@ class Stream(Generic[T_co]):
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
         self._closed = False
+        self._is_over = False
         self.received = 0
         self.state: JobState | None = None
 
@@ -299,7 +305,11 @@ class Stream(Generic[T_co]):
         return chunk.output
 
     def __enter__(self) -> Self:
-        self._begin()
+        try:
+            self._begin()
+        except BaseException as error:
+            self._close(error)
+            raise
         return self
 
     def __exit__(
@@ -320,41 +330,43 @@ class Stream(Generic[T_co]):
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
 
     def _next(self) -> StreamChunk | None:
-        self._begin()
-        if self._flow is None:
-            return None
         try:
+            self._begin()
+            if self._flow is None:
+                return None
             step = self._client._step(self._flow)
-        except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
-            if isinstance(error, JobError):
-                self.state = error.about(self.job).state
-            self._end(error)
-            raise
+            if isinstance(step, Done):
+                self.state = step.value
+                self._end(None)
+                return None
+            self.received += 1
+            chunk: StreamChunk = step.item
+            return chunk  # noqa: TRY300  an interruption right before it would lose a chunk: it closes the stream
         except BaseException as error:
             if isinstance(error, JobBoundError):
                 error.about(self.job)
-            if isinstance(error, StreamInterruptedError):
+            if isinstance(error, JobError | StreamInterruptedError):
                 self.state = error.state
-            self._close(error)
+            elif self.state is not None:
+                note_cancel(error, self.state)  # interrupted right after the last chunk
+            if isinstance(error, JobError | NotFoundError):  # there is no job to go on, or to cancel
+                self._end(error)
+            else:
+                self._close(error)
             raise
-        if isinstance(step, Done):
-            self.state = step.value
-            self._end(None)
-            return None
-        self.received += 1
-        chunk: StreamChunk = step.item
-        return chunk
 
     def _close(self, error: BaseException | None) -> None:
         self._closed = True
-        if self._flow is None:
+        if self._job is None or self._is_over:
             return
-        self._end(error)
-        if self.state is None and self._job is not None:
+        self._is_over = True
+        if self.state is None:
             # Nobody sees a note on an exception that is not raised.
             self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
+        self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
+        self._is_over = True
         if self._flow is not None:
             self._flow.close()
             self._flow = None

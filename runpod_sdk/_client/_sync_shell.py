@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runpod_sdk._flows._effects import Done, Emit, Flow, Interruption, Send, Sleep
+from runpod_sdk._flows import _control, _submit
+from runpod_sdk._flows._effects import Done, Emit, Flow, Send, Sleep
+from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 from runpod_sdk._values._policies import GRACE
-from runpod_sdk.errors import RunpodError, SubmissionUnknownError
+from runpod_sdk.errors import RunpodError
 
-from ._shield import Shield
+from ._shield import Errand
+from ._submission import Left, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +22,8 @@ if TYPE_CHECKING:
     from runpod_sdk._flows._wait import OnAbandon
     from runpod_sdk._http._wire import Wire
     from runpod_sdk._telemetry import Unknowns
-    from runpod_sdk._values._policies import Deadline
-    from runpod_sdk._values._requests import Request, SubmitOptions
     from runpod_sdk._values._states import JobState
+    from runpod_sdk.errors import SubmissionUnknownError
 
 T = TypeVar("T")
 
@@ -33,7 +36,7 @@ class Shell:
         self._wire = wire
         self._unknowns = unknowns
 
-    def _step(self, flow: Flow[T]) -> Emit | Done[T]:
+    def _step(self, flow: Flow[T], submission: Submission[Errand] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
         with self._settings.clock.participate():
@@ -44,68 +47,81 @@ class Shell:
                     return Done(stop.value)
                 match effect:
                     case Send():
-                        result = self._send(effect)
+                        result = self._send(effect, submission)
                     case Sleep():
                         self._settings.clock.sleep(effect.seconds)
                         result = None
                     case Emit():
                         return effect
 
-    def _send(self, send: Send) -> object:
-        if not send.request.rules.starts_job:
-            return self._wire.send(self._wire.transfer(send.request, send.timeout))
+    def _send(self, send: Send, submission: Submission[Errand] | None) -> object:
         transfer = self._wire.transfer(send.request, send.timeout)
-        with Shield() as shield:
-            try:
-                result = self._wire.send(transfer)
-            except BaseException as interruption:  # noqa: BLE001  what is not the transport's own; raised at the end
-                return Interruption(interruption, transfer.failure(interruption))
-        return Interruption(KeyboardInterrupt(), result) if shield.interrupted else result
+        if submission is None:
+            return self._wire.send(transfer)
+        submission.errand = errand = Errand(self._wire.send, transfer, self._settings.clock.time(), GRACE)
+        return errand.run()
 
-    def _drive(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+    def _drive(
+        self,
+        flow: Flow[T],
+        on_emit: Callable[[Any], object] | None = None,
+        submission: Submission[Errand] | None = None,
+    ) -> T:
         """Run a flow to its end."""
-        while True:
-            step = self._step(flow)
-            if isinstance(step, Done):
-                value: T = step.value
-                return value
-            if on_emit is not None:
-                on_emit(step.item)
-
-    def _submit(self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon) -> JobState:
-        from runpod_sdk._flows import _submit
-        from runpod_sdk._flows._jobs import submitted
-        from runpod_sdk._telemetry import note_interrupted
-
-        flow = _submit.submit(self._settings, request, deadline, options.get("on_unknown", "raise"))
         try:
-            return self._drive(flow, lambda error: self._unknowns.add(error, error.__cause__))
-        except SubmissionUnknownError as error:
-            self._unknowns.add(error, error.__cause__)
+            while True:
+                step = self._step(flow, submission)
+                if isinstance(step, Done):
+                    value: T = step.value
+                    return value
+                if on_emit is not None:
+                    on_emit(step.item)
+        finally:
+            flow.close()  # what it holds is given back at once, whoever keeps the traceback
+
+    def _submit(self, submission: Submission[Errand]) -> JobState:
+        """Submit a job. Whoever calls it settles whatever is raised, until the job is in the caller's hands."""
+
+        def recorded(record: SubmissionUnknownError) -> None:
+            self._unknowns.add(record, record.__cause__)
+            submission.errand = None
+
+        flow = _submit.submit(self._settings, submission.request, submission.deadline, submission.on_unknown)
+        return self._drive(flow, recorded, submission)
+
+    def _settle(self, submission: Submission[Errand], error: BaseException) -> None:
+        """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
+
+        One that is on its way may come home first. Another interruption is not held back: what is known then is told.
+        """
+        try:
+            if submission.errand is not None:
+                submission.errand.come_home()
+            job = submission.left(self._settings, error).job
+            if job is None or job.is_final:
+                submission.tell(self._settings, self._unknowns, error)
+            else:
+                end = self._abandon(submission.ref(self._settings, job), submission.on_abandon, error)
+                submission.outcome = Left(job=job, end=end)
+        except BaseException as another:
+            submission.tell(self._settings, self._unknowns, another)
             raise
-        except _submit.Stopped as stop:
-            if stop.state is not None:
-                self._abandon(submitted(self._settings, stop.state, options), on_abandon, stop.error)
-            elif stop.record is not None:
-                self._unknowns.add(stop.record, stop.error)
-                note_interrupted(stop.error, stop.record)
-            raise stop.error from None
 
     def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
         """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
 
         Returns what the job then is; None where it goes on.
         """
-        from runpod_sdk._flows import _control
-        from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
-
-        if on_abandon == "detach":
-            note_running(error, job.endpoint_id, job.job_id)
-            return None
         try:
+            if on_abandon == "detach":
+                note_running(error, job.endpoint_id, job.job_id)
+                return None
             state = self._drive(_control.cancel(self._settings, job, self._settings.deadline(GRACE, grace=0.0)))
-        except (RunpodError, RuntimeError) as problem:
-            note_cancel_failed(error, job.endpoint_id, job.job_id, problem)
+        except BaseException as problem:
+            is_ours = isinstance(problem, RunpodError | RuntimeError) and raised_by_handler(problem, error) is None
+            note_cancel_failed(error if is_ours else problem, job.endpoint_id, job.job_id, problem)
+            if not is_ours:
+                raise
             return None
         note_cancel(error, state)
         return state

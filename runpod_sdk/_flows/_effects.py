@@ -11,7 +11,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from runpod_sdk._values._outcomes import Result
     from runpod_sdk._values._requests import Request
 
 T = TypeVar("T")
@@ -22,17 +21,6 @@ class Send(NamedTuple):
 
     request: Request
     timeout: float
-
-
-class Interruption(NamedTuple):
-    """What a shell sends instead of a result when its caller is interrupted while a submit is out.
-
-    `error` is the interruption, `result` what came of the submit in the time that it was given to come home: if none
-    did, a failure that says what had been sent of it.
-    """
-
-    error: BaseException
-    result: Result
 
 
 class Sleep(NamedTuple):

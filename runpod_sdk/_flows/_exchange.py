@@ -38,7 +38,7 @@ from runpod_sdk.errors import (
 )
 
 from . import _api
-from ._effects import Flow, Interruption, Send, Sleep
+from ._effects import Flow, Send, Sleep
 from ._limiter import glance
 
 if TYPE_CHECKING:
@@ -97,16 +97,6 @@ class Settings:
         )
 
 
-class Interrupted(Exception):  # noqa: N818  how a flow hands an interruption up, not an error for users
-    """The caller was interrupted while this request was out, sent at `sent_at` (seconds since 1970)."""
-
-    def __init__(self, interruption: Interruption, sent_at: float) -> None:
-        super().__init__(interruption.error)
-        self.error = interruption.error
-        self.result = interruption.result
-        self.sent_at = sent_at
-
-
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
     """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it.
 
@@ -137,7 +127,6 @@ def exchange(
 
     Raises:
         Refused: any other end.
-        Interrupted: the caller was interrupted while a submit was out.
     """
     attempt = 0
     refused: Refused | None = None
@@ -148,9 +137,7 @@ def exchange(
         attempt += 1
         timeout = deadline.request_timeout(settings.now(), settings.patience(request), request.hold)
         began, sent_at = settings.now(), settings.clock.time()
-        result: Result | Interruption = yield Send(request, timeout)
-        if isinstance(result, Interruption):
-            raise Interrupted(result, sent_at)
+        result: Result = yield Send(request, timeout)
         outcome = outcome_of(result)
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:

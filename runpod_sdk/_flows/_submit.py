@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outcome_of
 from runpod_sdk.errors import (
@@ -14,8 +14,8 @@ from runpod_sdk.errors import (
 )
 
 from . import _api
-from ._effects import Emit, Flow, Sleep
-from ._exchange import Interrupted, Refused, Settings, cause_of, exchange, notice
+from ._effects import Emit, Flow, Send, Sleep
+from ._exchange import Refused, Settings, cause_of, exchange, notice
 from ._job_errors import error_of
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 _BAD_REQUEST = 400
 
 
-class Stopped(Exception):  # noqa: N818  how the flow hands an interruption up, not an error for users
-    """The caller was interrupted while a submit was out.
-
-    `error` is the interruption. `state` is the job, if its id came home in time; `record` tells of a submit that may
-    have arrived. Where both are None, no job was queued.
-    """
-
-    def __init__(self, error: BaseException, state: JobState | None, record: SubmissionUnknownError | None) -> None:
-        super().__init__(error)
-        self.error = error
-        self.state = state
-        self.record = record
-
-
 def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown: OnUnknown = "raise") -> Flow[JobState]:
     """Submit a job, and return what the service said of it.
 
@@ -52,7 +38,6 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         SubmissionUnknownError: the submit may have arrived.
         JobError: it was refused as a job that has failed already, as public endpoints do.
         APIError: the submit did not arrive, or was refused.
-        Stopped: the caller was interrupted while the submit was out.
     """
     unknowns = 0
     unknown: APIError
@@ -67,8 +52,6 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
                     raise failed from refused.error
                 raise refused.error from cause_of(refused.result)
             unknown, result, sent_at = refused.error, refused.result, refused.sent_at
-        except Interrupted as stop:
-            raise _stopped(settings, request, stop) from None
         else:
             try:
                 return _api.job_state(request, answer, settings.meter.misfit)
@@ -101,17 +84,36 @@ def _failed_at_once(settings: Settings, request: Request, refused: Refused) -> J
     return None if state is None else error_of(state)
 
 
-def _stopped(settings: Settings, request: Request, stop: Interrupted) -> Stopped:
-    """Say what an interruption leaves behind: a job, a submit that may have arrived, or nothing."""
-    result = stop.result
+def announced(flow: Flow[JobState]) -> Flow[JobState]:
+    """Emit None right before the first request of a flow, which may have to wait for its turn until then."""
+    result: Any = None
+    is_announced = False
+    while True:
+        try:
+            effect = flow.send(result)
+        except StopIteration as stop:
+            state: JobState = stop.value
+            return state
+        if isinstance(effect, Send) and not is_announced:
+            is_announced = True
+            yield Emit(None)
+        result = yield effect
+
+
+def left_behind(
+    settings: Settings, request: Request, result: Result, sent_at: float, error: BaseException
+) -> JobState | SubmissionUnknownError | None:
+    """Say what a submit leaves behind that `error` interrupts: its job, one that may have arrived, or nothing (None).
+
+    `result` is what came of it in the time that it was given to come home, a failure if nothing did.
+    """
     outcome = outcome_of(result)
     if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
         with suppress(APIResponseValidationError):
-            return Stopped(stop.error, _api.job_state(request, result, settings.meter.misfit), None)
+            return _api.job_state(request, result, settings.meter.misfit)
     elif outcome is not Outcome.UNKNOWN:
-        return Stopped(stop.error, None, None)
-    settings.meter.count(request.operation, unknowns=1)
-    return Stopped(stop.error, None, unknown_error(request, stop.error, result, stop.sent_at))
+        return None
+    return unknown_error(request, error, result, sent_at)
 
 
 def unknown_error(

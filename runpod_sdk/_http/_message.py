@@ -103,6 +103,10 @@ class Address:
         return Hidden(path[path.index("/", 1) :] if self._is_endpoint else path)
 
 
+class WithdrawnError(Exception):
+    """A request was about to be sent that its caller has given up."""
+
+
 class Transfer:
     """One request on its way, and what has come back: the answer's body up to the cap, in the time that there is.
 
@@ -130,7 +134,8 @@ class Transfer:
         self.content = request.content
         self.timeout = timeout
         self.hold, self.is_held = request.hold, request.is_held
-        self.sent = 0
+        self._sent = 0
+        self._is_withdrawn = False
         self._quotes = Quotes(key, request)
         self._clock = clock
         self._until = clock.monotonic() + timeout
@@ -138,6 +143,24 @@ class Transfer:
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
         self._left = BODY_CAP
+
+    @property
+    def sent(self) -> int:
+        """How many bytes of it may have left."""
+        return self._sent
+
+    @sent.setter
+    def sent(self, sent: int) -> None:
+        is_first = sent > 0 and self._sent == 0
+        self._sent = sent
+        # Noted first, looked at second, and the other way round in `withdraw`: one of the two threads sees the other.
+        if is_first and self._is_withdrawn:
+            raise WithdrawnError("the request was withdrawn before it was sent")
+
+    def withdraw(self) -> bool:
+        """Give it up, from another thread than the one that sends it; return whether nothing of it is ever sent."""
+        self._is_withdrawn = True
+        return self._sent == 0
 
     def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Take in status and headers; return whether the body is compressed."""

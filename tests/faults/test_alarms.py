@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import random
 import signal
+import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +16,11 @@ import pytest
 from runpod_sdk import Client, as_completed
 from tests.faults.acts import status, unread
 from tests.faults.flavours import ImpatientClock
-from tests.faults.server import KEY, Connection, FaultServer, answer
+from tests.faults.server import KEY, Act, Connection, FaultServer, answer, response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread here")
 
@@ -95,7 +100,7 @@ def test_what_a_handler_raises_is_raised_by_the_call(
     call: Callable[[Client], object],
     kind: type[BaseException],
 ) -> None:
-    for shell in ("_shield", "_async_shell"):
+    for shell in ("_sync_shell", "_async_shell"):
         monkeypatch.setattr(f"runpod_sdk._client.{shell}.GRACE", 0.05)
     raising(kind)
     error, operations = struck(call, kind, alarm)
@@ -146,3 +151,220 @@ def test_a_call_in_the_handling_of_an_alarm_has_failures_of_its_own(
             except TimeoutError:
                 assert client.endpoint("e").health(), "asked again, as ever"
     assert server.operations("e") == ["health", "health"]
+
+
+# A submit that is on its way comes home first, whatever is raised.
+
+SUBMITS: dict[str, Callable[[Client], object]] = {
+    **{name: CALLS[name] for name in ("run", "run_sync", "map")},
+    "stream": lambda client: list(client.endpoint("e").stream({"n": 1})),
+}
+
+
+def ring_and_answer(connection: Connection) -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    answer(connection)
+
+
+def ring_and_refuse(connection: Connection) -> None:
+    connection.read()
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    connection.send(response(401, b"{}"))
+
+
+def ring_twice(connection: Connection) -> None:
+    """Let the alarm ring again while the submit is waited for."""
+    connection.read()
+    main = threading.main_thread().ident or 0
+    signal.pthread_kill(main, signal.SIGALRM)
+    while not is_in(main, "come_home"):
+        connection.server.stalled.acquire(timeout=0.005)
+    signal.pthread_kill(main, signal.SIGALRM)
+    connection.stall()
+
+
+def is_in(thread: int, function: str) -> bool:
+    frame: FrameType | None = sys._current_frames()[thread]
+    while frame is not None and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame is not None
+
+
+def notes(error: BaseException) -> str:
+    return "\n".join(getattr(error, "__notes__", ()))
+
+
+def ended(
+    call: Callable[[Client], object], kind: type[BaseException], *acts: Act
+) -> tuple[BaseException, FaultServer, Client]:
+    with FaultServer() as server:
+        server.script("e", *acts, looks=9)
+        with Client(KEY, base_url=server.url) as client, pytest.raises(kind, match="enough") as caught:
+            call(client)
+    return caught.value, server, client
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("call", SUBMITS.values(), ids=SUBMITS)
+def test_a_submit_comes_home_and_its_job_is_cancelled(
+    raising: Callable[[type[BaseException]], None], call: Callable[[Client], object], kind: type[BaseException]
+) -> None:
+    raising(kind)
+    error, server, client = ended(call, kind, ring_and_answer)
+    assert server.jobs["e"].queued == 1
+    assert server.jobs["e"].status == "CANCELLED"
+    assert notes(error) == ("" if call is SUBMITS["map"] else "The job was cancelled (j1)")
+    assert client.unknowns == ()
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("call", SUBMITS.values(), ids=SUBMITS)
+def test_a_submit_that_does_not_come_home_leaves_a_record(
+    raising: Callable[[type[BaseException]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[Client], object],
+    kind: type[BaseException],
+) -> None:
+    for shell in ("_sync_shell", "_async_shell"):
+        monkeypatch.setattr(f"runpod_sdk._client.{shell}.GRACE", 0.05)
+    raising(kind)
+    error, server, client = ended(call, kind, alarm)
+    assert len(server.operations("e")) == 1
+    [record] = client.unknowns
+    if call is not SUBMITS["map"]:
+        assert record.cause == kind.__name__
+        assert record.input_sha256[:16] in notes(error)
+
+
+@pytest.mark.parametrize("call", SUBMITS.values(), ids=SUBMITS)
+def test_a_submit_that_is_refused_leaves_nothing(
+    raising: Callable[[type[BaseException]], None], call: Callable[[Client], object]
+) -> None:
+    raising(SoftTimeLimit)
+    error, server, client = ended(call, SoftTimeLimit, ring_and_refuse)
+    assert len(server.operations("e")) == 1
+    assert (client.unknowns, notes(error)) == ((), "")
+
+
+def test_a_second_alarm_is_not_held_back(raising: Callable[[type[BaseException]], None]) -> None:
+    raising(SoftTimeLimit)
+    error, server, client = ended(CALLS["run"], SoftTimeLimit, ring_twice)
+    assert server.operations("e") == ["run"]
+    assert len(client.unknowns) == 1
+    assert "submit was on its way" in notes(error)
+
+
+def test_an_alarm_in_the_cancel_of_a_job_tells_its_id(raising: Callable[[type[BaseException]], None]) -> None:
+    raising(SoftTimeLimit)
+    error, server, client = ended(CALLS["run"], SoftTimeLimit, ring_and_answer, alarm)
+    assert server.operations("e") == ["run", "cancel"]
+    assert client.unknowns == ()
+    assert 'Re-attach: client.endpoint("e").job("j1")' in notes(error)
+
+
+def test_an_alarm_in_a_retry_tells_what_may_have_come_of_it(raising: Callable[[type[BaseException]], None]) -> None:
+    raising(SoftTimeLimit)
+    error, _, _ = ended(CALLS["retry"], SoftTimeLimit, alarm)
+    assert notes(error) == (
+        'Interrupted while a retry was on its way: the job may run again. Look at client.endpoint("e").job("j1")'
+    )
+
+
+def test_a_submit_that_waits_for_a_connection_is_withdrawn(
+    raising: Callable[[type[BaseException]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said not to have left, so it must not leave later on."""
+    monkeypatch.setattr("runpod_sdk._client._sync_shell.GRACE", 0.05)
+    raising(SoftTimeLimit)
+    connecting, may_connect = threading.Event(), threading.Event()
+    connect = socket.create_connection
+
+    def slowly(*args: Any, **kwargs: Any) -> socket.socket:
+        if threading.current_thread() is threading.main_thread():
+            raise AssertionError("the main thread connects by itself")
+        connecting.set()
+        may_connect.wait()
+        return connect(*args, **kwargs)
+
+    def ring() -> None:
+        connecting.wait()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+    with FaultServer() as server:
+        server.script("e")
+        threading.Thread(target=ring).start()
+        client = Client(KEY, base_url=server.url)
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "create_connection", slowly)
+            with pytest.raises(SoftTimeLimit) as caught:
+                client.endpoint("e").run({"n": 1})
+            assert (client.unknowns, notes(caught.value)) == ((), "")
+            may_connect.set()
+            assert server.closed.acquire(timeout=30), "what was withdrawn hangs up"
+        assert server.operations("e") == []
+
+
+def test_a_submit_needs_no_thread(
+    raising: Callable[[type[BaseException]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no more threads, or the interpreter is about to end."""
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    raising(SoftTimeLimit)
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        server.script("e")
+        server.script("other", alarm)
+        monkeypatch.setattr("_thread.start_new_thread", refuse)
+        # The server's own threads are there already: a connection is one of them.
+        job = client.endpoint("e").run({"n": 1})
+        monkeypatch.undo()
+        assert job.output() is not None
+    assert client.unknowns == ()
+
+
+# A socket that was opened at such a moment belongs to nobody yet.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_at_any_moment_the_job_is_cancelled_or_told(raising: Callable[[type[BaseException]], None]) -> None:
+    """Alarms at 300 moments of calls that take a few ms."""
+    raising(SoftTimeLimit)
+    chance = random.Random(20250101)  # noqa: S311  moments
+    moments = 0
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        warm_up(server, client)
+        for number in range(300):
+            name = ("run", "run_sync", "stream")[number % 3]
+            job = server.script("e", looks=1)
+            unknowns = len(client.unknowns)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 0.006))
+                SUBMITS[name](client)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except SoftTimeLimit as error:
+                moments += 1
+                is_told = '.job("j1")' in notes(error) or "had already ended" in notes(error)
+                is_known = job.status == "CANCELLED" or is_told or len(client.unknowns) > unknowns
+                is_known = is_known or in_the_callers_hands(error)
+                is_known = is_known or (name == "stream" and job.status == "COMPLETED")  # all of it was handed out
+                assert is_known or not job.queued, f"{name}, {job.status}"
+            else:
+                assert len(client.unknowns) == unknowns
+    assert moments > 30
+    gc.collect()
+
+
+def in_the_callers_hands(error: BaseException) -> bool:
+    """Whether the exception came up in the frames of this file, before a call or when it had returned."""
+    trace = error.__traceback__
+    assert trace is not None
+    while trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace.tb_next is None
+
+
+def warm_up(server: FaultServer, client: Client) -> None:
+    """Import what the calls need, and open a connection."""
+    server.script("e")
+    assert list(client.endpoint("e").stream({"n": 1}))
+    client.endpoint("e").job("j1").cancel()

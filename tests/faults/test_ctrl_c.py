@@ -14,7 +14,8 @@ from runpod_sdk import Client
 from tests.faults.server import KEY, Act, Connection, FaultServer, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Ctrl-C cannot be sent to one thread here")
 
@@ -35,11 +36,36 @@ def interrupt_twice_and_stall(connection: Connection) -> None:
     """Send a second Ctrl-C once the first has been held back."""
     connection.read()
     main = threading.main_thread().ident or 0
+    held_back = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        held_back.set()
+        signal.default_int_handler(number, frame)
+
+    HANDLER.append(note)
     signal.pthread_kill(main, signal.SIGINT)
-    while not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
+    while not held_back.is_set() and not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
         connection.server.stalled.acquire(timeout=0.005)
+    HANDLER.clear()
     signal.pthread_kill(main, signal.SIGINT)
     connection.stall()
+
+
+# What Ctrl-C does, while it is not the usual.
+HANDLER: list[Callable[[int, FrameType | None], None]] = []
+
+
+def handle(number: int, frame: FrameType | None) -> None:
+    (HANDLER[0] if HANDLER else signal.default_int_handler)(number, frame)
+
+
+@pytest.fixture(params=["the usual handler", "one of the caller's"], autouse=True)
+def _handler(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have what Ctrl-C does done by Python's own handler, and by another: a submit is kept from each in its own way."""
+    own = handle if "caller" in request.param else signal.default_int_handler
+    usual = signal.signal(signal.SIGINT, own)
+    yield
+    assert signal.signal(signal.SIGINT, usual) is own, "handlers are left as they were"
 
 
 def ctrl_c(call: Callable[[Client], object], *acts: Act, **job: Any) -> tuple[KeyboardInterrupt, FaultServer, Client]:
@@ -48,9 +74,8 @@ def ctrl_c(call: Callable[[Client], object], *acts: Act, **job: Any) -> tuple[Ke
         server.script("e", *acts, **job)
         with Client(KEY, base_url=server.url) as client, pytest.raises(KeyboardInterrupt) as caught:
             call(client)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
+        if isinstance(thread, threading.Timer) or thread.name == "runpod-sdk-submit":
             thread.join()
     assert set(threading.enumerate()) <= before, "no thread is left"
     return caught.value, server, client
@@ -69,7 +94,7 @@ def test_ctrl_c_lets_a_submit_come_home_and_cancels_the_job() -> None:
 
 
 def test_ctrl_c_leaves_a_record_of_a_submit_that_does_not_come_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._client._shield.GRACE", 0.05)
+    monkeypatch.setattr("runpod_sdk._client._sync_shell.GRACE", 0.05)
     error, server, client = ctrl_c(submit, interrupt_and_stall)
     assert server.operations("e") == ["run"]
     [record] = client.unknowns

@@ -188,7 +188,7 @@ async def test_an_exception_of_the_inputs_comes_after_the_results(world: World) 
 @both_flavours
 async def test_a_bad_input_is_a_result_and_no_request(world: World) -> None:
     world.emulator.endpoint("abc", sleeping(world))
-    inputs: list[Any] = [{"n": 0}, "text", {"n": math.nan}, None, ("key", 5), {"n": b"bytes"}, {"n": 6}]
+    inputs: list[Any] = [{"n": 0}, "text", {"n": math.nan}, [1], ("key", 5), {"n": b"bytes"}, {"n": 6}]
     results = await listed(world.client().endpoint("abc").map(inputs, ordered=True))
     assert [result.index for result in results if result.is_success] == [0, 6]
     assert [type(result.error) for result in results[1:6]] == [TypeError, ValueError, TypeError, TypeError, TypeError]

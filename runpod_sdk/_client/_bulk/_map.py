@@ -6,6 +6,7 @@ Decides how far inputs are taken ahead of results, and when a run is over. What 
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -293,6 +294,7 @@ class AsyncMap(Generic[T_co]):
     ) -> None:
         self.endpoint_id = plan.endpoint_id
         self._book = book = _Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._shell = shell
         self._runner = Runner(shell, plan, book.kept, book.tally)
         self._line: Line[Item, AsyncMapResult[T_co]] | None = None
         self._closed = False
@@ -319,7 +321,7 @@ class AsyncMap(Generic[T_co]):
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
         self._closed = True
         if self._line is not None:
-            await self._line.close()
+            await self._shell._out_of_reach(self._line.close(), sys.exception())
         self._book.end()
 
     def __aiter__(self) -> Self:

@@ -5,7 +5,6 @@ Two requests a job: `run`, whose results are kept for 30 minutes, and one held s
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -14,10 +13,9 @@ from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from runpod_sdk._flows import _api, _control, _submit, _wait
-from runpod_sdk._flows._effects import Emit, Flow, Send
+from runpod_sdk._client._submission import Left, Submission
+from runpod_sdk._flows import _api, _control, _wait
 from runpod_sdk._flows._job_errors import error_of
-from runpod_sdk._flows._jobs import JobRef, Life, submitted
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_input, kind_of
@@ -34,14 +32,15 @@ from runpod_sdk.errors import (
     OutputTypeError,
     PaymentRequiredError,
     PermissionDeniedError,
-    SubmissionUnknownError,
 )
 
 if TYPE_CHECKING:
     from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._client._async_shield import Errand
     from runpod_sdk._client._sync_job import Job
-    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._flows._jobs import JobRef, Life
+    from runpod_sdk._values._requests import SubmitOptions
 
     from ._map_report import Tally
 
@@ -222,41 +221,44 @@ class Runner(Generic[R]):
         if self._refusal is not None:
             return self._of(item, error=_unsubmitted(self._refusal))
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
+        submission: Submission[Errand] = Submission(
+            request=request, deadline=settings.deadline(None), options=plan.options, on_abandon=plan.on_abandon
+        )
+        is_told = False
+
+        def job_of(state: JobState) -> Any:
+            ref = submission.ref(settings, state)
+            return plan.job_of(ref.job_id, submitted_at, ref.life)
+
+        async def tell(state: JobState) -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
+                await self._tell(item.key, job_of(state))
+
         try:
             with span("run", plan.endpoint_id):
-                state = await self._submitted(item, request)
-        except SubmissionUnknownError as error:
-            return self._unknown(item, error, error.__cause__)
-        except (APIError, JobError) as error:  # the second: refused as a job that has failed already
+                state = await self._submitted(item, submission)
+            await tell(state)
+        except BaseException as error:
+            try:
+                await self._shell._settle(submission, error, tell)
+            finally:
+                self._keep(item, submission.outcome or Left(), job_of)
+            if is_told or not isinstance(error, APIError | JobError):
+                raise  # it is interrupted, or nobody could take note of it
             if isinstance(error, HOPELESS):
                 self._refusal = self._refusal or error
+            # The second: refused as a job that has failed already.
             return self._of(item, state=error.state if isinstance(error, JobError) else None, error=error)
-        except _submit.Stopped as stop:
-            if stop.state is not None:
-                ref = submitted(settings, stop.state, plan.options)
-                job = plan.job_of(ref.job_id, submitted_at, ref.life)
-                await self._tell_or_abandon(item, ref, job)
-                await self._abandon(item, ref, job, stop.error)
-            elif stop.record is not None:
-                self._unknown(item, stop.record, stop.error)
-            raise stop.error from None
-        ref = submitted(settings, state, plan.options)
-        job = plan.job_of(ref.job_id, submitted_at, ref.life)
-        await self._tell_or_abandon(item, ref, job)
-        return await self._waited(item, ref, job)
+        return await self._waited(item, submission.ref(settings, state), job_of(state))
 
-    async def _submitted(self, item: Item, request: Request) -> JobState:
-        async def emitted(what: SubmissionUnknownError | None) -> None:
-            if what is None:
-                await self._tell(item.key, None)
-            else:
-                self._shell._unknowns.add(what, what.__cause__)
+    async def _submitted(self, item: Item, submission: Submission[Errand]) -> JobState:
+        async def announce() -> None:
+            await self._tell(item.key, None)
 
-        settings = self._shell._settings
-        on_unknown = self._plan.options.get("on_unknown", "raise")
-        flow = _submit.submit(settings, request, settings.deadline(None), on_unknown)
-        with settings.clock.participate():  # also while it is told
-            return await self._shell._drive(_announced(flow), emitted)
+        with self._shell._settings.clock.participate():  # also while it is told
+            return await self._shell._submit(submission, announce)
 
     async def _collected(self, item: Item, job: Any) -> R:
         """Wait for a job that was submitted before."""
@@ -271,27 +273,20 @@ class Runner(Generic[R]):
             if isawaitable(told):
                 await told
 
-    async def _tell_or_abandon(self, item: Item, ref: JobRef, job: Any) -> None:
-        """Say that the job is there; if nobody could take note of it, it is not left running."""
-        try:
-            await self._tell(item.key, job)
-        except BaseException as stop:
-            await self._abandon(item, ref, job, stop)
-            raise
-
     async def _waited(self, item: Item, ref: JobRef, job: Any) -> R:
         shell = self._shell
         try:
             with span("wait", ref.endpoint_id, ref.job_id):
                 state, refusal = await self._ended(ref)
-        except asyncio.CancelledError as stop:
-            await self._abandon(item, ref, job, stop)
-            raise
         except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
             return self._of(item, job=job, error=_about(error, job))
         except APIError as error:
             await shell._abandon(ref, self._plan.on_abandon, error)
             return self._of(item, job=job, error=error)
+        except BaseException as stop:
+            end = await shell._abandon(ref, self._plan.on_abandon, stop)
+            self._keep_job(item, job, end)
+            raise
         failure = error_of(state)
         if failure is None:
             return self._of(item, job=job, state=state)
@@ -318,17 +313,15 @@ class Runner(Generic[R]):
             else:
                 self._tally.add_retry(state)
 
-    async def _abandon(self, item: Item, ref: JobRef, job: Any, stop: BaseException) -> None:
-        state = await self._shell._abandon(ref, self._plan.on_abandon, stop)
-        self._kept.abandoned.append(
-            self._of(item, job=job, state=state, error=None if state is None else error_of(state))
-        )
+    def _keep(self, item: Item, left: Left, job_of: Callable[[JobState], Any]) -> None:
+        if left.record is not None:
+            self._kept.unknowns.append(self._of(item, error=left.record))
+        elif left.job is not None:
+            self._keep_job(item, job_of(left.job), left.end)
 
-    def _unknown(self, item: Item, error: SubmissionUnknownError, cause: BaseException | None) -> R:
-        self._shell._unknowns.add(error, cause)
-        result = self._of(item, error=error)
-        self._kept.unknowns.append(result)
-        return result
+    def _keep_job(self, item: Item, job: Any, end: JobState | None) -> None:
+        error = None if end is None else error_of(end)
+        self._kept.abandoned.append(self._of(item, job=job, state=end, error=error))
 
     def _of(self, item: Item, *, job: Any = None, state: JobState | None = None, error: Exception | None = None) -> R:
         output: Any = None
@@ -353,21 +346,6 @@ class Kept(Generic[R]):
     def __init__(self) -> None:
         self.unknowns: deque[R] = deque(maxlen=KEPT)
         self.abandoned: deque[R] = deque(maxlen=KEPT)
-
-
-def _announced(flow: Flow[JobState]) -> Flow[JobState]:
-    """Emit None right before the first request of a flow, which may have to wait for its turn until then."""
-    result: Any = None
-    is_announced = False
-    while True:
-        try:
-            effect = flow.send(result)
-        except StopIteration as stop:
-            return cast("JobState", stop.value)
-        if isinstance(effect, Send) and not is_announced:
-            is_announced = True
-            yield Emit(None)
-        result = yield effect
 
 
 def _about(error: APIError | JobError, job: Any) -> Exception:
