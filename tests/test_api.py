@@ -91,7 +91,7 @@ def test_an_input_goes_out_untouched(value: dict[str, Any]) -> None:
 
 
 def test_no_input_goes_out_as_null() -> None:
-    assert json.loads(api.run("abc", None, {}).content or b"") == {"input": None}
+    assert json.loads(api.run("abc", None, {}).content.reveal() or b"") == {"input": None}
     assert api.run("abc", None, {}).input_sha256 == hashlib.sha256(b"null").hexdigest()
 
 
@@ -327,7 +327,7 @@ def test_a_look_without_a_status_tells_nothing(status: object) -> None:
 def test_whoever_gives_a_job_an_id_has_queued_it(submit: Request, status: object) -> None:
     told: list[str] = []
     found = api.job_state(submit, answer(200, {"id": "j9", "status": status}), lambda name, _: told.append(name))
-    assert (found.id, found.status, told) == ("j9", "IN_QUEUE", ["status"])
+    assert (found.id, found.status, told) == ("j9", "IN_QUEUE", [] if status is None else ["status"])
 
 
 @pytest.mark.parametrize("job_id", [None, "", 5, ["j1"], "\ud800"])

@@ -290,7 +290,8 @@ def _job_state(request: Request, answer: Answer, told: Told) -> JobState:
             raise Unusable("it has no id of a job")
         if status is None:
             # Whoever gives it an id has queued it, whatever else is said or not.
-            told("status", data.get("status"))
+            if data.get("status") is not None:
+                told("status", data["status"])
             status = JobStatus.IN_QUEUE
     else:
         _check_about(request, data)
