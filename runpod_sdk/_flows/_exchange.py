@@ -171,7 +171,8 @@ def _turn(settings: Settings, request: Request, deadline: Deadline, *, is_patien
     A patient call, whose job is waited for anyway, asks again until its deadline: the pace may have picked up. But a
     held look has a plain one that can be made in its place.
     """
-    limiter, of = settings.limiter, (request.endpoint_id, request.operation)
+    limiter = settings.limiter
+    of: tuple[str, OperationName] = (request.endpoint_id, request.operation)
     is_held_look = is_patient and request.operation == "status-sync"
     while True:
         left = deadline.left(settings.now())

@@ -331,7 +331,7 @@ def test_a_missing_input_is_let_in_and_refused_by_choice(body: dict[str, Any]) -
     "/run: a policy overrides the endpoint's settings (Options.execution_timeout, Options.ttl)", source="documented"
 )
 def test_the_settings_of_the_endpoint_hold_where_the_policy_is_silent() -> None:
-    settings = {"execution_timeout": 30.0, "ttl": 120.0}
+    settings: dict[str, Any] = {"execution_timeout": 30.0, "ttl": 120.0}
     request = asked("run", **settings)
     assert isinstance(request, ask.Submit)
     assert (request.execution_timeout, request.ttl) == (30.0, 120.0)

@@ -46,7 +46,7 @@ def test_what_does_not_break_exits_with_0(
 def test_what_breaks_exits_with_1(capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]) -> None:
     document, path = older
     document["components"]["schemas"]["Policy"]["properties"]["queue"] = {"type": "string"}
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")  # pyright: ignore[reportUnknownMemberType]
     code, out, _ = run(capsys, str(path))
     assert code == 1
     assert out == "BREAKS  schema Policy, in requests: field queue removed\n\n1 change, 1 of them breaking\n"
@@ -82,7 +82,8 @@ def test_yaml_with_statuses_as_numbers_and_dates_is_read(
     capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]
 ) -> None:
     document, path = older
-    text = yaml.safe_dump({**document, "x-date": "DATE"}).replace("DATE", "2026-01-01")
+    dumped = yaml.safe_dump({**document, "x-date": "DATE"})  # pyright: ignore[reportUnknownMemberType]
+    text = dumped.replace("DATE", "2026-01-01")
     path.write_text(re.sub(r"'(\d{3})':", r"\1:", text), encoding="utf-8")
     assert 200 in yaml.safe_load(path.read_text(encoding="utf-8"))["paths"]["/{endpoint_id}/run"]["post"]["responses"]
     assert run(capsys, str(path))[:2] == (0, "no changes that clients could notice\n")
