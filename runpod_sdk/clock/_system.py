@@ -7,7 +7,7 @@ import itertools
 import math
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ._base import Due, Parking, Role, Timer
@@ -142,8 +142,11 @@ class _SystemParking:
         over = asyncio.Event()
 
         def notify() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody in it waits any more
+            try:
                 loop.call_soon_threadsafe(over.set)
+            except RuntimeError:  # closed: nobody in it waits any more
+                if not loop.is_closed():
+                    raise
 
         if not self._begin(notify):
             left = self._left()

@@ -9,7 +9,7 @@ import heapq
 import itertools
 import math
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -199,6 +199,8 @@ class VirtualClock:
             try:
                 loops[0].call_soon_threadsafe(self._settle, loops, activity, 0)
             except RuntimeError:  # closed: nobody in it will ever go on
+                if not loops[0].is_closed():
+                    raise
                 loops = loops[1:]
             else:
                 return
@@ -320,8 +322,11 @@ class _VirtualParking:
         over = asyncio.Event()
 
         def notify() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody in it waits any more
+            try:
                 loop.call_soon_threadsafe(over.set)
+            except RuntimeError:  # closed: nobody in it waits any more
+                if not loop.is_closed():
+                    raise
 
         timer = self._begin(notify, loop)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk import Client, as_completed
+from runpod_sdk import AsyncClient, Client, as_completed
 from tests.faults.acts import status, unread
 from tests.faults.flavours import ImpatientClock
 from tests.faults.server import KEY, Act, Connection, FaultServer, answer, response
@@ -107,6 +108,63 @@ def test_what_a_handler_raises_is_raised_by_the_call(
     assert len([one for one in operations if one != "cancel"]) <= 1, "nothing is asked again"
     assert error.__cause__ is None
     assert not isinstance(error.__context__, httpx.HTTPError), "what a transport made of it is not in its way"
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("flavour", ["sync", "async"])
+def test_it_is_raised_while_inputs_are_taken(
+    raising: Callable[[type[BaseException]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    flavour: str,
+    kind: type[BaseException],
+) -> None:
+    """At once, and not when the job of the first input has ended."""
+
+    def inputs() -> Iterator[dict[str, int]]:
+        yield {"n": 1}
+        signal.raise_signal(signal.SIGALRM)
+        yield {"n": 2}
+
+    def threads(url: str) -> None:
+        with Client(KEY, base_url=url) as client:
+            list(client.endpoint("e").map(inputs()))
+
+    async def tasks(url: str) -> None:
+        async with AsyncClient(KEY, base_url=url) as client:
+            async for _ in client.endpoint("e").map(inputs()):
+                pass
+
+    for shell in ("_sync_shell", "_async_shell"):
+        monkeypatch.setattr(f"runpod_sdk._client.{shell}.GRACE", 0.05)
+    raising(kind)
+    with FaultServer() as server:
+        server.script("e", looks=3)
+        with pytest.raises(kind, match="enough"):
+            threads(server.url) if flavour == "sync" else asyncio.run(tasks(server.url))
+    assert "status" not in {operation.partition("-")[0] for operation in server.operations("e")}
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, SoftTimeLimit])
+def test_it_is_raised_while_an_input_is_handed_over(
+    raising: Callable[[type[BaseException]], None], monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+) -> None:
+    """A closed loop raises RuntimeError there too."""
+    wake = asyncio.selector_events.BaseSelectorEventLoop._write_to_self  # type: ignore[attr-defined]
+    rung: list[int] = []
+
+    def ring(loop: asyncio.AbstractEventLoop) -> None:
+        wake(loop)
+        if threading.current_thread() is threading.main_thread() and not rung:
+            rung.append(1)
+            signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "_write_to_self", ring)
+    raising(kind)
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        server.script("e", looks=1)
+        with pytest.raises(kind, match="enough"):
+            list(client.endpoint("e").map([{"n": 1}]))
+    assert rung
 
 
 def test_it_is_raised_in_a_pause_between_two_requests_too(raising: Callable[[type[BaseException]], None]) -> None:

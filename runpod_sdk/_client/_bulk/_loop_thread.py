@@ -10,7 +10,6 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -22,6 +21,7 @@ from ._task_pool import TaskPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
+    from contextvars import Context
 
     from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk._http._message import Transfer
@@ -83,8 +83,7 @@ class LoopThread(Generic[Item, Result]):
         self._line.append(item)
         if not self._announced and self._loop is not None:
             self._announced = True
-            with suppress(RuntimeError):  # closed: `get` says why
-                self._loop.call_soon_threadsafe(self._take, context=self._context)
+            _tell(self._loop, self._take, self._context)  # where it is closed, `get` says why
 
     def get(self) -> list[Result]:
         """Return the results that are there, as soon as there is one.
@@ -115,8 +114,7 @@ class LoopThread(Generic[Item, Result]):
         if self._thread is None or os.getpid() != self._pid:
             return
         if self._loop is not None and self._stopping is not None:
-            with suppress(RuntimeError):  # closed: the thread has ended already
-                self._loop.call_soon_threadsafe(self._stopping.set)
+            _tell(self._loop, self._stopping.set)
         if threading.current_thread() is not self._thread:  # a garbage collection may call this there
             self._thread.join()
 
@@ -151,6 +149,15 @@ class LoopThread(Generic[Item, Result]):
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._news.set()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object], context: Context | None = None) -> None:
+    """Have the loop call back, unless it is closed."""
+    try:
+        loop.call_soon_threadsafe(callback, context=context)
+    except RuntimeError:
+        if not loop.is_closed():  # then it is a signal handler's, not the loop's
+            raise
 
 
 class PooledWire:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._values._states import T_co
 
 from ._loop_thread import LoopThread, places, twin_of
@@ -213,9 +214,12 @@ class Map(Generic[T_co]):
                 self._thread.put(item)
 
     def _take(self, items: Iterator[Item]) -> Item | None:
+        handled = sys.exception()
         try:
             return next(items, None)
-        except Exception as error:  # noqa: BLE001  whatever the caller's iterator raises
+        except Exception as error:  # whatever the caller's iterator raises
+            if raised_by_handler(error, handled) is not None:
+                raise  # now, and not when all results are handed out
             self._inputs_error = self._inputs_error or error
             return None
 

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from runpod_sdk._http._signals import raised_by_handler
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -153,8 +155,15 @@ class Line(Generic[Item, Result]):
             else:
                 for item in self._items:
                     await self._add(item)
-        except Exception as error:  # noqa: BLE001  whatever the caller's iterator raises
-            self.inputs_error = error
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # whatever the caller's iterator raises
+            if not isinstance(error, Exception) or raised_by_handler(error) is not None:
+                self._fail(error)  # now, and not when all results are handed out
+            else:
+                self.inputs_error = error
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise  # the loop ends with it
         self._fed = True
         self._news.set()
 
