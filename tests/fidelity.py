@@ -58,11 +58,7 @@ LEFT_OUT = (
     ("/batch, a beta: many requests in one batch", "documented"),
     ("/requests and /openai/*, which stand in the table of rate limits", "documented"),
     ("/metrics, which runpod-flash 1.19 to 1.21 reads", "official source"),
-    ("states: `ERROR`, at which a documented sample gives up, and RUNNING", "documented"),
-    (
-        "worker: logs in the errors of handlers in this process; what workers of runpod 2.0 send is kept",
-        "official source",
-    ),
+    ("states: RUNNING", "documented"),
     ("worker: no workers after 7 days without a request; declare the endpoint with workers=0", "documented"),
     ("errors: pages of the edge (502, 504, 520, 524) and their HTML; `Fault.html` makes them", "reported"),
     ("errors: 402 without credit and 403 without permission; `Fault.status` makes them", "reported"),

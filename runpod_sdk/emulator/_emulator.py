@@ -95,7 +95,7 @@ class Emulator:
         self._gateway: Gateway | None = None
         self._transport: Transport | None = None
         self._closed = False
-        self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace)
+        self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace, captures=self._options.log_capture)
         self._processes.feed.subscribe(echo)
         self.faults = Faults(self._chance, threading.Lock())
 
@@ -386,6 +386,7 @@ class Emulator:
             aggregate=lambda: endpoint.aggregate,
             refreshes=lambda: endpoint.file is not None and endpoint.file.refresh_worker,
             as_official=endpoint.file is not None,
+            captures=self._options.log_capture,
         )
         self._pools.append(pool)
         pool.start()

@@ -26,6 +26,9 @@ class Options:
         endpoint_propagation: seconds after its declaration for which an endpoint is answered 404.
         job_propagation: seconds after its submit for which a job is answered 404; `/runsync` itself is answered.
         overrun_status: how a job ends that exceeds its executionTimeout.
+        failed_status: how a job ends whose handler fails; "ERROR" is what a sample of the documentation waits for.
+        log_capture: the error of a handler that raises says what it has printed, as of a worker of runpod 2.0 with
+            RUNPOD_LOG_CAPTURE=all; real workers and those of files are told so by that variable.
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.
         take_hold: seconds that a worker is held that waits for a job, or for one to stop; the official worker hangs up
@@ -52,6 +55,8 @@ class Options:
     endpoint_propagation: float = 0.0
     job_propagation: float = 0.0
     overrun_status: Literal["FAILED", "TIMED_OUT"] = "FAILED"
+    failed_status: Literal["FAILED", "ERROR"] = "FAILED"
+    log_capture: bool = False
     stream_hold: float = 5.0
     status_sync_hold: float = 90.0
     take_hold: float = 60.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EMULATORS = pytest.StashKey[list["Emulator"]]()  # those of a test
 _CALLED = pytest.StashKey[bool]()  # the test has asked by itself
-_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR"})
 _SHOWN = 20  # jobs that are named; a bulk run may have thousands
 
 

@@ -13,6 +13,7 @@ EXPECTED: dict[Event, dict[State, State]] = {
     Event.REPORT: {State.IN_PROGRESS: State.IN_PROGRESS},
     Event.SUCCEED: {State.IN_PROGRESS: State.COMPLETED},
     Event.FAIL: {State.IN_PROGRESS: State.FAILED},
+    Event.ERROR: {State.IN_PROGRESS: State.ERROR},
     Event.OVERRUN: {State.IN_PROGRESS: State.FAILED},
     Event.TIME_OUT: {State.IN_PROGRESS: State.TIMED_OUT},
     Event.LOSE: {State.IN_PROGRESS: State.IN_QUEUE},

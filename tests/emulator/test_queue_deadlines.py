@@ -119,6 +119,32 @@ def test_a_job_that_runs_too_long_ends(ends_as: Literal["FAILED", "TIMED_OUT"]) 
     assert reply(queue, ask.RetryJob(job_id="job0"), 10.0).body == {"id": "job0", "status": "IN_QUEUE"}
 
 
+@pytest.mark.fidelity(
+    "states: a job whose handler fails is FAILED, or ERROR (Options.failed_status)", source="documented"
+)
+def test_a_failed_job_is_called_as_the_sample_has_it() -> None:
+    queue = new_queue(failed_status="ERROR")
+    queue.handle(submit(), 0.0)
+    queue.handle(ask.Take(worker_id="w"), 0.0)
+    queue.handle(ask.Finish(worker_id="w", job_id="job0", error="broken"), 1.0)
+    state = status(queue, 1.0)
+    assert state is not None
+    assert (state["status"], state["error"]) == ("ERROR", "broken")
+    assert reply(queue, ask.ReadHealth(), 1.0).body["jobs"]["failed"] == 1
+    assert reply(queue, ask.RetryJob(job_id="job0"), 1.0).kind is ReplyKind.REFUSED  # docs: only FAILED or TIMED_OUT
+
+
+def test_a_job_that_was_lost_too_often_is_called_so_too() -> None:
+    queue = new_queue(failed_status="ERROR")
+    queue.handle(submit(), 0.0)
+    for _ in range(2):
+        queue.handle(ask.Take(worker_id="w"), 0.0)
+        queue.handle(ask.Leave(worker_id="w"), 0.0)
+    state = status(queue, 0.0)
+    assert state is not None
+    assert state["status"] == "ERROR"
+
+
 @pytest.mark.fidelity("states: executionTimeout counts the time on the worker, not in the queue", source="documented")
 def test_waiting_in_the_queue_does_not_count_as_running() -> None:
     queue = new_queue()

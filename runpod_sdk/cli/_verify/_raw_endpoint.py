@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Login = Literal["bearer", "raw", "wrong"]  # how the key is sent; or another one
 
-FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
+FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR")
 NOT_FINAL = ("IN_QUEUE", "IN_PROGRESS")
 _POLL_FIRST, _POLL_MOST = 0.1, 1.0  # seconds between two looks at a job; each time half as much again
 _SHOWN = 120  # characters of a text

@@ -36,12 +36,14 @@ class Jobs:
     Attributes:
         known: those that are not forgotten, by id, the oldest first.
         queued: those that wait for a worker, in order.
+        failure: what happens to one whose worker sends an error, or that was lost too often.
         present: how many jobs are in each state.
         completed: how many have ended so; `failed` and `retried` likewise.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.failure = Event.FAIL if options.failed_status == "FAILED" else Event.ERROR
         self.clear()
 
     def clear(self) -> None:
@@ -95,7 +97,7 @@ class Jobs:
     def lose(self, job: QueuedJob, now: float, effects: Effects) -> None:
         """Queue a job whose worker lost it once more, ahead of the others (assumed); then give up."""
         if job.retries >= MAX_REQUEUES:
-            if self.move(job, Event.FAIL, effects):
+            if self.move(job, self.failure, effects):
                 job.error = f"job timed out after {job.retries} retries"  # live
                 self.end(job, now, effects)
             return
@@ -118,7 +120,7 @@ class Jobs:
     def end(self, job: QueuedJob, now: float, effects: Effects) -> None:
         """Note the end of a job that has just reached a final state, and answer those who waited for it."""
         self.completed += job.state is State.COMPLETED
-        self.failed += job.state in (State.FAILED, State.TIMED_OUT)
+        self.failed += job.state in (State.FAILED, State.TIMED_OUT, State.ERROR)
         self.queued.pop(job.id, None)
         job.finished_at = now
         if job.submission.webhook and (job.state is not State.CANCELLED or self._options.webhook_on_cancel):

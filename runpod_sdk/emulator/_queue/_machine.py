@@ -23,6 +23,7 @@ class State(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TIMED_OUT = "TIMED_OUT"
+    ERROR = "ERROR"
     GONE = "GONE"  # forgotten: answered as 404, never named on the wire
 
     __hash__ = str.__hash__  # that of Enum is a Python function, and asked three times a step
@@ -35,6 +36,7 @@ class Event(StrEnum):
     REPORT = "report"  # its worker sends progress or a chunk
     SUCCEED = "succeed"  # its worker sends a result
     FAIL = "fail"  # its worker sends an error, or it was lost too often
+    ERROR = "error"  # the same, where the emulator is told to say ERROR
     OVERRUN = "overrun"  # executionTimeout is over
     TIME_OUT = "time out"  # the same, where the emulator is told to say TIMED_OUT
     LOSE = "lose"  # its worker died, and it may be given to another
@@ -55,6 +57,7 @@ TABLE: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.IN_PROGRESS, Event.REPORT): State.IN_PROGRESS,
         (State.IN_PROGRESS, Event.SUCCEED): State.COMPLETED,
         (State.IN_PROGRESS, Event.FAIL): State.FAILED,
+        (State.IN_PROGRESS, Event.ERROR): State.ERROR,  # docs: operation-reference#cancel, a sample waits for it
         (State.IN_PROGRESS, Event.OVERRUN): State.FAILED,  # reported: FAILED, not TIMED_OUT
         (State.IN_PROGRESS, Event.TIME_OUT): State.TIMED_OUT,  # docs: job-states
         (State.IN_PROGRESS, Event.LOSE): State.IN_QUEUE,
@@ -66,7 +69,8 @@ TABLE: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.FAILED, Event.EXPIRE): State.GONE,
         (State.CANCELLED, Event.EXPIRE): State.GONE,
         (State.TIMED_OUT, Event.EXPIRE): State.GONE,
+        (State.ERROR, Event.EXPIRE): State.GONE,
     }
 )
 
-FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMED_OUT, State.GONE})
+FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMED_OUT, State.ERROR, State.GONE})

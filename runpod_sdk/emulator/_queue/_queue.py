@@ -260,7 +260,7 @@ class Queue:
         if job is None:
             return NOT_FOUND  # a late result, after the ttl
         failed = request.error is not None
-        event = Event.FAIL if failed else Event.SUCCEED
+        event = self._jobs.failure if failed else Event.SUCCEED
         # A late result is taken and ignored: sync handlers run on after a cancel.
         if job.worker_id != request.worker_id:
             self._jobs.ignore(job, event, effects)

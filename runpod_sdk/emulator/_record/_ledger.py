@@ -252,7 +252,7 @@ def _named(cause: LoggedRequest | str | None) -> int | str | None:
 
 
 _BY_TIME = frozenset({Event.OVERRUN, Event.TIME_OUT, Event.EXPIRE})
-_FINAL_WORDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+_FINAL_WORDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR"})
 
 
 def _is_certain(status: int | None, fate: Fate) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers import _results as results
+from runpod_sdk.emulator._workers._host._capture import NOTHING, kept
 from runpod_sdk.emulator._workers._host._package import forget_timers
 from runpod_sdk.emulator._workers._presence import Presence
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("runpod_sdk.emulator")
 _CANCEL_GRACE = 0.4  # real seconds that a cancelled handler may take to end when the emulator closes
 
+
+_NOTHING_KEPT = contextlib.nullcontext(NOTHING)
 
 # The runs under way, by job id: two emulators with one seed have jobs of the same ids.
 _RUNNING: dict[str, list[Run]] = {}
@@ -138,6 +141,7 @@ class Pool:
         aggregate: claims that a generator's chunks are also its output.
         refreshes: claims that a worker is replaced after each job.
         as_official: what the official library cannot send is not sent.
+        captures: the error of a handler that raises says what it has printed.
     """
 
     def __init__(
@@ -151,6 +155,7 @@ class Pool:
         aggregate: Callable[[], bool],
         refreshes: Callable[[], bool],
         as_official: bool,
+        captures: bool,
     ) -> None:
         self.hub = hub
         self.endpoint = endpoint
@@ -160,6 +165,7 @@ class Pool:
         self.aggregate = aggregate
         self.refreshes = refreshes
         self.as_official = as_official
+        self.captures = captures
         self._workers = [Worker(self) for _ in range(size)]
         endpoint.stop = self._stop
         endpoint.kill = self._kill
@@ -269,6 +275,7 @@ class Run:
         self._streams = inspect.isgeneratorfunction(self._handler) or inspect.isasyncgenfunction(self._handler)
         self.is_async = inspect.isasyncgenfunction(self._handler) or _is_coroutine_function(self._handler)
         self._collected: list[Any] = []
+        self._printed = NOTHING
 
     # How it runs: in a thread, or on the loop.
 
@@ -276,15 +283,16 @@ class Run:
         """Run a plain function or a generator, in this thread."""
         try:
             if not self._hand():
-                pass
-            elif self._streams:
+                return
+            with kept() if self.worker.pool.captures else _NOTHING_KEPT as self._printed:
+                if not self._streams:
+                    self._finish(self._result())
+                    return
                 with contextlib.closing(self._sent()) as chunks:
                     for sent in chunks:
                         if not self._yielded(sent):
                             return
                 self._finish({"output": self._collected})
-            else:
-                self._finish(self._result())
         except BaseException as error:  # noqa: BLE001  whatever a handler does, its worker lives on
             self._failed(error)
         finally:
@@ -308,15 +316,16 @@ class Run:
     async def _on_loop(self) -> None:
         try:
             if not self._hand():
-                pass
-            elif self._streams:
+                return
+            with kept() if self.worker.pool.captures else _NOTHING_KEPT as self._printed:
+                if not self._streams:
+                    self._finish(await self._result_async())
+                    return
                 async with contextlib.aclosing(self._sent_async()) as chunks:
                     async for sent in chunks:
                         if not self._yielded(sent):
                             return
                 self._finish({"output": self._collected})
-            else:
-                self._finish(await self._result_async())
         except BaseException as error:  # noqa: BLE001  SystemExit would end the loop of all other handlers
             self._failed(error)
         finally:
@@ -339,14 +348,14 @@ class Run:
             return self._raised(error)
 
     def _raised(self, error: Exception) -> dict[str, Any]:
-        return results.raised(error, self.worker_id, f"{self.worker_id}-emulator")
+        return results.raised(error, self.worker_id, f"{self.worker_id}-emulator", self._printed.text)
 
     def _sent(self) -> Generator[dict[str, Any]]:
         try:
             for value in self._handler(self.handed):
                 yield results.chunk(value)
         except Exception as error:  # noqa: BLE001  a handler may raise anything
-            yield results.generator_raised(error)
+            yield results.generator_raised(error, self._printed.text)
 
     async def _sent_async(self) -> AsyncGenerator[dict[str, Any]]:
         try:
@@ -354,7 +363,7 @@ class Run:
                 async for value in values:
                     yield results.chunk(value)
         except Exception as error:  # noqa: BLE001  a handler may raise anything
-            yield results.generator_raised(error)
+            yield results.generator_raised(error, self._printed.text)
 
     def stop(self) -> None:
         """Cancel the handler if it is async; the others end at their next yield, or run on.  # rp_scale.py:stop_job."""

@@ -38,12 +38,14 @@ class WorkerProcesses:
         seed: of their ids.
         api_key: what they send.
         grace: seconds that each has to end by itself.
+        captures: they are told to send what a handler that raises has printed.
     """
 
-    def __init__(self, seed: int, api_key: str, grace: float) -> None:
+    def __init__(self, seed: int, api_key: str, grace: float, *, captures: bool) -> None:
         self._seed = seed
         self._api_key = api_key
         self._grace = grace
+        self._captures = captures
         self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
         self._ids: dict[str, Random] = {}
         self._known: set[str] = set()
@@ -65,7 +67,7 @@ class WorkerProcesses:
             size=size,
             aggregate=aggregate,
             new_worker_id=self._ids_for(endpoint_id),
-            environment_for=lambda worker_id: worker_environment(NOWHERE, self._api_key, endpoint_id, worker_id),
+            environment_for=lambda worker_id: self._environment(NOWHERE, endpoint_id, worker_id),
             grace=self._grace,
             reactor=self._reactor,
             guard=self._guard,
@@ -124,10 +126,14 @@ class WorkerProcesses:
             endpoint.command or [],
             size=endpoint.workers,
             new_worker_id=self._ids_for(endpoint.id),
-            environment_for=lambda worker_id: worker_environment(url, self._api_key, endpoint.id, worker_id),
+            environment_for=lambda worker_id: self._environment(url, endpoint.id, worker_id),
             logs=endpoint.logs,
             grace=self._grace,
         )
+
+    def _environment(self, url: str, endpoint_id: str, worker_id: str) -> dict[str, str]:
+        environment = worker_environment(url, self._api_key, endpoint_id, worker_id)
+        return {**environment, "RUNPOD_LOG_CAPTURE": "all"} if self._captures else environment
 
     def _ids_for(self, endpoint_id: str) -> Callable[[], str]:
         """Return what gives a worker of an endpoint its id."""

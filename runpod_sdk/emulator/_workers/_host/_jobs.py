@@ -10,10 +10,11 @@ import asyncio
 import inspect
 import os
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import _results as results
+from ._capture import NOTHING, Printed, is_wanted, kept
 from ._package import DEBUGGER, forget_timers
 
 if TYPE_CHECKING:
@@ -36,34 +37,36 @@ async def result_of(
         stream: sends what a generator yields.
     """
     handler: Handler = config["handler"]
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        collects = config.get("return_aggregate_stream", False) if aggregate is None else aggregate
-        result = await _streamed(handler, job, stream, collects=bool(collects))
-    else:
-        result = await _returned(handler, job)
+    with kept() if is_wanted() else nullcontext(NOTHING) as printed:
+        if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+            collects = config.get("return_aggregate_stream", False) if aggregate is None else aggregate
+            result = await _streamed(_chunks(handler, job, printed), stream, collects=bool(collects))
+        else:
+            result = await _returned(handler, job, printed)
     if config.get("refresh_worker", False):
         result["stopPod"] = True
     _debug(config, result)
     return result
 
 
-async def _returned(handler: Handler, job: dict[str, Any]) -> dict[str, Any]:
+async def _returned(handler: Handler, job: dict[str, Any], printed: Printed) -> dict[str, Any]:
     try:
         value = handler(job)
         if inspect.isawaitable(value):
             value = await value
         result = results.returned(value)
     except Exception as error:  # noqa: BLE001  a handler may raise anything
-        result = results.raised(error, worker_id(), os.environ.get("RUNPOD_POD_HOSTNAME", "unknown"))
+        hostname = os.environ.get("RUNPOD_POD_HOSTNAME", "unknown")
+        result = results.raised(error, worker_id(), hostname, printed.text)
     results.shown(result)  # log.debug(f"run_job return: {run_result}"), in a `finally`
     return result
 
 
 async def _streamed(
-    handler: Handler, job: dict[str, Any], stream: Callable[[Any], None], *, collects: bool
+    sent_by: AsyncGenerator[dict[str, Any]], stream: Callable[[Any], None], *, collects: bool
 ) -> dict[str, Any]:
     collected: list[Any] = []
-    async with aclosing(_chunks(handler, job)) as chunks:
+    async with aclosing(sent_by) as chunks:
         async for sent in chunks:
             end = results.ending(sent)
             if end is not None:
@@ -75,7 +78,7 @@ async def _streamed(
     return {"output": collected}
 
 
-async def _chunks(handler: Handler, job: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def _chunks(handler: Handler, job: dict[str, Any], printed: Printed) -> AsyncGenerator[dict[str, Any]]:
     try:
         values = handler(job)
         if inspect.isasyncgenfunction(handler):
@@ -85,7 +88,7 @@ async def _chunks(handler: Handler, job: dict[str, Any]) -> AsyncGenerator[dict[
             for value in values:
                 yield results.chunk(value)
     except Exception as error:  # noqa: BLE001  a handler may raise anything
-        yield results.generator_raised(error)
+        yield results.generator_raised(error, printed.text)
 
 
 def _debug(config: dict[str, Any], result: dict[str, Any]) -> None:

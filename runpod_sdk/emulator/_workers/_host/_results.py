@@ -52,8 +52,11 @@ def returned(value: Any) -> dict[str, Any]:
     return result
 
 
-def raised(error: Exception, worker_id: str, hostname: str) -> dict[str, Any]:
-    """Return what is sent for a handler that raised: a JSON string. If `str(error)` raises, nothing is sent."""
+def raised(error: Exception, worker_id: str, hostname: str, logs: str = "") -> dict[str, Any]:
+    """Return what is sent for a handler that raised: a JSON string. If `str(error)` raises, nothing is sent.
+
+    `logs`: what it has printed.  # runpod-python 2.0.0rc2 rp_job.py:300
+    """
     info = {
         "error_type": str(type(error)),
         "error_message": str(error),
@@ -62,6 +65,8 @@ def raised(error: Exception, worker_id: str, hostname: str) -> dict[str, Any]:
         "worker_id": worker_id,
         "runpod_version": RUNPOD_VERSION,
     }
+    if logs:
+        info["logs"] = logs
     return {"error": json.dumps(info)}
 
 
@@ -71,10 +76,14 @@ def chunk(value: Any) -> dict[str, Any]:
     return {"output": value}
 
 
-def generator_raised(error: Exception) -> dict[str, Any]:
-    """Return what is sent for a generator that raised. If `str(error)` raises, nothing is sent."""
+def generator_raised(error: Exception, logs: str = "") -> dict[str, Any]:
+    """Return what is sent for a generator that raised. If `str(error)` raises, nothing is sent.
+
+    `logs`: what it has printed.  # runpod-python 2.0.0rc2 rp_job.py:343
+    """
     trace = "".join(traceback.format_exception(error))
-    return {"error": f"handler: {error!s} \ntraceback: {trace}"}
+    printed = f"\nlogs:\n{logs}" if logs else ""
+    return {"error": f"handler: {error!s} \ntraceback: {trace}{printed}"}
 
 
 def ending(sent: dict[str, Any]) -> dict[str, Any] | None:
