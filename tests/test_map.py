@@ -15,6 +15,7 @@ from runpod_sdk._client._bulk._map_job import Item, items_of
 from runpod_sdk._client._bulk._map_progress import Lines
 from runpod_sdk._client._bulk._map_report import Durations, Tally
 from runpod_sdk._client._bulk._task_pool import Line, Outbox, TaskPool
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import JobState
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
@@ -220,9 +221,9 @@ def test_stop_waits_for_those_who_take_their_time_to_go() -> None:
 
 
 def keys(inputs: Any) -> list[tuple[object, ...]]:
-    items = items_of(inputs)
+    items = items_of(Hidden(inputs))
     assert not hasattr(items, "__anext__")
-    return [(item.index, item.key, item.input) for item in items]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType, reportUnknownMemberType]
+    return [(item.index, item.key, item.input.reveal()) for item in items]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType, reportUnknownMemberType]
 
 
 def test_inputs_have_their_index_for_a_key_unless_they_bring_one() -> None:
@@ -241,10 +242,10 @@ def test_async_inputs_are_numbered_too() -> None:
         yield "x", {"a": 2}
 
     async def main() -> list[Item]:
-        items = items_of(inputs())
+        items = items_of(Hidden(inputs()))
         return [item async for item in items]  # type: ignore[union-attr]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
 
-    assert asyncio.run(main()) == [Item(0, 0, {"a": 1}), Item(1, "x", {"a": 2})]
+    assert asyncio.run(main()) == [Item(0, 0, Hidden({"a": 1})), Item(1, "x", Hidden({"a": 2}))]
 
 
 # Numbers.

@@ -10,8 +10,10 @@ from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
-from runpod_sdk._values._arguments import checked_id, checked_input
+from runpod_sdk._values._arguments import checked_id
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import HOLD_MIN
+from runpod_sdk._values._requests import HiddenOptions
 from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
@@ -91,9 +93,11 @@ class AsyncEndpoint(Generic[T_co]):
         An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
         nobody has its id, or noted in `client.unknowns`.
         """
+        given, chosen = Hidden(input), HiddenOptions(options)
+        del input, options  # from here on no frame shows them
         deadline = self._client._settings.deadline(timeout)
-        request = _api.run(self.id, checked_input(input), options)
-        submission = self._submission(request, deadline, options, "cancel")
+        request = _api.built(_api.run, self.id, given, chosen)
+        submission = self._submission(request, deadline, chosen, "cancel")
         try:
             with span("run", self.id):
                 return (await self._submitted(submission))[0]
@@ -129,12 +133,14 @@ class AsyncEndpoint(Generic[T_co]):
             WaitTimeoutError: the timeout passed first; a note says what became of the job.
             APIError: the job was not queued, or the service could not be reached.
         """
+        given, chosen = Hidden(input), HiddenOptions(options)
+        del input, options  # from here on no frame shows them
         deadline = self._client._settings.deadline(timeout)
         checked_abandon(on_abandon)
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
-        request = build(self.id, checked_input(input), options)
-        submission = self._submission(request, deadline, options, on_abandon)
+        request = _api.built(build, self.id, given, chosen)
+        submission = self._submission(request, deadline, chosen, on_abandon)
         try:
             with span("run_sync", self.id):
                 job, state = await self._submitted(submission)
@@ -156,11 +162,13 @@ class AsyncEndpoint(Generic[T_co]):
 
         Arguments and errors are those of `run`, and of `AsyncJob.stream`.
         """
-        request = _api.run(self.id, checked_input(input), options)
+        given, chosen = Hidden(input), HiddenOptions(options)
+        del input, options  # from here on no frame shows them
+        request = _api.built(_api.run, self.id, given, chosen)
         checked_gap(on_gap)
 
         async def submit() -> AsyncJob[T_co]:
-            submission = self._submission(request, self._client._settings.deadline(timeout), options, on_abandon)
+            submission = self._submission(request, self._client._settings.deadline(timeout), chosen, on_abandon)
             try:
                 return (await self._submitted(submission))[0]
             except BaseException as error:
@@ -215,14 +223,16 @@ class AsyncEndpoint(Generic[T_co]):
         from ._bulk._map import AsyncMap
         from ._bulk._map_job import AsyncMapResult, Plan
 
+        given, chosen = Hidden(inputs), HiddenOptions(options)
+        del inputs, options  # from here on no frame shows them
         plan: Plan[AsyncMapResult[T_co]] = Plan(
             endpoint_id=self.id,
-            inputs=inputs,
+            inputs=given,
             concurrency=concurrency,
             ordered=ordered,
             retries=retries,
             on_abandon=on_abandon,
-            options=options,
+            options=chosen,
             job_of=lambda job_id, submitted_at, life: AsyncJob(
                 self._client, self.id, job_id, submitted_at, self._read, life
             ),
@@ -259,7 +269,7 @@ class AsyncEndpoint(Generic[T_co]):
             return await self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     def _submission(
-        self, request: Request, deadline: Deadline, options: SubmitOptions, on_abandon: OnAbandon
+        self, request: Request, deadline: Deadline, options: HiddenOptions, on_abandon: OnAbandon
     ) -> Submission[Errand]:
         return Submission(request=request, deadline=deadline, options=options, on_abandon=on_abandon)
 

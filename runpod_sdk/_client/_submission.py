@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runpod_sdk._telemetry import Unknowns
     from runpod_sdk._values._outcomes import Result
     from runpod_sdk._values._policies import Deadline
-    from runpod_sdk._values._requests import OnUnknown, Request, SubmitOptions
+    from runpod_sdk._values._requests import HiddenOptions, OnUnknown, Request
     from runpod_sdk._values._states import JobState
 
 # After these there is no job that goes on.
@@ -68,7 +68,7 @@ class Submission(Generic[E]):
 
     request: Request
     deadline: Deadline
-    options: SubmitOptions
+    options: HiddenOptions
     on_abandon: OnAbandon
     errand: E | None = None
     outcome: Left | None = None
@@ -77,7 +77,7 @@ class Submission(Generic[E]):
     @property
     def on_unknown(self) -> OnUnknown:
         """What follows an outcome that is unknown."""
-        return self.options.get("on_unknown", "raise")
+        return self.options.on_unknown
 
     def ref(self, settings: Settings, state: JobState) -> JobRef:
         """Return its job, of which this is the state that the submit was answered with."""

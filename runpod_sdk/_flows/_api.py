@@ -21,13 +21,14 @@ from runpod_sdk._values._arguments import (
     ID,
     TTL_RANGE,
     checked_headers,
+    checked_input,
     checked_query,
     checked_seconds,
     encoded,
     kind_of,
 )
 from runpod_sdk._values._fields import Fields, camel
-from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._hidden import Hidden, hide_frames
 from runpod_sdk._values._operations import (
     CANCEL,
     HEALTH,
@@ -39,7 +40,7 @@ from runpod_sdk._values._operations import (
     STATUS_SYNC,
     STREAM,
 )
-from runpod_sdk._values._requests import Request, StreamPart, SubmitOptions
+from runpod_sdk._values._requests import HiddenOptions, Request, StreamPart, SubmitOptions
 from runpod_sdk._values._states import Health, JobCounts, JobState, PurgeResult, S3Config, StreamChunk, WorkerCounts
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import APIResponseValidationError
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from runpod_sdk._values._operations import Operation
     from runpod_sdk._values._outcomes import Answer
 
+    Build = Callable[[str, object, SubmitOptions], Request]
+
 T = TypeVar("T")
 Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 
@@ -60,9 +63,28 @@ Counts = TypeVar("Counts", JobCounts, WorkerCounts)
 BODY_SHOWN = 500
 # How long /runsync is asked to hold: its least value, so that the id of the job is known within a second.
 RUN_SYNC_HOLD = 1.0
+# Whose frames hold what a submit is made of.
+_BUILDERS = frozenset({"runpod_sdk._flows._api", "runpod_sdk._values._arguments"})
 
 
 # Requests.
+
+
+def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOptions) -> Request:
+    """Return a submit. No frame that holds what it is made of is left in the traceback of what is wrong with it.
+
+    Raises:
+        TypeError, ValueError: a bad argument.
+    """
+    try:
+        return build(endpoint_id, checked_input(given.reveal()), options.reveal())
+    except BaseException as error:
+        hide_frames(error, _is_builders)
+        raise
+
+
+def _is_builders(module: str) -> bool:
+    return module in _BUILDERS or module.partition(".")[0] in ("json", "runpod_queue_client")
 
 
 def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word

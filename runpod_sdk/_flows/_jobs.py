@@ -30,7 +30,7 @@ from ._exchange import Refused, Settings, exchange
 
 if TYPE_CHECKING:
     from runpod_sdk._values._outcomes import Answer
-    from runpod_sdk._values._requests import Request, SubmitOptions
+    from runpod_sdk._values._requests import HiddenOptions, Request
     from runpod_sdk._values._states import JobState
 
     from ._pulse import Pulse
@@ -104,9 +104,9 @@ class JobRef:
         return f'job {self.job_id} on endpoint "{self.endpoint_id}"'
 
 
-def submitted(settings: Settings, state: JobState, options: SubmitOptions) -> JobRef:
+def submitted(settings: Settings, state: JobState, options: HiddenOptions) -> JobRef:
     """Return the job that a submit has just been answered with."""
-    life = Life(settings.now(), options.get("ttl"), state.is_final)
+    life = Life(settings.now(), options.ttl, state.is_final)
     return JobRef(state.endpoint_id, state.id, life, is_ours=True)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._values._hidden import chain, hide_frames
 from runpod_sdk._values._outcomes import BodyTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
 # Where a request is sent from: the lowest frame of ours that is shown.
@@ -96,48 +97,31 @@ def _where(trace: TracebackType | None) -> str:
 
 # Whose frames hold what is written, as bytes: a traceback that shows locals would show the key in them. Those that
 # raise are the transport's own errors, whose messages say what happened.
-_WRITERS = _MODULES | {"http", "yarl", "zlib"}
+_WRITERS = _MODULES | {"contextlib", "http", "yarl", "zlib"}
 
 
-def hide_frames(error: BaseException) -> None:
+def hide_writers(error: BaseException) -> None:
     """Take the frames of those that carry requests out of the traceback of an exception, and of those behind it."""
-    for each in _chain(error):
-        each.__traceback__ = _shown(each.__traceback__)
+    hide_frames(error, _is_writers)
 
 
 def cut_messages(error: BaseException, cut: Callable[[str], str]) -> None:
     """Take what it quotes out of an error of a transport's, and of those behind it: a line that is no HTTP, say."""
-    for each in _chain(error):
+    for each in chain(error):
+        # aiohttp's knows the whole request, and shows its headers; ours is made of its words.
+        if hasattr(each.__cause__, "request_info"):
+            each.__cause__ = None
+        if hasattr(each.__context__, "request_info"):
+            each.__context__ = None
         if isinstance(each, Exception):
             found = tuple(cut(word) if isinstance(word, str) else word for word in each.args)
             if found != each.args:
                 each.args = found
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        each = left.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            left += (each.__cause__, each.__context__)
-            yield each
-
-
-def _shown(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and _is_writers(trace):
-        trace = trace.tb_next
-    at = trace
-    while at is not None:
-        while at.tb_next is not None and _is_writers(at.tb_next):
-            at.tb_next = at.tb_next.tb_next
-        at = at.tb_next
-    return trace
-
-
-def _is_writers(trace: TracebackType) -> bool:
-    name: str = trace.tb_frame.f_globals.get("__name__", "")
-    if name.startswith("runpod_sdk."):
-        return name.startswith("runpod_sdk.emulator") or (name.startswith("runpod_sdk._http.") and name != _SENDER)
-    return name.partition(".")[0] in _WRITERS
+def _is_writers(module: str) -> bool:
+    if module.startswith("runpod_sdk."):
+        return module.startswith("runpod_sdk.emulator") or (
+            module.startswith("runpod_sdk._http.") and module != _SENDER
+        )
+    return module.partition(".")[0] in _WRITERS

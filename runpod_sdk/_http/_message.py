@@ -13,7 +13,7 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Result
 from runpod_sdk._values._quotes import Quotes
 
-from ._errors import cut_messages, hide_frames
+from ._errors import cut_messages, hide_writers
 from ._proxies import proxy_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Transfer:
 
     def failure(self, error: BaseException) -> Failure:
         """Return what is known of it after an error, or an interruption: what came, and what was sent."""
-        hide_frames(error)
+        hide_writers(error)
         cut_messages(error, self._quotes.cut)
         return Failure(error, self._answer(), self.sent)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runpod_sdk._values._outcomes import SENT
 
 from ._deadlines import within
-from ._errors import Passing, hide_frames, transports_own
+from ._errors import Passing, hide_writers, transports_own
 from ._message import Address
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Wire:
             except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
                 return transfer.failure(transports_own(error, handled))
         except BaseException as error:
-            hide_frames(error)
+            hide_writers(error)
             raise
         return transfer.result()
 
@@ -227,7 +227,7 @@ class AsyncWire:
             except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
                 return transfer.failure(transports_own(error, handled))
         except BaseException as error:
-            hide_frames(error)
+            hide_writers(error)
             raise
         return transfer.result()
 

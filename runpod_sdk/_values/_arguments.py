@@ -122,7 +122,7 @@ def checked_input(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None: 
         warnings.warn(
             'the input holds an "input" of its own: the worker gets job["input"]["input"]; '
             "pass what stands under it, and webhook or policy as arguments",
-            stacklevel=3,
+            stacklevel=4,
         )
     return input
 

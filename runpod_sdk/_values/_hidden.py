@@ -7,7 +7,11 @@ through. It is revealed in the expression that hands it on, and never put into a
 
 from __future__ import annotations
 
-from typing import Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -35,3 +39,35 @@ class Hidden(Generic[T_co]):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret belongs into no pickle")
+
+
+def hide_frames(error: BaseException, is_hidden: Callable[[str], bool]) -> None:
+    """Take the frames of some modules out of the traceback of an exception, and of those behind it."""
+    for each in chain(error):
+        each.__traceback__ = _shown(each.__traceback__, is_hidden)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Return an exception, and all that are behind it."""
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            left += (each.__cause__, each.__context__)
+            yield each
+
+
+def _shown(trace: TracebackType | None, is_hidden: Callable[[str], bool]) -> TracebackType | None:
+    def is_shown(at: TracebackType) -> bool:
+        return not is_hidden(at.tb_frame.f_globals.get("__name__", ""))
+
+    while trace is not None and not is_shown(trace):
+        trace = trace.tb_next
+    at = trace
+    while at is not None:
+        while at.tb_next is not None and not is_shown(at.tb_next):
+            at.tb_next = at.tb_next.tb_next
+        at = at.tb_next
+    return trace

@@ -104,6 +104,22 @@ class SubmitOptions(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
 
 
+class HiddenOptions(Hidden[SubmitOptions]):
+    """What a submit takes beside its input, hidden but for what decides after it."""
+
+    __slots__ = ()
+
+    @property
+    def on_unknown(self) -> OnUnknown:
+        """What becomes of a submit that may have arrived."""
+        return self.reveal().get("on_unknown", "raise")
+
+    @property
+    def ttl(self) -> float | None:
+        """How long the service knows the job, seconds."""
+        return self.reveal().get("ttl")
+
+
 class StreamPart(NamedTuple):
     """One answer of /stream: its chunks, and the job's status unless the answer was a bare list."""
 

@@ -81,7 +81,7 @@ class Flavour:
         finally:
             await closed(client)
 
-    def play(self, server: FaultServer, body: Body, **options: Any) -> Any:
+    def play(self, server: FaultServer | None, body: Body, **options: Any) -> Any:
         """Run a body with a client of the server, and close it."""
 
         async def whole() -> Any:

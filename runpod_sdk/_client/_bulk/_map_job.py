@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from inspect import isawaitable
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from runpod_sdk._client._submission import Left, Submission
@@ -18,7 +19,8 @@ from runpod_sdk._flows import _api, _control, _wait
 from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
-from runpod_sdk._values._arguments import checked_input, kind_of
+from runpod_sdk._values._arguments import kind_of
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import JobState, T_co, shorten
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from runpod_sdk._client._async_shield import Errand
     from runpod_sdk._client._sync_job import Job
     from runpod_sdk._flows._jobs import JobRef, Life
-    from runpod_sdk._values._requests import SubmitOptions
+    from runpod_sdk._values._requests import HiddenOptions
 
     from ._map_report import Tally
 
@@ -125,7 +127,7 @@ class Item:
 
     index: int
     key: Any
-    input: Any
+    input: Hidden[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +139,12 @@ class Plan(Generic[R]):
     """
 
     endpoint_id: str
-    inputs: Inputs
+    inputs: Hidden[Inputs]
     concurrency: int
     ordered: bool
     retries: int
     on_abandon: OnAbandon
-    options: SubmitOptions
+    options: HiddenOptions
     job_of: Callable[[str, datetime, Life | None], Any]
     handle: type[Any]
     result: Callable[..., R]
@@ -157,41 +159,52 @@ class Plan(Generic[R]):
             if value < least:
                 raise ValueError(f"{name}={value!r}: at least {least} expected")
         checked_abandon(self.on_abandon)
-        if isinstance(self.inputs, str | bytes | bytearray) or not isinstance(self.inputs, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"inputs is {kind_of(self.inputs)}: an iterable of inputs expected")
-        _api.run(self.endpoint_id, {}, self.options)  # raises for a bad option, which all inputs would share
+        if not _is_many(self.inputs.reveal()):
+            raise TypeError(f"inputs is {kind_of(self.inputs.reveal())}: an iterable of inputs expected")
+        # Raises for a bad option, which all inputs would share.
+        _api.built(_api.run, self.endpoint_id, Hidden({}), self.options)
 
     @property
     def total(self) -> int | None:
         """How many inputs there are, where they tell."""
         try:
-            return len(self.inputs)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            return len(self.inputs.reveal())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         except TypeError:
             return None
 
 
-def items_of(inputs: Inputs) -> Iterator[Item] | AsyncIterator[Item]:
-    """Number the inputs, and find their keys; lazily."""
-    if isinstance(inputs, Mapping):
-        pairs = cast("Mapping[Any, Any]", inputs).items()
-        return (Item(index, key, one) for index, (key, one) in enumerate(pairs))
-    if isinstance(inputs, Iterable):
-        return (_item(index, one) for index, one in enumerate(inputs))
-    return _items_of_async(inputs)
+def _is_many(inputs: object) -> bool:
+    return isinstance(inputs, Iterable | AsyncIterable) and not isinstance(inputs, str | bytes | bytearray)
 
 
-async def _items_of_async(inputs: AsyncIterable[Any]) -> AsyncIterator[Item]:
-    index = 0
-    async for one in inputs:
-        yield _item(index, one)
-        index += 1
+def items_of(inputs: Hidden[Inputs]) -> Iterator[Item] | AsyncIterator[Item]:
+    """Number the inputs, and find their keys; lazily, and in no frame that an exception of theirs could show."""
+    given = inputs.reveal()
+    if isinstance(given, Mapping):
+        return map(_keyed, count(), cast("Mapping[Any, Any]", given).items())
+    if isinstance(given, Iterable):
+        return map(_item, count(), given)
+    return _items_of_async(aiter(given))
+
+
+async def _items_of_async(inputs: AsyncIterator[Any]) -> AsyncIterator[Item]:
+    for index in count():
+        try:
+            item = _item(index, await anext(inputs))
+        except StopAsyncIteration:
+            return
+        yield item
+
+
+def _keyed(index: int, pair: tuple[Any, Any]) -> Item:
+    return Item(index, pair[0], Hidden(pair[1]))
 
 
 def _item(index: int, one: Any) -> Item:
+    given: Any = one
     if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        key, given = one  # pyright: ignore[reportUnknownVariableType]
-        return Item(index, key, given)
-    return Item(index, index, one)
+        return _keyed(index, given)
+    return Item(index, index, Hidden(given))
 
 
 class Runner(Generic[R]):
@@ -212,10 +225,10 @@ class Runner(Generic[R]):
     async def result(self, item: Item) -> R:
         """Submit one input, and wait for its job."""
         plan, settings = self._plan, self._shell._settings
-        if isinstance(item.input, plan.handle):
-            return await self._collected(item, item.input)
+        if isinstance(item.input.reveal(), plan.handle):
+            return await self._collected(item, item.input.reveal())
         try:
-            request = _api.run(plan.endpoint_id, checked_input(item.input), plan.options)
+            request = _api.built(_api.run, plan.endpoint_id, item.input, plan.options)
         except (TypeError, ValueError) as error:
             return self._of(item, error=error)
         if self._refusal is not None:
@@ -328,7 +341,7 @@ class Runner(Generic[R]):
         if error is None and state is not None and state.is_success:
             output, error = self._output(state, job)
         return self._plan.result(
-            key=item.key, index=item.index, input=item.input, job=job, state=state, output=output, error=error
+            key=item.key, index=item.index, input=item.input.reveal(), job=job, state=state, output=output, error=error
         )
 
     def _output(self, state: JobState, job: Any) -> tuple[Any, OutputTypeError | None]:
