@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runpod_sdk._client._async_shell import AsyncShell
+from runpod_sdk._http._signals import out_of_reach
 
 from ._task_pool import TaskPool
 
@@ -105,9 +106,10 @@ class LoopThread(Generic[Item, Result]):
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the thread's loop, and return what it returns."""
-        if self._loop is None:
+        loop = self._loop
+        if loop is None:
             raise RuntimeError("the thread has not begun")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        return out_of_reach(lambda: asyncio.run_coroutine_threadsafe(coroutine, loop)).result()
 
     def close(self) -> None:
         """Cancel what is under way, and wait for the thread's end; may be called twice, and from anywhere."""
@@ -154,7 +156,7 @@ class LoopThread(Generic[Item, Result]):
 def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object], context: Context | None = None) -> None:
     """Have the loop call back, unless it is closed."""
     try:
-        loop.call_soon_threadsafe(callback, context=context)
+        out_of_reach(lambda: loop.call_soon_threadsafe(callback, context=context))
     except RuntimeError:
         if not loop.is_closed():  # then it is a signal handler's, not the loop's
             raise
