@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from runpod_sdk._flows._effects import Emit, Flow, Send, Sleep
 from runpod_sdk._flows._exchange import Refused, Settings
+from runpod_sdk._flows._holds import Holds
 from runpod_sdk._flows._limiter import Limiter, Limits
 from runpod_sdk._telemetry import Meter
 from runpod_sdk._values._outcomes import Answer, Failure, Result
@@ -108,6 +109,7 @@ def settings(
         timeout=timeout,
         random=lambda: random,
         limiter=Limiter(limits, nullcontext()),
+        holds=Holds(nullcontext()),
         meter=Meter(nullcontext()),
     )
 

@@ -18,9 +18,10 @@ from runpod_sdk import (
 )
 from runpod_sdk._flows._delivery import Delivery
 from runpod_sdk._flows._jobs import JobRef
+from runpod_sdk._flows._looks import UNHELD
 from runpod_sdk._flows._pulse import Pulse
 from runpod_sdk._flows._stream import stream
-from runpod_sdk._flows._wait import UNHELD, wait
+from runpod_sdk._flows._wait import wait
 from runpod_sdk._values._outcomes import Outcome, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
@@ -176,8 +177,8 @@ def test_after_a_429_that_passed_a_job_is_waited_for_in_a_held_look_again() -> N
     def given_(request: Request) -> Result | After:
         if request.operation == "status":
             return RUNNING
-        return answer(429) if on.now() < 3 else After(90, DONE)
+        return answer(429) if on.now() < 3 else After(20, DONE)
 
     done = play(on, wait(on, REF, on.deadline(None), watched=False), given_)
     assert done.operations.count("status-sync") == 2
-    assert 90 + UNHELD <= done.ended_at < 100 + UNHELD
+    assert 20 + UNHELD <= done.ended_at < 30 + UNHELD

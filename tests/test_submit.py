@@ -19,6 +19,7 @@ from runpod_sdk import (
     InternalServerError,
     JobFailedError,
     JobState,
+    JobStatus,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -26,8 +27,8 @@ from runpod_sdk import (
     RetryPolicy,
     SubmissionUnknownError,
 )
-from runpod_sdk._flows._control import cancel, retry
-from runpod_sdk._flows._jobs import JobRef
+from runpod_sdk._flows._control import cancel, end_instead, retry
+from runpod_sdk._flows._jobs import JobRef, timed_out
 from runpod_sdk._flows._submit import left_behind, submit
 from runpod_sdk._values._outcomes import Answer, BodyTooLargeError, Failure, Outcome, Result, outcome_of
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
@@ -265,6 +266,8 @@ def test_a_retry_that_never_left_is_repeated() -> None:
 
 # cancel
 
+FINAL = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED")
+
 
 def cancelled(script: Script) -> Play[JobState]:
     on = settings()
@@ -274,6 +277,29 @@ def cancelled(script: Script) -> Play[JobState]:
 def test_a_cancel_returns_what_the_job_then_is() -> None:
     assert cancelled([job("CANCELLED")]).value.status == "CANCELLED"
     assert cancelled([job("COMPLETED", output=1)]).value.output == 1
+
+
+def test_a_cancel_that_finds_the_job_completed_brings_its_output() -> None:
+    done = cancelled([job("COMPLETED"), job("COMPLETED", output="paid for")])
+    assert (done.operations, done.value.output) == (["cancel", "status"], "paid for")
+    assert cancelled([job("COMPLETED", output=None)]).operations == ["cancel"], "there is nothing more to be learned"
+
+
+@pytest.mark.parametrize("result", [answer(404), answer(401), answer(200, b"<html>")])
+def test_a_look_for_the_output_that_fails_does_not_fail_the_cancel(result: Result) -> None:
+    done = cancelled([job("COMPLETED"), result])
+    assert (done.operations, done.value.status, done.value.output) == (["cancel", "status"], "COMPLETED", None)
+
+
+def test_only_who_still_waits_gets_the_end_instead() -> None:
+    states = {status: JobState(id="j1", endpoint_id="abc", status=JobStatus(status)) for status in (*FINAL, "IN_QUEUE")}
+    gave_up = timed_out(JobRef("abc", "j1"), None)
+    for status in ("COMPLETED", "FAILED", "TIMED_OUT"):
+        assert end_instead(gave_up, states[status]) is states[status]
+        for stop in (KeyboardInterrupt(), LookupError("a callback's")):
+            assert end_instead(stop, states[status]) is None
+    for state in (states["CANCELLED"], states["IN_QUEUE"], None):
+        assert end_instead(gave_up, state) is None
 
 
 def test_a_cancel_is_repeated_after_an_unknown_outcome() -> None:

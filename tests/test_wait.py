@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -25,14 +25,20 @@ from runpod_sdk import (
     RunpodError,
     WaitTimeoutError,
 )
+from runpod_sdk._flows._holds import FIRST_HOLD, QUIET, REMEMBERED, Path
 from runpod_sdk._flows._jobs import YOUNG, JobRef, Life
 from runpod_sdk._flows._wait import checked_abandon, look, output, wait
 from runpod_sdk._values._policies import GRACE
 from tests.flows import After, Play, Script, answer, failure, job, play, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._values._outcomes import Result
+    from runpod_sdk._values._requests import Request
+    from runpod_sdk.clock import VirtualClock
+    from tests.flows import Given
 
 FROM_ELSEWHERE = JobRef("abc", "j1")
 RUNNING: Result = job("IN_PROGRESS")
@@ -63,7 +69,9 @@ def waited(
     seen: JobState | None = None,
     on: Settings | None = None,
 ) -> Play[JobState]:
-    on = on or settings()
+    if on is None:
+        on = settings()
+        on.holds.path.bore(90)  # the way to the service is known
     flow = wait(on, ref, on.deadline(timeout), watched=watched, once=timeout == 0, seen=seen)
     return play(on, flow, script)
 
@@ -153,6 +161,114 @@ def test_what_is_known_already_counts_when_time_is_up() -> None:
     assert done.raised(WaitTimeoutError).state is seen
 
 
+# One last look.
+
+
+@pytest.mark.parametrize("timeout", [5, 60, 85])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_stalled_look_did_not_tell_a_plain_one_does_inside_the_grace(timeout: float, *, known: bool) -> None:
+    on = settings()
+    on.holds.path.bore(90 if known else 0)
+    stalled = iter([After(1000, DONE)])
+    done = waited(lambda request: next(stalled, DONE) if request.hold else DONE, timeout=timeout, on=on)
+    assert (done.value.output, done.operations) == (1, ["status-sync", "status"])
+    assert done.ended_at <= timeout + GRACE
+
+
+@pytest.mark.parametrize("trouble", [failure("ReadTimeout"), answer(503), answer(429), answer(200, b"<html>")])
+@pytest.mark.parametrize("seconds", [0, 4, 11, 1000])
+def test_it_is_made_whatever_kept_the_others_from_the_deadline(trouble: Result, seconds: float) -> None:
+    for last, kind in ((DONE, None), (RUNNING, WaitTimeoutError), (trouble, WaitTimeoutError)):
+        on = settings()
+        done = waited(_until(on, 10, After(seconds, trouble), last), timeout=10, on=on)
+        if isinstance(done.error, APIResponseValidationError):
+            assert trouble == answer(200, b"<html>"), "which ends a wait that has seen nothing yet"
+            continue
+        assert done.error is None if kind is None else type(done.error) is kind
+        assert done.sent_at[-1] >= 10
+        assert sum(at >= 10 for at in done.sent_at) == 1
+        assert done.ended_at <= 10 + GRACE
+
+
+def _until(on: Settings, moment: float, before: After, last: Result) -> Callable[[Request], Given]:
+    return lambda _: before if on.now() < moment else last
+
+
+def test_both_looks_have_half_of_the_grace() -> None:
+    done = waited(lambda _: After(1000, DONE), timeout=20)
+    assert done.timeouts == [22.5, 2.5]
+    assert done.ended_at == 25
+    done.raised(WaitTimeoutError)
+
+
+def test_an_answer_at_the_deadline_needs_no_second_look() -> None:
+    assert waited([held(RUNNING, 10)], timeout=10).operations == ["status-sync"]
+
+
+@pytest.mark.parametrize("stopped", [600.0, 86400.0])
+@pytest.mark.parametrize("came", [RUNNING, failure("ReadTimeout")])
+def test_a_process_that_was_stopped_beyond_its_deadline_looks_once_more(stopped: float, came: Result) -> None:
+    on = settings()
+
+    def given_(request: Request) -> Result:
+        if not request.hold:
+            return DONE
+        cast("VirtualClock", on.clock).advance(stopped)  # and its answer of before is read only now
+        return came
+
+    done = waited(given_, timeout=60, on=on)
+    assert (done.value.output, done.operations) == (1, ["status-sync", "status"])
+    assert done.timeouts[-1] == 2.5
+
+
+def test_a_timeout_of_zero_has_the_whole_grace_for_its_one_look() -> None:
+    assert waited([DONE], timeout=0).timeouts == [5.0]
+
+
+# Holds, as the way to the service bears them.
+
+
+def test_the_first_hold_of_a_client_is_short_and_the_next_ones_grow() -> None:
+    on = settings(poll=PollPolicy(hold=300))
+    flow = wait(on, FROM_ELSEWHERE, on.deadline(None), watched=False)
+    looks = iter(range(8))
+    done = play(on, flow, lambda request: After(request.hold, RUNNING) if next(looks) < 7 else DONE)
+    assert [request.hold for request in done.sent] == [30, 60, 120, 240, 300, 300, 300, 300]
+    again = play(on, wait(on, FROM_ELSEWHERE, on.deadline(None), watched=False), [DONE])
+    assert again.sent[0].hold == 300, "what one wait has learned, the next one knows"
+
+
+def test_a_way_that_drops_quiet_connections_is_found_out_once() -> None:
+    on = settings()
+
+    def given_(request: Request) -> After:
+        quiet = request.hold if request.hold <= 50 else 1000  # a NAT that forgets after 50 s
+        return After(quiet, RUNNING if on.now() < 500 else DONE)
+
+    done = play(on, wait(on, FROM_ELSEWHERE, on.deadline(None), watched=False), given_)
+    holds = [request.hold for request in done.sent if request.hold]
+    assert holds[:3] == [30, 60, 30]
+    assert set(holds[3:]) == {30}
+
+
+@given(st.lists(st.tuples(st.floats(0, 400), st.booleans(), st.floats(0, 900))))
+def test_a_hold_is_never_more_than_twice_what_was_borne_nor_what_was_not(
+    history: list[tuple[float, bool, float]],
+) -> None:
+    path, now, borne = Path(), 0.0, 0.0
+    for seconds, is_good, passed in history:
+        now += passed
+        if is_good:
+            path.bore(seconds)
+            borne = max(borne, seconds)
+        else:
+            path.broke(seconds, now)
+            if seconds >= QUIET:
+                assert path.longest(now) <= max(1.0, seconds)
+        assert 1.0 <= path.longest(now) <= max(FIRST_HOLD, 2 * borne)
+    assert path.longest(now + REMEMBERED) >= FIRST_HOLD
+
+
 # Outages, storms and refusals.
 
 
@@ -174,8 +290,9 @@ def test_each_answer_begins_a_new_budget_for_outages() -> None:
     assert done.value.output == 1
 
 
-def test_a_held_request_that_failed_is_followed_by_a_plain_one_and_a_shorter_hold() -> None:
-    done = waited([failure("ReadTimeout"), RUNNING, failure("ReadTimeout"), RUNNING, held(DONE, 1)])
+def test_a_held_request_that_was_quiet_and_failed_is_followed_by_a_plain_one_and_a_shorter_hold() -> None:
+    stalled = After(200, DONE)
+    done = waited([stalled, RUNNING, stalled, RUNNING, held(DONE, 1)])
     assert [request.path.reveal().partition("/abc/")[2] for request in done.sent] == [
         "status-sync/j1?wait=90000",
         "status/j1",
@@ -183,6 +300,12 @@ def test_a_held_request_that_failed_is_followed_by_a_plain_one_and_a_shorter_hol
         "status/j1",
         "status-sync/j1?wait=22500",
     ]
+
+
+@pytest.mark.parametrize("result", [failure("ReadTimeout"), answer(503), answer(521), failure("ConnectError")])
+def test_one_that_failed_at_once_says_nothing_of_how_long_the_way_bears_silence(result: Result) -> None:
+    done = waited([result, RUNNING, held(DONE, 1)])
+    assert [request.hold for request in done.sent] == [90, 0, 90]
 
 
 def test_the_deadline_ends_an_outage() -> None:
@@ -207,9 +330,9 @@ def test_an_answer_that_cannot_be_read_ends_a_wait_that_has_seen_nothing_yet() -
 
 def test_an_answer_that_cannot_be_read_is_borne_once_the_job_has_been_seen() -> None:
     assert waited([held(), answer(200, b"<html>"), answer(200, b""), DONE]).value.output == 1
-    done = waited([held(), *[answer(200, b"<html>")] * 100], on=settings(poll=PollPolicy(outage=60)))
+    done = waited([held(seconds=30), *[answer(200, b"<html>")] * 100], on=settings(poll=PollPolicy(outage=60)))
     done.raised(APIResponseValidationError)
-    assert 150 <= done.ended_at <= 160
+    assert 90 <= done.ended_at <= 100
 
 
 # Where the service does not hold.

@@ -85,6 +85,7 @@ class AsyncClient(AsyncShell):
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
         from runpod_sdk._flows._exchange import Settings
+        from runpod_sdk._flows._holds import Holds
         from runpod_sdk._flows._limiter import Limiter
         from runpod_sdk._http._wire import AsyncWire
         from runpod_sdk._telemetry import Meter, Unknowns
@@ -103,6 +104,7 @@ class AsyncClient(AsyncShell):
             timeout=checked_timeout(timeout),
             random=random.random,
             limiter=Limiter(limits, nullcontext()),
+            holds=Holds(nullcontext()),
             meter=Meter(nullcontext()),
         )
         self._new_wire = partial(

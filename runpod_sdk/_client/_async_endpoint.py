@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from runpod_sdk._flows import _api
+from runpod_sdk._flows._control import end_instead
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
@@ -18,6 +19,7 @@ from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
 from ._async_job import AsyncJob, AsyncStream, OnUpdate
+from ._async_shell import called
 from ._submission import Submission
 
 if TYPE_CHECKING:
@@ -141,13 +143,19 @@ class AsyncEndpoint(Generic[T_co]):
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = _api.built(build, self.id, given, chosen)
         submission = self._submission(request, deadline, chosen, on_abandon)
+        job: AsyncJob[T_co] | None = None
         try:
             with span("run_sync", self.id):
                 job, state = await self._submitted(submission)
                 return job._output(await job._ended(deadline, on_update, seen=state))
         except BaseException as error:
             await self._client._settle(submission, error)
-            raise
+            end = end_instead(error, None if submission.outcome is None else submission.outcome.end)
+            if job is None or end is None:
+                raise
+            if on_update is not None:
+                await called(on_update, end)
+            return job._output(end)
 
     def stream(
         self,

@@ -90,9 +90,14 @@ class AsyncJob(Generic[T_co]):
                 return await self._ended(deadline, on_update, once=timeout == 0)
             except BaseException as error:
                 # After these there is no job to go on, or to cancel.
-                if not (isinstance(error, JobError | NotFoundError) and error.job_id == self.id):
-                    await self._owner._abandon(self._ref, on_abandon, error)
-                raise
+                if isinstance(error, JobError | NotFoundError) and error.job_id == self.id:
+                    raise
+                end = _control.end_instead(error, await self._owner._abandon(self._ref, on_abandon, error))
+                if end is None:
+                    raise
+                if on_update is not None:
+                    await called(on_update, end)
+                return end
 
     async def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -354,7 +359,10 @@ class AsyncStream(Generic[T_co]):
         self._is_over = True
         if self.state is None:
             # Nobody sees a note on an exception that is not raised.
-            await self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
+            stop = error or Exception()
+            state = await self._client._abandon(self._job._ref, self._on_abandon, stop)
+            if isinstance(stop, JobBoundError) and state is not None and state.is_success:
+                stop.state = state  # its output is not lost
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:

@@ -83,6 +83,7 @@ class Client(Shell):
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
         from runpod_sdk._flows._exchange import Settings
+        from runpod_sdk._flows._holds import Holds
         from runpod_sdk._flows._limiter import Limiter
         from runpod_sdk._http._wire import Wire
         from runpod_sdk._telemetry import Meter, Unknowns
@@ -101,6 +102,7 @@ class Client(Shell):
             timeout=checked_timeout(timeout),
             random=random.random,
             limiter=Limiter(limits, threading.Lock()),
+            holds=Holds(threading.Lock()),
             meter=Meter(threading.Lock()),
         )
         self._new_wire = partial(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from runpod_sdk._flows import _api
+from runpod_sdk._flows._control import end_instead
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
@@ -141,13 +142,19 @@ class Endpoint(Generic[T_co]):
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
         request = _api.built(build, self.id, given, chosen)
         submission = self._submission(request, deadline, chosen, on_abandon)
+        job: Job[T_co] | None = None
         try:
             with span("run_sync", self.id):
                 job, state = self._submitted(submission)
                 return job._output(job._ended(deadline, on_update, seen=state))
         except BaseException as error:
             self._client._settle(submission, error)
-            raise
+            end = end_instead(error, None if submission.outcome is None else submission.outcome.end)
+            if job is None or end is None:
+                raise
+            if on_update is not None:
+                on_update(end)
+            return job._output(end)
 
     def stream(
         self,

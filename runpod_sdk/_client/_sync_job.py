@@ -90,9 +90,14 @@ class Job(Generic[T_co]):
                 return self._ended(deadline, on_update, once=timeout == 0)
             except BaseException as error:
                 # After these there is no job to go on, or to cancel.
-                if not (isinstance(error, JobError | NotFoundError) and error.job_id == self.id):
-                    self._owner._abandon(self._ref, on_abandon, error)
-                raise
+                if isinstance(error, JobError | NotFoundError) and error.job_id == self.id:
+                    raise
+                end = _control.end_instead(error, self._owner._abandon(self._ref, on_abandon, error))
+                if end is None:
+                    raise
+                if on_update is not None:
+                    on_update(end)
+                return end
 
     def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -362,7 +367,10 @@ class Stream(Generic[T_co]):
         self._is_over = True
         if self.state is None:
             # Nobody sees a note on an exception that is not raised.
-            self._client._abandon(self._job._ref, self._on_abandon, error or Exception())
+            stop = error or Exception()
+            state = self._client._abandon(self._job._ref, self._on_abandon, stop)
+            if isinstance(stop, JobBoundError) and state is not None and state.is_success:
+                stop.state = state  # its output is not lost
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:

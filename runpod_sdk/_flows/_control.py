@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runpod_sdk._values._outcomes import Outcome
-from runpod_sdk.errors import APIError, APIResponseValidationError, BadRequestError
+from runpod_sdk._values._status import JobStatus
+from runpod_sdk.errors import APIError, APIResponseValidationError, BadRequestError, WaitTimeoutError
 
 from . import _api
 from ._exchange import Refused, Settings, cause_of
@@ -42,7 +44,7 @@ def retry(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState]
 
 
 def cancel(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState]:
-    """Cancel a job, and return what it then is: CANCELLED, or the end that it had found before.
+    """Cancel a job, and return what it then is: CANCELLED, or the end that it had found before, with its output.
 
     Raises:
         APIError: the service refused, or could not be reached.
@@ -60,7 +62,23 @@ def cancel(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState
         if not state.is_final:
             raise refused.error from None
         return state
-    return state_of(settings, job, request, answer)
+    state = state_of(settings, job, request, answer)
+    if state.is_success and "output" not in state.raw:
+        # Nobody knows what the answer for a finished job holds: /status has the output.
+        look = _api.status(job.endpoint_id, job.job_id)
+        with suppress(Refused, APIResponseValidationError):
+            return state_of(settings, job, look, (yield from asked(settings, job, look, deadline)))
+    return state
+
+
+def end_instead(error: BaseException, state: JobState | None) -> JobState | None:
+    """Return the end that a job had found before it was cancelled for this error, if whoever waits can have it instead.
+
+    That is so where the wait gave up; not where the caller was interrupted, or a callback of the caller's raised.
+    """
+    gave_up = isinstance(error, WaitTimeoutError | APIError)
+    is_end = state is not None and state.is_final and state.status != JobStatus.CANCELLED
+    return state if gave_up and is_end else None
 
 
 def _look(settings: Settings, job: JobRef, deadline: Deadline, otherwise: APIError) -> Flow[JobState]:

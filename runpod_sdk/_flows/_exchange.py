@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._requests import Request
     from runpod_sdk.clock import Clock
 
+    from ._holds import Holds
     from ._limiter import Limiter, Turn
     from ._pulse import Pulse
 
@@ -60,8 +61,8 @@ T = TypeVar("T")
 class Settings:
     """What the flows go by; made once by a client.
 
-    `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `limiter` and `meter` are shared
-    by all flows of a client.
+    `timeout` bounds an ordinary request, seconds. `random` returns floats in [0, 1). `limiter`, `holds` and `meter` are
+    shared by all flows of a client.
     """
 
     clock: Clock
@@ -70,6 +71,7 @@ class Settings:
     timeout: float
     random: Callable[[], float]
     limiter: Limiter
+    holds: Holds
     meter: Meter
 
     def now(self) -> float:
@@ -100,12 +102,20 @@ class Settings:
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
     """An exchange that did not end with a 2xx: its last outcome and result, the requests made, and our error for it.
 
-    `sent_at` is when the last request was sent, seconds since 1970. Where `attempts` is 0, none was: the first one's
-    turn would have come too late.
+    `sent_at` is when the last request was sent, seconds since 1970, and `began` the same by the monotonic clock. Where
+    `attempts` is 0, none was: the first one's turn would have come too late.
     """
 
     def __init__(
-        self, request: Request, outcome: Outcome, result: Result, *, attempts: int, sent_at: float, error: APIError
+        self,
+        request: Request,
+        outcome: Outcome,
+        result: Result,
+        *,
+        attempts: int,
+        sent_at: float,
+        began: float,
+        error: APIError,
     ) -> None:
         super().__init__(outcome)
         self.request = request
@@ -113,6 +123,7 @@ class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an er
         self.result = result
         self.attempts = attempts
         self.sent_at = sent_at
+        self.began = began
         self.error = error
 
 
@@ -158,7 +169,7 @@ def exchange(
             wait = min(wait, left, RETRY_AFTER_MAX)
         # 501 says that there is no such route: asking again does not help.
         is_spent = is_spent or (isinstance(result, Answer) and result.status == 501)
-        refused = Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, error=error)
+        refused = Refused(request, outcome, result, attempts=attempt, sent_at=sent_at, began=began, error=error)
         if is_spent or outcome not in request.repeatable:
             raise refused
         notice(settings, request, attempt, wait, error)
@@ -210,8 +221,8 @@ def _too_late(settings: Settings, request: Request, seconds: float) -> Refused:
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,
     )
-    result, sent_at = Failure(why, sent=0), settings.clock.time()
-    return Refused(request, Outcome.NEVER_SENT, result, attempts=0, sent_at=sent_at, error=error)
+    result, sent_at, began = Failure(why, sent=0), settings.clock.time(), settings.now()
+    return Refused(request, Outcome.NEVER_SENT, result, attempts=0, sent_at=sent_at, began=began, error=error)
 
 
 def _wants_post(request: Request, result: Result) -> bool:

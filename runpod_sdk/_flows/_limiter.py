@@ -3,8 +3,6 @@
 By default nothing is slowed down until the service answers 429; from then on that operation of that endpoint is paced,
 halved with each further refusal and let grow again in between (AIMD). "documented" keeps to the documented rates from
 the start. A request whose turn would come after its deadline is not sent, and takes no place from others.
-
-And of many waiters only so many are held by the service at once; the others share a budget of polls.
 """
 
 from __future__ import annotations
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 
 Limits = Literal["react", "documented", "off"]
 
-# Held requests of one client at once. docs: send-requests, rate limits: 400 status requests at once.
-HELD_MAX = 400
-# Polls a second that all waiters without a held request share; ours.
-POLL_BUDGET = 20.0
 # After a 429, requests a second: the least, what is added each second, and over how long the rate before is measured.
 RATE_MIN, RATE_STEP, WINDOW = 1.0, 2.0, 10.0
 # Requests that are sent this soon after a slow-down say nothing of the new rate, seconds.
@@ -157,9 +151,6 @@ class Limiter:
         self._lock = lock
         self._paces: dict[tuple[str, OperationName], Pace] = {}
         self._buckets: dict[tuple[str, OperationName], Bucket] = {}
-        self._held = 0
-        self._unheld: set[str] = set()
-        self._polls_at = 0.0
 
     def turn(self, endpoint_id: str, operation: OperationName, now: float, within: float = math.inf) -> Turn:
         """Return when a request may be sent, and take that place for it if it comes within so many seconds."""
@@ -208,25 +199,3 @@ class Limiter:
         elif status < _FAILED and pace.rate is not None:
             with self._lock:
                 pace.speed_up(now)
-
-    def take_hold(self, endpoint_id: str) -> bool:
-        """Take one of the held requests, if there is one left; give it back with `give_hold`."""
-        with self._lock:
-            is_free = self._held < HELD_MAX and endpoint_id not in self._unheld
-            self._held += is_free
-        return is_free
-
-    def refuse_holds(self, endpoint_id: str) -> None:
-        """Note that the service does not hold status requests of this endpoint: from now on its jobs are polled."""
-        self._unheld.add(endpoint_id)
-
-    def give_hold(self) -> None:
-        """Give a held request back."""
-        with self._lock:
-            self._held -= 1
-
-    def poll_delay(self, now: float) -> float:
-        """Reserve the next place among the polls of waiters that are not held, and return the seconds until it."""
-        with self._lock:
-            self._polls_at = max(now, self._polls_at) + 1.0 / POLL_BUDGET
-            return self._polls_at - now

@@ -126,7 +126,8 @@ def hold_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stalled request that the service may hold end as soon as any other."""
     for name in (
         "_values._policies.HOLD_MIN",
-        "_flows._wait.HOLD_MIN",
+        "_flows._looks.HOLD_MIN",
+        "_flows._holds.HOLD_MIN",
         "_flows._stream.HOLD_MIN",
         "_flows._reads.HOLD_MIN",
         "_flows._reads.STREAM_HOLD",

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from runpod_sdk import AsyncClient, PollPolicy
-from runpod_sdk._flows._limiter import HELD_MAX, POLL_BUDGET
+from runpod_sdk._flows._holds import HELD_MAX, POLL_BUDGET
 from runpod_sdk._http._wire import _ORDINARY_MAX  # pyright: ignore[reportPrivateUsage]
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator

@@ -74,7 +74,7 @@ async def test_results_come_as_the_jobs_end(world: World) -> None:
 @both_flavours
 async def test_a_job_takes_two_requests(world: World) -> None:
     world.emulator.endpoint("abc", sleeping(world), workers=4)
-    await listed(world.client().endpoint("abc").map(numbered(10, seconds=20)))
+    await listed(world.client().endpoint("abc").map(numbered(10, seconds=5)))
     assert sorted(world.operations) == ["run"] * 10 + ["status-sync"] * 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from runpod_sdk import (
     AuthenticationError,
     InternalServerError,
     JobExpiredError,
+    JobFailedError,
     JobState,
     NotFoundError,
     PollPolicy,
@@ -43,7 +45,7 @@ async def test_an_hour_of_waiting_takes_no_time(world: World) -> None:
     job = await world.client().endpoint("abc").run({"a": 1}, execution_timeout=7200)
     assert (await job.wait()).output == {"a": 1}
     assert world.now == 3600
-    assert world.operations == ["run"] + ["status-sync"] * 40
+    assert world.operations == ["run"] + ["status-sync"] * 41  # of 30 and 60 seconds, then of 90
 
 
 def counting(world: World) -> Callable[[Job], str]:
@@ -162,6 +164,72 @@ async def test_a_callback_that_raises_ends_the_call_and_the_job(world: World) ->
     job = await endpoint.run({"a": 1})
     error = await caught(LookupError, lambda: job.wait(on_update=refuse))
     assert "The job goes on" in notes(error)
+
+
+# One last look, and what a cancel finds.
+
+
+@both_flavours
+async def test_a_job_that_ended_while_its_wait_heard_nothing_gives_its_output(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 5))
+    endpoint = world.client().endpoint("abc")
+    for timeout in (10, 60, 85, 200):
+        for call in (endpoint.run_sync, partial(output_of, endpoint)):
+            began = world.now
+            with world.emulator.inject(Fault.stall(on="status-sync", times=1)):
+                assert await call({"a": 1}, timeout) == {"a": 1}
+            assert world.now - began <= min(timeout + 5, 50)
+    assert "cancel" not in world.operations
+
+
+async def output_of(endpoint: Any, given: dict[str, int], timeout: float) -> Any:  # noqa: ASYNC109  the SDK's own
+    return await (await endpoint.run(given)).output(timeout)
+
+
+@both_flavours
+async def test_a_cancel_that_finds_the_job_completed_gives_its_output_to_who_waits(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 5))
+    endpoint = world.client().endpoint("abc")
+    for fault in (Fault.drop(on=["status", "status-sync"]), Fault.status(503, on=["status", "status-sync"])):
+        with world.emulator.inject(fault):
+            seen: list[JobState] = []
+            assert await endpoint.run_sync({"a": 1}, 30, on_update=seen.append) == {"a": 1}
+            assert seen[-1].output == {"a": 1}
+            job = await endpoint.run({"a": 1})
+            assert await job.output(30, on_abandon="cancel") == {"a": 1}
+            error = await caught(WaitTimeoutError, partial(job.output, 30))
+            assert "The job goes on" in notes(error)
+
+
+@both_flavours
+async def test_a_job_that_failed_meanwhile_raises_that_and_not_a_timeout(world: World) -> None:
+    def fails(_: Job) -> None:
+        world.emulator.clock.sleep(5)
+        raise LookupError("bad prompt")
+
+    world.emulator.endpoint("abc", fails)
+    with world.emulator.inject(Fault.drop(on=["status", "status-sync"])):
+        error = await caught(JobFailedError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 30))
+    assert "bad prompt" in str(error)
+
+
+@both_flavours
+async def test_a_bulk_run_keeps_what_the_cancel_of_a_lost_job_finds(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 5))
+    client = world.client(poll=PollPolicy(outage=60))
+    with world.emulator.inject(Fault.drop(on=["status", "status-sync"])):
+        results = [result async for result in client.endpoint("abc").map([{"a": 1}, {"a": 2}])]
+    assert [result.output for result in sorted(results, key=lambda result: result.index)] == [{"a": 1}, {"a": 2}]
+
+
+@both_flavours
+async def test_a_callback_that_raises_is_raised_though_the_job_has_ended(world: World) -> None:
+    world.emulator.endpoint("abc", slow(world, 0))
+
+    def refuse(state: JobState) -> None:
+        raise LookupError(state.id)
+
+    await caught(LookupError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, on_update=refuse))
 
 
 # Troubles on the way.

@@ -1,6 +1,6 @@
 """What becomes of one input of a bulk run: submitted, waited for, retried; and whatever happens, a result.
 
-Two requests a job: `run`, whose results are kept for 30 minutes, and one held status.
+Two requests a job: `run`, whose results are kept for 30 minutes, and one held status, or several for a long job.
 """
 
 from __future__ import annotations
@@ -294,8 +294,10 @@ class Runner(Generic[R]):
         except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
             return self._of(item, job=job, error=_about(error, job))
         except APIError as error:
-            await shell._abandon(ref, self._plan.on_abandon, error)
-            return self._of(item, job=job, error=error)
+            end = _control.end_instead(error, await shell._abandon(ref, self._plan.on_abandon, error))
+            if end is None:
+                return self._of(item, job=job, error=error)
+            state, refusal = end, None
         except BaseException as stop:
             end = await shell._abandon(ref, self._plan.on_abandon, stop)
             self._keep_job(item, job, end)
