@@ -10,6 +10,7 @@ import contextlib
 import math
 import threading
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._queue import _requests as ask
@@ -161,14 +162,15 @@ class Hub:
             self._take(endpoint, request, deliver)
             self._carry_out()
 
-    def tell(self, endpoint: HubEndpoint, request: Request) -> None:
-        """Take in what a worker says."""
+    def tell(self, endpoint: HubEndpoint, request: Request) -> str:
+        """Take in what a worker says; return why it is refused, or ""."""
         with self._lock:
             if isinstance(request, ask.Finish | ask.ReportProgress | ask.Chunk):
-                self._report(endpoint, request)
+                reply = self._report(endpoint, request)
             else:
-                self._handle(endpoint, request)
+                reply = self._handle(endpoint, request)
             self._carry_out()
+        return reply.message if isinstance(reply, Reply) and reply.kind is ReplyKind.REFUSED else ""
 
     # What faults do.
 
@@ -334,6 +336,8 @@ class Hub:
             self.clock.call_at(due, lambda: self._arrive(endpoint, request))
         if disruption.kills:
             self._kill(endpoint, request.worker_id)
+        if disruption.rejects and isinstance(request, ask.Finish):
+            request = replace(request, is_refused=True)
         answer: Reply | Hold = Reply(ReplyKind.DONE)
         for _ in range(disruption.times):
             answer = self._handle(endpoint, request, logged)

@@ -32,4 +32,7 @@ RATES_WINDOW = 10.0  # docs: send-requests, rate limits: so many in 10 seconds
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"
 HANG_UP_GRACE = 5.0  # assumed: how long a worker that hung up has to come back before its jobs are given to others
 DRAINING_HOLD = 0.1  # assumed: how long a worker is held that is told to end: it shall not wait, and not spin
-WORKER_BODY_MIB = 64  # assumed: official source warns of results over 20 MB (rp_tips.py) and sends them
+# official source: rp_tips.py warns above 20 MB, and sends all the same; reported (worker-comfyui#129, #167): refused
+# with 400, and the job is COMPLETED without output.
+RESULT_BYTES = 20_000_000
+WORKER_BODY_MIB = 512  # ours: what is read of a worker's body at all

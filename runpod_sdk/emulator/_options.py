@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from runpod_sdk.emulator._limits import RESULT_BYTES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -36,6 +38,8 @@ class Options:
         lease: seconds after which a worker that speaks HTTP has lost a job, if neither a ping that lists it nor
             progress nor a chunk came. (live: a sample was given out again after 40 seconds; reported pings: every 10)
         worker_grace: seconds that a worker process has to end after SIGTERM, before its group is killed.
+        result_limit: bytes of JSON that a result may have; of a larger one the job is COMPLETED without output, and the
+            log says so. None: any.
         webhook_on_cancel: a job that ends by being cancelled or purged is reported, too.
         rate_limits: keep to the documented rate limits, and answer 429 beyond them.
         rate_per_worker: the share of the base limits that each running worker is worth; the limits grow with the
@@ -62,6 +66,7 @@ class Options:
     take_hold: float = 60.0
     lease: float = 40.0
     worker_grace: float = 10.0
+    result_limit: int | None = RESULT_BYTES
     webhook_on_cancel: bool = True  # docs: "when a job ends"; assumed: that this is an end, too
     rate_limits: bool = False
     rate_per_worker: float = 0.025  # docs: send-requests as of 2025-10, 50 on 2000; today's names none

@@ -124,7 +124,7 @@ def test_every_signal_ends_it_and_its_workers(number: int) -> None:
         assert call(ready["url"], do="answer")["status"] == "COMPLETED"
         assert len(list(logs.iterdir())) == 2
         groups = _groups_of(running.process.pid)
-        assert len(groups) == 2
+        assert len(groups) == 3, "two workers, and what ends them if it is killed"
         assert running.end(number) == (0, "")
         assert [group for group in groups if _exists(group)] == []
         assert not logs.exists()

@@ -34,9 +34,16 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def client(emulator: Emulator) -> Iterator[httpx.Client]:
-    url = "https://emulator.invalid/v2/e"
-    with httpx.Client(transport=emulator.transport, base_url=url, headers=KEY, timeout=None) as client:  # noqa: S113  virtual time
+    with client_of(emulator) as client:
         yield client
+
+
+def client_of(emulator: Emulator) -> httpx.Client:
+    """Return a client of its endpoint, which has no workers of its own."""
+    if not emulator.endpoints:
+        emulator.endpoint("e", workers=0)
+    url = "https://emulator.invalid/v2/e"
+    return httpx.Client(transport=emulator.transport, base_url=url, headers=KEY, timeout=None)  # noqa: S113  virtual time
 
 
 def submit(client: httpx.Client, **job_input: Any) -> str:
@@ -189,7 +196,8 @@ def test_a_result_for_a_job_that_is_forgotten(client: httpx.Client) -> None:
     assert post(client, "job-done", "no-such-job", {"output": 1}).status_code == 404
 
 
-@pytest.mark.parametrize("body", ["{", "[]", "1", "[" * 100_000])
+@pytest.mark.parametrize("body", ["{", "[]", "1", "[" * 100_000, '{"output": NaN}', '{"output": [-Infinity]}'])
+@pytest.mark.fidelity("worker: what is not JSON is answered 400, NaN and infinity too", source="assumed")
 def test_a_result_that_is_no_object_is_refused_and_the_job_goes_on(client: httpx.Client, body: str) -> None:
     job_id = submit(client)
     client.get("/job-take/w")
@@ -204,10 +212,51 @@ def test_a_result_of_five_megabytes_comes_through(client: httpx.Client) -> None:
     assert len(status(client, job_id)["output"]) == 5_000_000
 
 
-def test_a_result_over_the_limit_is_refused(client: httpx.Client) -> None:
-    job_id = submit(client)
-    client.get("/job-take/w")
-    assert post(client, "job-done", job_id, '"' + "x" * (64 * 1024 * 1024) + '"').status_code == 400
+@pytest.mark.parametrize(("length", "seen"), [(100, "x" * 100), (101, None)])
+@pytest.mark.fidelity(
+    "worker: a result over 20 MB is answered 400, and its job COMPLETED without output (Options.result_limit)",
+    source="reported",
+)
+def test_a_result_over_the_limit_is_refused_and_its_job_has_no_output(length: int, seen: str | None) -> None:
+    limit = len(json.dumps({"output": "x" * 100}))
+    with Emulator(options=Options(result_limit=limit)) as emulator, client_of(emulator) as client:
+        job_id = submit(client)
+        client.get("/job-take/w")
+        answer = post(client, "job-done", job_id, {"output": "x" * length})
+        state = status(client, job_id)
+        assert answer.status_code == (400 if seen is None else 200)
+        assert (state["status"], state.get("output")) == ("COMPLETED", seen)
+        assert (state["workerId"], client.get("/health").json()["jobs"]["completed"]) == ("w", 1)
+        assert post(client, "job-done", job_id, {"output": "again"}).status_code == 200
+        assert status(client, job_id).get("output") == seen
+
+
+def test_an_error_over_the_limit_is_refused_as_a_result_is() -> None:
+    with Emulator(options=Options(result_limit=100)) as emulator, client_of(emulator) as client:
+        job_id = submit(client)
+        client.get("/job-take/w")
+        assert post(client, "job-done", job_id, {"error": "x" * 100}).status_code == 400
+        assert status(client, job_id).items() >= {"status": "COMPLETED"}.items()
+        assert not status(client, job_id).keys() & {"output", "error"}
+
+
+def test_progress_over_the_limit_is_refused_and_the_job_goes_on() -> None:
+    with Emulator(options=Options(result_limit=100)) as emulator, client_of(emulator) as client:
+        job_id = submit(client)
+        client.get("/job-take/w")
+        progress = {"status": "IN_PROGRESS", "output": "x" * 100}
+        assert post(client, "job-done", job_id, progress).status_code == 400
+        assert (status(client, job_id)["status"], status(client, job_id).get("output")) == ("IN_PROGRESS", None)
+        assert post(client, "job-done", job_id, {"output": 1}).status_code == 200
+        assert status(client, job_id)["output"] == 1
+
+
+def test_without_a_limit_a_result_may_have_any_size() -> None:
+    with Emulator(options=Options(result_limit=None)) as emulator, client_of(emulator) as client:
+        job_id = submit(client)
+        client.get("/job-take/w")
+        assert post(client, "job-done", job_id, {"output": "x" * 20_000_001}).status_code == 200
+        assert len(status(client, job_id)["output"]) == 20_000_001
 
 
 # Who is let in.

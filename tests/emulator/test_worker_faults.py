@@ -296,6 +296,18 @@ def test_a_doubled_result_counts_once(worker: Worker) -> None:
     assert worker.wire.ask("GET", "/health")["jobs"]["completed"] == 1
 
 
+@pytest.mark.parametrize("body", [{"output": 1}, {"error": "boom"}, {"output": 1, "error": "boom"}])
+def test_a_refused_result_ends_its_job_without_output(worker: Worker, body: dict[str, Any]) -> None:
+    worker.begin()
+    worker.inject(Fault.refuse_result(times=1))
+    assert worker.post(PROGRESS).status == 200
+    refused = worker.post(body)
+    assert (refused.status, "refused" in refused.json()["error"]) == (400, True)
+    assert worker.state() == ("COMPLETED", 0)
+    assert not worker.seen().keys() & {"output", "error"}
+    assert [row["fault"] for row in worker.wire.emulator.ledger.rows() if row["kind"] == "fault"] == ["reject"]
+
+
 @pytest.mark.parametrize("meanwhile", ["nothing", "cancel", "lease", "retry", "ttl"])
 def test_a_late_result_counts_only_while_its_worker_has_the_job(worker: Worker, meanwhile: str) -> None:
     worker.submit(policy={"ttl": 15_000 if meanwhile == "ttl" else 600_000})

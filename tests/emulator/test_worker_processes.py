@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from runpod_sdk import Client, JobFailedError
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, HandlerFileError, Options
 from runpod_sdk.emulator._workers._events import (
+    JobNoted,
     WorkerEnded,
     WorkerEvent,
     WorkerPrinted,
@@ -239,6 +241,30 @@ def test_a_failure_carries_the_traceback_of_the_file(program: Endpoint) -> None:
     assert 'lab.py", line' in (failed.value.worker_traceback or "")
 
 
+@pytest.mark.parametrize("cause", ["limit", "fault"])
+def test_a_refused_result_ends_its_job_without_output_and_is_told(write: Write, cause: str) -> None:
+    lab = Lab(Emulator(options=Options(result_limit=100 if cause == "limit" else None)))
+    endpoint = lab.serve(write("def handler(job):\n    return 'x' * 100" + SERVE))
+    if cause == "fault":
+        lab.emulator.inject(Fault.refuse_result(times=1))
+    job = endpoint.run({"n": 1})
+    state = job.wait(timeout=60)
+    assert (state.status, "output" in state.raw, state.error) == ("COMPLETED", False, None)
+    [noted] = lab.of(JobNoted)
+    assert (noted.job_id, "is refused" in noted.text) == (job.id, True)
+    lab.close()
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "[float('-inf')]", "'\\udce9'", "{1}"])
+def test_what_is_no_json_is_never_served_and_is_told(lab: Lab, write: Write, value: str) -> None:
+    endpoint = lab.serve(write(f"def handler(job):\n    return {value}" + SERVE))
+    job = endpoint.run({"n": 1}, execution_timeout=5)
+    state = job.wait(timeout=60)
+    assert (state.status, state.output) == ("FAILED", None)
+    [noted] = lab.of(JobNoted)
+    assert noted.job_id == job.id
+
+
 @pytest.mark.parametrize(
     "handler",
     [
@@ -443,8 +469,6 @@ runpod.serverless.start({"handler": handler, "return_aggregate_stream": True})
         ("def f():\n    raise ValueError('boom')\nf()", "handler.py", "ValueError: boom"),
         ("def f(:", "handler.py", "SyntaxError"),
         ("import os\nprint('no GPU')\nos._exit(3)", "handler.py", "exit code 3: no GPU"),
-        ("import runpod\nrunpod.create_pod()", "handler.py", r"runpod\.create_pod is not in the emulator's stand-in"),
-        ("from runpod.serverless.utils import rp_cuda", "handler.py", r"rp_cuda.*pip install runpod"),
         ("", "missing.py", "no such file"),
     ],
 )
@@ -457,6 +481,19 @@ def test_a_file_that_cannot_be_a_worker_says_why(lab: Lab, write: Write, text: s
     printed = "\n".join(event.text for event in lab.of(WorkerPrinted))
     assert "_host" not in printed, "a traceback begins in the user's file"
     assert ("line 3, in <module>" in printed) == text.startswith("def f():")
+
+
+@pytest.mark.skipif(find_spec("runpod") is not None, reason="the official package is installed")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import runpod\nrunpod.create_pod()", r"runpod\.create_pod is not in the emulator's stand-in"),
+        ("from runpod.serverless.utils import rp_cuda", r"rp_cuda.*pip install runpod"),
+    ],
+)
+def test_what_the_stand_in_does_not_have_is_named(lab: Lab, write: Write, text: str, why: str) -> None:
+    with pytest.raises(HandlerFileError, match=why):
+        lab.serve(write(text))
 
 
 @pytest.mark.parametrize(

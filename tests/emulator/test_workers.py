@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runpod_sdk.emulator import Emulator, progress_update
+from runpod_sdk.emulator import Emulator, Fault, Options, progress_update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -230,6 +230,43 @@ def test_a_result_that_is_not_json_is_never_sent(
     assert state["executionTime"] == 5000
     assert "not JSON" in caplog.text
     assert run_sync(call, emulator, {"n": 1})["output"] == "fine"
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "generator"])
+@pytest.mark.parametrize("cause", ["limit", "fault"])
+def test_a_refused_result_ends_its_job_without_output_and_is_told(
+    call: Call, caplog: pytest.LogCaptureFixture, kind: str, cause: str
+) -> None:
+    def plain(_: dict[str, Any]) -> str:
+        return "x" * 100
+
+    async def coroutine(_: dict[str, Any]) -> str:
+        return "x" * 100
+
+    def generator(_: dict[str, Any]) -> Iterator[str]:
+        yield "x" * 100
+
+    handlers: dict[str, Any] = {"plain": plain, "async": coroutine, "generator": generator}
+    with Emulator(options=Options(result_limit=100 if cause == "limit" else None)) as emulator:
+        emulator.endpoint("e", handlers[kind], return_aggregate_stream=True)
+        if cause == "fault":
+            emulator.inject(Fault.refuse_result(times=1))
+        with caplog.at_level(logging.WARNING, "runpod_sdk.emulator"):
+            state = run_sync(call, emulator, {"n": 1})
+    assert (state["status"], state.keys() & {"output", "error"}) == ("COMPLETED", set())
+    assert f"job {state['id']}: its result of " in caplog.text
+
+
+def test_progress_over_the_limit_is_left_out(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    def handler(job: dict[str, Any]) -> Any:
+        progress_update(job, "x" * 100)
+        return status(call, emulator, job["id"]).get("output", "none")
+
+    with Emulator(options=Options(result_limit=100)) as emulator:
+        emulator.endpoint("e", handler)
+        with caplog.at_level(logging.WARNING, "runpod_sdk.emulator"):
+            assert run_sync(call, emulator, {"n": 1})["output"] == "none"
+    assert "progress of " in caplog.text
 
 
 def test_a_chunk_that_is_not_json_is_left_out(call: Call, emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:

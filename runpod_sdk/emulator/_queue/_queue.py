@@ -54,6 +54,8 @@ class Queue:
         self.endpoint_id = endpoint_id
         self._new_id = new_id
         self._options = options or Options()
+        limit = self._options.result_limit
+        self._result_limit = math.inf if limit is None else limit
         self._known_at = made_at + self._options.endpoint_propagation
         self._jobs = Jobs(self._options)
         self._workers = Workers()
@@ -259,13 +261,15 @@ class Queue:
         job = self._jobs.known.get(request.job_id)
         if job is None:
             return NOT_FOUND  # a late result, after the ttl
-        failed = request.error is not None
+        refused = request.is_refused or request.size > self._result_limit
+        # reported: the service refuses what is too large, and the job is COMPLETED all the same.
+        failed = request.error is not None and not refused
         event = self._jobs.failure if failed else Event.SUCCEED
         # A late result is taken and ignored: sync handlers run on after a cancel.
         if job.worker_id != request.worker_id:
             self._jobs.ignore(job, event, effects)
         elif self._jobs.move(job, event, effects):
-            job.output = request.output
+            job.output = ask.ABSENT if refused else request.output
             job.error = _text(request.error) if failed else None
             self._workers.release(job.worker_id, job.id, effects)
             self._jobs.end(job, now, effects)
@@ -275,9 +279,16 @@ class Queue:
             if request.stop_pod and worker.is_supervised and not worker.is_draining:
                 worker.is_draining = True
                 effects.replacements.append(worker.id)
+        if refused:
+            text = f"job {job.id}: its result of {request.size} bytes is refused, and it ends without output"
+            return Reply(ReplyKind.REFUSED, message=text)
         return _NOTED
 
     def _progress(self, request: ask.ReportProgress, now: float, effects: Effects) -> Reply:
+        if request.size > self._result_limit:
+            return Reply(
+                ReplyKind.REFUSED, message=f"job {request.job_id}: progress of {request.size} bytes is refused"
+            )
         job = self._reporting(request, now, effects)
         if job is not None:
             job.progress = request.output

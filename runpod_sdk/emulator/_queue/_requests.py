@@ -121,22 +121,33 @@ class Ping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """A worker sends the result of its job; with an error, the job has failed; `stop_pod`: it is to be replaced."""
+    """A worker sends the result of its job.
+
+    Attributes:
+        output: the output, if there is one.
+        error: why the job has failed; None: it has not.
+        stop_pod: the worker is to be replaced.
+        size: bytes of what was sent.
+        is_refused: it is refused as if it were too large.
+    """
 
     worker_id: str
     job_id: str
     output: Any = ABSENT
     error: Any = None
     stop_pod: bool = False
+    size: int = 0
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportProgress:
-    """A worker tells how far its job is."""
+    """A worker tells how far its job is, in so many bytes."""
 
     worker_id: str
     job_id: str
     output: Any
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ Kind = Literal[
     "lose",
     "duplicate",
     "late",
+    "reject",
     "kill",
 ]
 When = Literal["before", "after"]
@@ -41,6 +42,7 @@ _OF_WORKERS: Mapping[Kind, frozenset[str]] = {
     "lose": frozenset({"job-take", "job-done", "job-stream"}),
     "duplicate": frozenset({"job-done", "job-stream"}),
     "late": frozenset({"job-done"}),
+    "reject": frozenset({"job-done"}),
     "kill": frozenset({"job-take", "job-progress", "job-stream", "job-done"}),
 }
 # The kinds that strike an exchange at a door, and those that strike what a worker does, through whatever door.
@@ -218,6 +220,11 @@ class Fault:
     def late_result(cls, seconds: float, **where: Any) -> Self:
         """Deliver a result so many seconds late; its worker takes the next job meanwhile."""
         return cls._made("late", {"on": "job-done", **where}, seconds=seconds)
+
+    @classmethod
+    def refuse_result(cls, **where: Any) -> Self:
+        """Refuse a result as too large: its job is COMPLETED without output, as reported of the service."""
+        return cls._made("reject", {"on": "job-done", **where})
 
     @classmethod
     def kill_worker(cls, at: At = "take", **where: Any) -> Self:

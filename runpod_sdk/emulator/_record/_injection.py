@@ -37,6 +37,7 @@ class Disruption:
         pause: seconds until then.
         instead: whose answer is sent, in place of the true one; None: the true one.
         repeats: the next request for the same gets the same answer.
+        rejects: the result in it is refused as too large.
         misfits: fields of the answer that do not decide are of wrong kinds.
     """
 
@@ -47,29 +48,33 @@ class Disruption:
     pause: float = 0.0
     instead: Fault | None = None
     repeats: bool = False
+    rejects: bool = False
     misfits: bool = False
+
+
+# What those do that need no more to be known than their kind.
+_PLAIN: dict[Kind, Disruption] = {
+    "lose": Disruption(times=0),
+    "kill": Disruption(times=0, kills=True),
+    "reject": Disruption(rejects=True),
+    "duplicate": Disruption(times=2),
+    "misfit": Disruption(misfits=True),
+    "repeat": Disruption(repeats=True),
+}
 
 
 def disruption_of(fault: Fault) -> Disruption:
     """Return what a fault does."""
+    if fault.kind in _PLAIN:
+        return _PLAIN[fault.kind]
     times = 0 if fault.when == "before" else 1
     match fault.kind:
-        case "lose":
-            does = Disruption(times=0)
-        case "kill":
-            does = Disruption(times=0, kills=True)
         case "late":
             does = Disruption(times=0, late=fault.seconds)
-        case "duplicate":
-            does = Disruption(times=2)
         case "status":
             does = Disruption(times=times, instead=fault)
         case "delay":
             does = Disruption(times=times, pause=fault.seconds)
-        case "misfit":
-            does = Disruption(misfits=True)
-        case "repeat":
-            does = Disruption(repeats=True)
         case "stall":
             does = Disruption(times=times, fate="stalled", pause=math.inf)
         case kind:

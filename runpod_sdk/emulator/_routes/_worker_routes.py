@@ -8,8 +8,9 @@ rp_http.py (job-done, job-stream), rp_ping.py (ping). The official worker takes 
 from __future__ import annotations
 
 import json
+import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._queue import _requests as ask
@@ -19,6 +20,7 @@ from runpod_sdk.emulator._routes._route import Call, HttpAnswer, InvalidRequestE
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
 
+_LOG = logging.getLogger("runpod_sdk.emulator")
 _GET, _POST = ("GET",), ("POST",)
 _WORKER, _WORKER_AND_JOB = ("worker",), ("worker", "job")
 _NOTHING = HttpAnswer(204, b"", headers=())
@@ -46,13 +48,16 @@ def _ping(call: Call, _: bytes, __: Options) -> ask.Request:
 def _done(call: Call, body: bytes, _: Options) -> ask.Request:
     fields = _fields(body)
     if fields.get("status") == "IN_PROGRESS":  # rp_progress.py: progress takes the route of results
-        return ask.ReportProgress(worker_id=call.worker_id, job_id=call.job_id, output=fields.get("output"))
+        return ask.ReportProgress(
+            worker_id=call.worker_id, job_id=call.job_id, output=fields.get("output"), size=len(body)
+        )
     return ask.Finish(
         worker_id=call.worker_id,
         job_id=call.job_id,
         output=fields.get("output", ask.ABSENT),
         error=fields.get("error"),
         stop_pod=fields.get("stopPod") is True,
+        size=len(body),
     )
 
 
@@ -63,12 +68,17 @@ def _chunk(call: Call, body: bytes, _: Options) -> ask.Request:
 def _fields(body: bytes) -> dict[str, Any]:
     """Return the object in a body; it is JSON, whatever its content type says."""
     try:
-        sent: Any = json.loads(body or b"{}")
+        # The official worker writes NaN and infinity, which are no JSON.
+        sent: Any = json.loads(body or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError("body is not JSON") from error
     if not isinstance(sent, dict):
         raise InvalidRequestError("body must be an object")
     return cast("dict[str, Any]", sent)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _work(reply: ask.Reply) -> HttpAnswer:
@@ -79,6 +89,9 @@ def _work(reply: ask.Reply) -> HttpAnswer:
 def _noted(reply: ask.Reply) -> HttpAnswer:
     if reply.kind is ReplyKind.NOT_FOUND:  # seen: a result that comes after the ttl
         return json_answer(404, {"error": reply.message})
+    if reply.kind is ReplyKind.REFUSED:
+        _LOG.warning("%s", reply.message)
+        return json_answer(400, {"error": reply.message})
     return json_answer(200, {})
 
 

@@ -226,8 +226,9 @@ class Worker:
         self.send(ask.Leave(worker_id=self.id))
         self.id = self.pool.new_worker_id()
 
-    def send(self, request: ask.Finish | ask.ReportProgress | ask.Chunk | ask.Lose | ask.Leave) -> None:
-        self.pool.hub.tell(self.pool.endpoint, request)
+    def send(self, request: ask.Finish | ask.ReportProgress | ask.Chunk | ask.Lose | ask.Leave) -> str:
+        """Tell the hub something; return why that is refused, or ""."""
+        return self.pool.hub.tell(self.pool.endpoint, request)
 
     def close(self) -> None:
         run = self.run
@@ -389,11 +390,15 @@ class Run:
     def progress(self, progress: Any) -> None:
         """Send progress, or log why not."""
         try:
-            output = self._as_json(progress)
+            output, size = results.sent(progress, as_official=self.worker.pool.as_official)
         except results.NotJSONError as error:
             _LOG.warning("progress of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
             return
-        self.worker.send(ask.ReportProgress(worker_id=self.worker_id, job_id=self.job["id"], output=output))
+        refusal = self.worker.send(
+            ask.ReportProgress(worker_id=self.worker_id, job_id=self.job["id"], output=output, size=size)
+        )
+        if refusal:
+            _LOG.warning("%s", refusal)
 
     def _hand(self) -> bool:
         """Make the handler's own copy of the job, as handlers change what they get; False if it shall not run."""
@@ -418,7 +423,7 @@ class Run:
         if self.worker.pool.aggregate():
             self._collected.append(sent["output"])
         try:
-            body = self._as_json(sent)
+            body = results.as_json(sent, as_official=self.worker.pool.as_official)
         except results.NotJSONError as error:
             if not error.is_caught:
                 raise
@@ -429,20 +434,20 @@ class Run:
 
     def _finish(self, result: dict[str, Any]) -> None:
         results.shown(result)  # rp_job.py: log.debug; what this raises, nobody catches there
-        body = self._as_json(result)
-        self.worker.send(
+        body, size = results.sent(result, as_official=self.worker.pool.as_official)
+        refusal = self.worker.send(
             ask.Finish(
                 worker_id=self.worker_id,
                 job_id=self.job["id"],
                 output=body.get("output", ask.ABSENT),
                 error=body.get("error"),
+                size=size,
             )
         )
+        if refusal:
+            _LOG.warning("%s", refusal)
         if result.get("stopPod") or self.worker.pool.refreshes():
             self.worker.replace()
-
-    def _as_json(self, value: Any) -> Any:
-        return results.as_json(value, as_official=self.worker.pool.as_official)
 
     def _failed(self, error: BaseException) -> None:
         """Send nothing: the job was stopped, the worker is to die, or the official library would have failed."""

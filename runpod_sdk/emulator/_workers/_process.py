@@ -32,6 +32,7 @@ _READ = 1 << 16
 _READS_AT_ONCE = 64  # of one process, before the others have their turn
 _LINE_MAX = 1 << 16  # bytes of a line that has no end yet
 _TAIL = 50  # lines
+_LOOK_EVERY, _LOOKS = 0.005, 60  # real seconds between two looks whether a killed group is gone; how many at most
 # What a worker must not inherit. RUNPOD_REALTIME_PORT makes the official worker a server of its own.
 NOT_INHERITED = ("RUNPOD_REALTIME_PORT", "RUNPOD_REALTIME_CONCURRENCY")
 
@@ -171,6 +172,13 @@ class WorkerProcess:
             self._guard.remove(self.pid)
             exit_code = self._process.wait()
             self._is_gone = True
+        self._leave(exit_code, _LOOKS)
+
+    def _leave(self, exit_code: int, looks: int) -> None:
+        """Take in its last words, when all of its group is gone; nobody but init can tell when that is."""
+        if looks and _is_group(self.pid):
+            self._reactor.later(_LOOK_EVERY, lambda: self._leave(exit_code, looks - 1))
+            return
         self._hear(sys.maxsize)
         self._listen(sys.maxsize)
         if self._partial:
@@ -222,6 +230,15 @@ def _watch_exit(process: subprocess.Popen[bytes], reactor: Reactor, ended: Any) 
 
     threading.Thread(target=wait, name="emulator-exit", daemon=True).start()
     return lambda: None
+
+
+def _is_group(group: int) -> bool:
+    """Whether a process of this group is still there."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _kill_group(group: int) -> None:

@@ -433,10 +433,12 @@ class WorkerPlace:
 
     # What it asks and reports.
 
-    def _ask(self, request: ask.Request) -> None:
+    def _ask(self, request: ask.Request) -> str:
+        """Tell the hub something; return why that is refused, or ""."""
         pool = self._pool
         if pool.hub is not None and pool.endpoint is not None and not pool.hub.closed:
-            pool.hub.tell(pool.endpoint, request)
+            return pool.hub.tell(pool.endpoint, request)
+        return ""
 
     def _take(self, wanted: int) -> None:
         pool = self._pool
@@ -485,9 +487,11 @@ class WorkerPlace:
         try:
             value = results.decoded(body)
         except results.NotJSONError as error:
-            self._note(job_id, f"the service refuses what its worker sends: {error}")
+            self._note(job_id, f"what is sent is refused: {error}")
         else:
-            self._ask(_request_of(kind, self.worker_id, job_id, value))
+            refusal = self._ask(_request_of(kind, self.worker_id, job_id, value, len(body)))
+            if refusal:
+                self._note(job_id, refusal)
             self._was_asked = self._was_asked or (kind == "done" and value.get("stopPod") is True)
         if kind == "done":
             self._over(job_id)
@@ -555,15 +559,18 @@ def _end_of(exit_code: int, tail: tuple[str, ...]) -> str:
     return f"it ended with {how}{f': {last}' if last else ''}"
 
 
-def _request_of(kind: str, worker_id: str, job_id: str, value: Any) -> ask.Finish | ask.Chunk | ask.ReportProgress:
+def _request_of(
+    kind: str, worker_id: str, job_id: str, value: Any, size: int
+) -> ask.Finish | ask.Chunk | ask.ReportProgress:
     if kind == "chunk":
         return ask.Chunk(worker_id=worker_id, job_id=job_id, body=value)
     if kind == "progress":
-        return ask.ReportProgress(worker_id=worker_id, job_id=job_id, output=value)
+        return ask.ReportProgress(worker_id=worker_id, job_id=job_id, output=value, size=size)
     return ask.Finish(
         worker_id=worker_id,
         job_id=job_id,
         output=value.get("output", ask.ABSENT),
         error=value.get("error"),
         stop_pod=value.get("stopPod") is True,
+        size=size,
     )

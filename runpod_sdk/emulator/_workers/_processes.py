@@ -129,6 +129,7 @@ class WorkerProcesses:
             environment_for=lambda worker_id: self._environment(url, endpoint.id, worker_id),
             logs=endpoint.logs,
             grace=self._grace,
+            guard=self._guard,
         )
 
     def _environment(self, url: str, endpoint_id: str, worker_id: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ __all__ = [
     "generator_raised",
     "raised",
     "returned",
+    "sent",
     "shown",
     "what",
 ]
@@ -48,7 +49,12 @@ def decoded(body: bytes) -> Any:
 
 
 def as_json(value: Any, *, as_official: bool = True) -> Any:
-    """Return `value` as the service gets it, so tuples are lists and keys are strings; nothing in it is shared.
+    """Return what the service makes of `sent(value)`, so tuples are lists and keys are strings; nothing is shared."""
+    return sent(value, as_official=as_official)[0]
+
+
+def sent(value: Any, *, as_official: bool = True) -> tuple[Any, int]:
+    """Return `value` as the service gets it, and how many bytes that took.
 
     Args:
         value: what is sent.
@@ -57,7 +63,8 @@ def as_json(value: Any, *, as_official: bool = True) -> Any:
     Raises:
         NotJSONError: it cannot be sent, or is refused.
     """
-    return decoded(encoded(value, ascii_only=not as_official))
+    body = encoded(value, ascii_only=not as_official)
+    return decoded(body), len(body)
 
 
 def _no_constant(name: str) -> NoReturn:

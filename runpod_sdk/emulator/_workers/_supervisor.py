@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._workers._guard import Guard
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
@@ -95,6 +96,7 @@ class Supervisor:
         environment_for: returns what a worker finds in its environment beside ours.
         logs: the folder of the logs, one a process, named by its worker id.
         grace: seconds that a worker has to end by itself.
+        guard: what ends workers if this process is killed.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Supervisor:
         environment_for: Callable[[str], Mapping[str, str]],
         logs: Path,
         grace: float,
+        guard: Guard,
     ) -> None:
         self.hub = hub
         self.endpoint = endpoint
@@ -116,6 +119,7 @@ class Supervisor:
         self.environment_for = environment_for
         self.logs = logs
         self.grace = grace
+        self.guard = guard
         self.closing = threading.Event()
         self._slots = [_ProcessSlot(self) for _ in range(size)]
         endpoint.replace = self._replace
@@ -214,6 +218,7 @@ class _ProcessSlot:
                     self._killer.cancel()
                     self._killer = None
                 _kill_group(process)  # before it is reaped: until then nobody else can have its number
+                self._supervisor.guard.remove(process.pid)
                 process.wait()
             was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             deaths = 0 if was_ready else deaths + 1
@@ -252,6 +257,7 @@ class _ProcessSlot:
                 env={"PYTHONUNBUFFERED": "1", **inherited, **supervisor.environment_for(worker_id)},
                 start_new_session=True,
             )
+        supervisor.guard.add(process.pid)
         self.running = worker_id, process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:

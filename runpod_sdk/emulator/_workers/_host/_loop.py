@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _FULL = 1.0  # seconds between two looks of a worker that is full.  # rp_scale.py: get_jobs
 
 
+class ModifierError(Exception):
+    """A concurrency modifier that raised, or whose answer cannot be used; it ends the worker."""
+
+
 class WorkerLoop:
     """Runs jobs until it is told to end.
 
@@ -55,7 +59,8 @@ class WorkerLoop:
         """Run until the emulator or a signal ends it, and the jobs that it has taken are done.
 
         Raises:
-            BaseException: what the concurrency modifier raised, or a handler that wants to end the process.
+            ModifierError: the concurrency modifier cannot be used.
+            BaseException: what a handler raised that wants to end the process.
         """
         for name in ("SIGTERM", "SIGINT"):  # over those of the file.  # rp_scale.py: start
             signal.signal(getattr(signal, name), self._signalled)
@@ -119,9 +124,12 @@ class WorkerLoop:
 
     async def _scale(self) -> None:
         """Ask the modifier; what it has changed holds when no job runs any more."""  # rp_scale.py: set_scale
-        self._concurrency = self._modifier(self._concurrency)
+        try:
+            self._concurrency = self._modifier(self._concurrency)
+            _check(self._concurrency, is_first=self._ready is not None)
+        except Exception as error:  # it ends the official worker, too
+            raise ModifierError(f"its concurrency_modifier cannot be used: {results.what(error)}") from error
         if self._ready is not None:
-            _check(self._concurrency)
             self._ready["concurrency"] = self._concurrency if isinstance(self._concurrency, int) else None
             self._wire.send(["ready", self._ready])
             self._ready = None
@@ -195,10 +203,10 @@ def _unchanged(current: Any) -> Any:
     return current
 
 
-def _check(concurrency: Any) -> None:
-    """Refuse a first answer of a concurrency modifier that takes no job."""
-    if not concurrency - 0 > 0:  # what is no number ends the official worker, too
-        raise ValueError(f"its concurrency_modifier answers {concurrency!r}: no job would ever be taken")
+def _check(concurrency: Any, *, is_first: bool) -> None:
+    """Refuse an answer of a concurrency modifier that is no number, or the first one if it lets no job be taken."""
+    if not concurrency - 0 > 0 and is_first:
+        raise ValueError(f"it answers {concurrency!r}, and no job would ever be taken")
 
 
 def _die() -> None:

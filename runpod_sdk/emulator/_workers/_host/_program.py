@@ -11,7 +11,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from os.path import basename, dirname
 from typing import TYPE_CHECKING, Any
 
-from ._loop import WorkerLoop
+from ._loop import ModifierError, WorkerLoop
 from ._package import STAND_IN, Hooks, offer, why
 from ._results import NotJSONError, encoded, shown
 from ._wire import Channel
@@ -71,8 +71,9 @@ class HostedProgram:
                 self._check(runpy.run_module(target, run_name="__main__", alter_sys=True), f"-m {target}")
             else:
                 self._check(runpy.run_path(target, run_name="__main__"), basename(target))
-        except ProgramError as error:
+        except (ProgramError, ModifierError) as error:
             self._wire.send(["failed", str(error)])
+            _show(error.__cause__)
             return 1
         except SystemExit as error:
             if not self._configs:
@@ -80,8 +81,7 @@ class HostedProgram:
             raise
         except BaseException as error:  # noqa: BLE001  told to both: the emulator, and whoever reads what is printed
             self._wire.send(["failed", why(error)])
-            error = error.with_traceback(_of_the_user(error.__traceback__))
-            sys.excepthook(type(error), error, error.__traceback__)
+            _show(error)
             return 1
         return 0
 
@@ -163,6 +163,13 @@ def _spec_of(source: str) -> ModuleSpec:
     if spec is None:
         raise ModuleNotFoundError(f"No module named {source!r}", name=source)
     return spec
+
+
+def _show(error: BaseException | None) -> None:
+    """Print an error as Python does, from the user's own frames on."""
+    if error is not None:
+        error = error.with_traceback(_of_the_user(error.__traceback__))
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
