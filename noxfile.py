@@ -93,17 +93,19 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(default=False)
 def generate(session: nox.Session) -> None:
-    """Write the low-level client and the emulator's document from the spec, and the page on fidelity from the tests."""
+    """Write what is generated: from the spec, from the client for tasks, and from the marks of the tests."""
     _install(session)
     session.run("python", "openapi/generate.py")
+    session.run("python", "tools/sync_twin.py")
     session.run("python", "tests/fidelity.py")
 
 
 @nox.session
 def drift(session: nox.Session) -> None:
-    """Fail unless what is committed is, byte for byte, what the spec and the tests' marks generate."""
+    """Fail unless what is committed is, byte for byte, what `generate` would write."""
     _install(session)
     session.run("python", "openapi/generate.py", "--check")
+    session.run("python", "tools/sync_twin.py", "--check")
     session.run("python", "tests/fidelity.py", "--check")
 
 

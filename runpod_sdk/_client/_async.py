@@ -1,4 +1,4 @@
-"""The client for tasks. Its twin for threads is `_sync.py`, in the same order.
+"""The client for tasks. The twin for threads, `_sync.py`, is written from this one.
 
 What a client needs is imported with the first one, not with the package.
 """
@@ -6,14 +6,13 @@ What a client needs is imported with the first one, not with the package.
 from __future__ import annotations
 
 import random
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
-from ._async_shell import AsyncShell
+from ._async_shell import AsyncShell, new_lock
 
 if TYPE_CHECKING:
     import httpx
@@ -103,9 +102,9 @@ class AsyncClient(AsyncShell):
             poll=poll,
             timeout=checked_timeout(timeout),
             random=random.random,
-            limiter=Limiter(limits, nullcontext()),
-            holds=Holds(nullcontext()),
-            meter=Meter(nullcontext()),
+            limiter=Limiter(limits, new_lock()),
+            holds=Holds(new_lock()),
+            meter=Meter(new_lock()),
         )
         self._new_wire = partial(
             AsyncWire, clock=clock, http_client=http_client, transport=transport, trust=trust_connect_errors

@@ -1,4 +1,4 @@
-"""One endpoint, for tasks. Its twin for threads is `_sync_endpoint.py`, in the same order."""
+"""One endpoint, for tasks. The twin for threads, `_sync_endpoint.py`, is written from this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handles for tasks: one job, and the stream of one. Its twin for threads is `_sync_job.py`, in the same order."""
+"""Handles for tasks: one job, and the stream of one. The twin for threads, `_sync_job.py`, is written from this one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runpod_sdk._telemetry import note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
-from ._async_shell import called
+from ._async_shell import called, watcher
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -203,12 +203,13 @@ class AsyncJob(Generic[T_co]):
         once: bool = False,
         seen: JobState | None = None,
     ) -> JobState:
-        flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
-        if seen is not None and on_update is not None:
-            await called(on_update, seen)
-        if seen is not None and seen.is_final:
-            return seen
-        return await self._drive(flow, on_update)
+        with watcher(on_update, once=once) as watch:
+            flow = _wait.wait(self._settings, self._ref, deadline, watched=watch is not None, once=once, seen=seen)
+            if seen is not None and watch is not None:
+                await called(watch, seen)
+            if seen is not None and seen.is_final:
+                return seen
+            return await self._drive(flow, watch)
 
     def _output(self, state: JobState) -> T_co:
         try:

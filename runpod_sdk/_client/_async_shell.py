@@ -1,7 +1,8 @@
-"""What a client for tasks does for the flows: send, sleep, hand out. Its twin for threads is `_sync_shell.py`."""
+"""What a client for tasks does for the flows: send, sleep, hand out. That for threads is `_sync_shell.py`."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from ._submission import Left, Submission
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Awaitable, Callable, Coroutine
+    from contextlib import AbstractContextManager
 
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._flows._jobs import JobRef
@@ -186,6 +188,19 @@ class AsyncShell:
                 cancelled.add_note(note)
             raise cancelled
         return value
+
+
+def new_lock() -> AbstractContextManager[object]:
+    """Return what guards things that the tasks of one loop share: nothing."""
+    return nullcontext()
+
+
+def watcher(
+    on_update: Callable[[T], object] | None, *, once: bool
+) -> AbstractContextManager[Callable[[T], object] | None]:
+    """Provide who is told of a wait: whoever the caller says; the client for threads may show a line, too."""
+    del once
+    return nullcontext(on_update)
 
 
 async def called(callback: Callable[[T], object], value: T) -> None:

@@ -1,4 +1,4 @@
-"""The client for threads. Its twin for tasks is `_async.py`, in the same order.
+"""The client for threads. Written from `_async.py`: edit that.
 
 What a client needs is imported with the first one, not with the package.
 """
@@ -6,14 +6,13 @@ What a client needs is imported with the first one, not with the package.
 from __future__ import annotations
 
 import random
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
-from ._sync_shell import Shell
+from ._sync_shell import Shell, new_lock
 
 if TYPE_CHECKING:
     import httpx
@@ -101,9 +100,9 @@ class Client(Shell):
             poll=poll,
             timeout=checked_timeout(timeout),
             random=random.random,
-            limiter=Limiter(limits, threading.Lock()),
-            holds=Holds(threading.Lock()),
-            meter=Meter(threading.Lock()),
+            limiter=Limiter(limits, new_lock()),
+            holds=Holds(new_lock()),
+            meter=Meter(new_lock()),
         )
         self._new_wire = partial(
             Wire, clock=clock, http_client=http_client, transport=transport, trust=trust_connect_errors

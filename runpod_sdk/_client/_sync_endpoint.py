@@ -1,4 +1,4 @@
-"""One endpoint, for threads. Its twin for tasks is `_async_endpoint.py`, in the same order."""
+"""One endpoint, for threads. Written from `_async_endpoint.py`: edit that."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from runpod_sdk.errors import JobError
 
 from ._submission import Submission
 from ._sync_job import Job, OnUpdate, Stream
+from ._sync_shell import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,7 +154,7 @@ class Endpoint(Generic[T_co]):
             if job is None or end is None:
                 raise
             if on_update is not None:
-                on_update(end)
+                called(on_update, end)
             return job._output(end)
 
     def stream(

@@ -1,8 +1,7 @@
-"""Handles for threads: one job, and the stream of one. Its twin for tasks is `_async_job.py`, in the same order."""
+"""Handles for threads: one job, and the stream of one. Written from `_async_job.py`: edit that."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from runpod_sdk._telemetry import note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
+from ._sync_shell import called, watcher
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from runpod_sdk._values._status import JobStatus
 
     from ._sync import Client
-    from ._wait_line import WaitLine
 
 T = TypeVar("T")
 OnUpdate = Callable[[JobState], object]
@@ -96,7 +96,7 @@ class Job(Generic[T_co]):
                 if end is None:
                     raise
                 if on_update is not None:
-                    on_update(end)
+                    called(on_update, end)
                 return end
 
     def output(
@@ -141,7 +141,7 @@ class Job(Generic[T_co]):
             JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
-        return Stream(self._owner, lambda: self, timeout, checked_abandon(on_abandon), _delivery.checked_gap(on_gap))
+        return Stream(self._owner, self._itself, timeout, checked_abandon(on_abandon), _delivery.checked_gap(on_gap))
 
     def cancel(self) -> JobState:
         """Cancel the job, and return what it then is: CANCELLED, or the end that it had found before.
@@ -165,6 +165,9 @@ class Job(Generic[T_co]):
                 if not isinstance(error, RunpodError):
                     note_retry(error, self.endpoint_id, self.id)
                 raise
+        return self
+
+    def _itself(self) -> Job[T_co]:
         return self
 
     @property
@@ -196,18 +199,13 @@ class Job(Generic[T_co]):
         once: bool = False,
         seen: JobState | None = None,
     ) -> JobState:
-        line = None if on_update is not None or once else _line()
-        on_update = on_update or line
-        flow = _wait.wait(self._settings, self._ref, deadline, watched=on_update is not None, once=once, seen=seen)
-        try:
-            if seen is not None and on_update is not None:
-                on_update(seen)
+        with watcher(on_update, once=once) as watch:
+            flow = _wait.wait(self._settings, self._ref, deadline, watched=watch is not None, once=once, seen=seen)
+            if seen is not None and watch is not None:
+                called(watch, seen)
             if seen is not None and seen.is_final:
                 return seen
-            return self._drive(flow, on_update)
-        finally:
-            if line is not None:
-                line.close()
+            return self._drive(flow, watch)
 
     def _output(self, state: JobState) -> T_co:
         try:
@@ -224,15 +222,6 @@ class Job(Generic[T_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
-
-
-def _line() -> WaitLine | None:
-    """Return what shows a wait in a notebook; None anywhere else."""
-    if "IPython" not in sys.modules:
-        return None
-    from ._wait_line import wait_line
-
-    return wait_line()
 
 
 class Stream(Generic[T_co]):

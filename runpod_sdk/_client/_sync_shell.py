@@ -1,7 +1,10 @@
-"""What a client for threads does for the flows: send, sleep, hand out. Its twin for tasks is `_async_shell.py`."""
+"""What a client for threads does for the flows: send, sleep, hand out. That for tasks is `_async_shell.py`."""
 
 from __future__ import annotations
 
+import sys
+import threading
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runpod_sdk._flows import _control, _submit
@@ -16,6 +19,7 @@ from ._submission import Left, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from runpod_sdk._flows._exchange import Settings
     from runpod_sdk._flows._jobs import JobRef
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     from runpod_sdk._telemetry import Unknowns
     from runpod_sdk._values._states import JobState
     from runpod_sdk.errors import SubmissionUnknownError
+
+    from ._wait_line import WaitLine
+
+    OnUpdate = Callable[[JobState], object]
 
 T = TypeVar("T")
 
@@ -125,3 +133,28 @@ class Shell:
             return None
         note_cancel(error, state)
         return state
+
+
+def new_lock() -> AbstractContextManager[object]:
+    """Return what guards things that threads share."""
+    return threading.Lock()
+
+
+def watcher(on_update: OnUpdate | None, *, once: bool) -> AbstractContextManager[OnUpdate | None]:
+    """Provide who is told of a wait: whoever the caller says, or in a notebook a line that is shown while it lasts."""
+    line = None if on_update is not None or once else _line()
+    return nullcontext(on_update) if line is None else closing(line)
+
+
+def _line() -> WaitLine | None:
+    """Return what shows a wait in a notebook; None anywhere else."""
+    if "IPython" not in sys.modules:
+        return None
+    from ._wait_line import wait_line
+
+    return wait_line()
+
+
+def called(callback: Callable[[T], object], value: T) -> None:
+    """Call a callback of the caller's."""
+    callback(value)

@@ -1,0 +1,107 @@
+"""Writes the client for threads from the client for tasks, so that the two cannot come apart.
+
+    python tools/sync_twin.py            writes runpod_sdk/_client/_sync*.py, but for the shell
+    python tools/sync_twin.py --check    fails where what is there is not what would be written
+
+What differs is `await`, names, and the few passages that stand in `PASSAGES`, each of which has to be found. The two
+shells (`_async_shell.py`, `_sync_shell.py`) differ in substance: they are written by hand, with the same names for what
+is taken from them.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CLIENT = ROOT / "runpod_sdk" / "_client"
+TWINS = {"_async.py": "_sync.py", "_async_endpoint.py": "_sync_endpoint.py", "_async_job.py": "_sync_job.py"}
+
+# Text of the client for tasks that says what does not hold for threads, and what is said of these.
+PASSAGES = {
+    '''    """Calls endpoints, for the tasks of one event loop: the first that it is used in.
+
+    `async with` closes its connections, and is optional. The names are those of `Client`. It may be made before there
+    is a loop; in a second loop it raises RuntimeError, as connections cannot be shared: make one per loop.
+''': '''    """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
+
+    After a fork (gunicorn, Celery) each process opens connections of its own. Works where an event loop runs already,
+    as in notebooks: there, a wait without `on_update` shows a line about its job for as long as it lasts, unless the
+    environment variable RUNPOD_SDK_LIVE is "off". It cannot be pickled; a `Job` can.
+''',
+    """        >>> async def main():
+        ...     async with AsyncClient(**emulator.connection) as client:
+        ...         return await client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+        >>> import asyncio
+        >>> asyncio.run(main())
+""": """        >>> with Client(**emulator.connection) as client:
+        ...     client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
+""",
+}
+# In order: what is written, and what becomes of it.
+RULES = [
+    (r"\bfor tasks\b", "for threads"),
+    (r"(?<!\w)\(await ([\w.]+\([^()]*\))\)(?=[.\[])", r"\1"),
+    (r"\bawait ", ""),
+    (r"\basync (?=def|for|with)", ""),
+    (r"\bAwaitable\[(\w+(?:\[\w+\])?)\]", r"\1"),
+    (r"\bStopAsyncIteration\b", "StopIteration"),
+    (r"\bAsync(?=[A-Z])", ""),
+    (r"\b_async_shield\b", "_shield"),
+    (r"\b_async(?=_|\b)", "_sync"),
+    (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
+    (r"\baclose\b", "close"),
+    (r"\banext\b", "next"),
+    (r"The twin for threads, `_sync(\w*)\.py`, is written from this one\.", r"Written from `_async\1.py`: edit that."),
+]
+
+
+def written(source: Path, target: Path) -> str:
+    """Return the twin of a file, as ruff would have it.
+
+    Raises:
+        ValueError: something asynchronous is left.
+    """
+    text = source.read_text(encoding="utf-8")
+    for passage, other in PASSAGES.items():
+        text = text.replace(passage, other)
+    for pattern, replacement in RULES:
+        text = re.sub(pattern, replacement, text)
+    left = re.search(r"\b(async (?:def|for|with)|await|import asyncio|Async[A-Z]\w*|aclose|anext)\b", text)
+    if left is not None:
+        raise ValueError(f"{source.name}: {left[0]!r} is left: add a rule, or a passage")
+    # Names that only the other needed, the order of imports, lines that are shorter now.
+    text = _ruff("check", "--fix-only", target, text)
+    return _ruff("format", target, text)
+
+
+def _ruff(*arguments: str | Path) -> str:
+    *options, target, text = map(str, arguments)
+    command = [sys.executable, "-m", "ruff", *options, "--quiet", "--stdin-filename", target, "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603
+
+
+def unused_passages() -> list[str]:
+    """Return the beginnings of those passages that are nowhere."""
+    sources = "".join((CLIENT / name).read_text(encoding="utf-8") for name in TWINS)
+    return [passage.strip().splitlines()[0] for passage in PASSAGES if passage not in sources]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the twins, or say which are not what they should be."""
+    wrong = [f"tools/sync_twin.py: a passage is nowhere: {passage}" for passage in unused_passages()]
+    for source, target in TWINS.items():
+        path = CLIENT / target
+        text = written(CLIENT / source, path)
+        if arguments == ["--check"] and text != path.read_text(encoding="utf-8"):
+            wrong.append(f"different: {path.relative_to(ROOT)}; edit {source} and run nox -s generate")
+        elif not arguments:
+            path.write_text(text, encoding="utf-8")
+    print(*wrong, sep="\n", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
