@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._client._sync import Client
     from ._client._sync_endpoint import Endpoint
     from ._client._sync_job import Job, Stream
-    from ._notebook._images import OutputImage, OutputImages
+    from ._display._images import OutputImage, OutputImages
     from ._telemetry import OperationStats, UnknownSubmission
     from ._values._policies import PollPolicy, Retry, RetryPolicy
     from ._values._requests import SubmitOptions
@@ -71,7 +71,7 @@ _ROOMS = {
     "_client._async_endpoint": ("AsyncEndpoint",),
     "_client._async_job": ("AsyncJob", "AsyncStream"),
     "_client._bulk._completed": ("as_completed",),
-    "_notebook._images": ("OutputImage", "OutputImages"),
+    "_display._images": ("OutputImage", "OutputImages"),
     "_client._bulk._map": ("AsyncMap", "Map"),
     "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import JobState, JobStatus
-from runpod_sdk._notebook._images import IMAGE_MAX, SHOWN_MAX, images_in
+from runpod_sdk._display._images import IMAGE_MAX, SHOWN_MAX, images_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk._client._bulk._map_job import Item, items_of
-from runpod_sdk._client._bulk._map_progress import Lines
+from runpod_sdk._client._bulk._map_progress import MapProgress
 from runpod_sdk._client._bulk._map_report import Durations, Tally
 from runpod_sdk._client._bulk._task_pool import Line, Outbox, TaskPool
 from runpod_sdk._values._hidden import Hidden
@@ -331,9 +331,11 @@ def test_a_report_reads_well() -> None:
 
 def test_progress_writes_a_line_a_second_and_a_last_one(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    lines = Lines("map", 5, lambda: now)
+    lines = MapProgress("map", 5, lambda: now)
     for done, now in enumerate((0.5, 1.0, 1.5, 2.1, 2.2), 1):  # noqa: B007  the clock
         lines.update(done, 1)
     lines.close()
     lines.close()
-    assert capsys.readouterr().err.splitlines() == [f"map: {done}/5 done, 1 failed" for done in (2, 4, 5)]
+    assert capsys.readouterr().err.splitlines() == [
+        f"map  {now:5.0f} s  {done}/5 done, 1 failed" for done, now in ((2, 1), (4, 2), (5, 2))
+    ]

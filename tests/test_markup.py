@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import AsyncClient, Client, Health, JobCounts, JobState, JobStatus, QueueReason, WorkerCounts
-from runpod_sdk._notebook._markup import CELL_MAX, line_html, progress_html, table
+from runpod_sdk._display._markup import CELL_MAX, line_html, progress_html, table
 from runpod_sdk.emulator import Emulator
 
 
@@ -46,7 +46,7 @@ def test_a_text_that_no_notebook_can_be_sent_is_escaped() -> None:
 def test_nothing_gets_out_of_its_cell(title: str, name: str, value: Any) -> None:
     assert Reader(table(title, [(name, value)])).tags <= {"table", "caption", "tr", "th", "td", "tbody"}
     assert "<script" not in line_html("<script>" + title)
-    assert "<script" not in progress_html("<script>" + title, 1, None, 0)
+    assert "<script" not in progress_html("<script>" + title, 1, 2)
 
 
 def test_a_state_shows_its_facts_and_only_those_it_has() -> None:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._values._outcomes import Failure, Result
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from runpod_sdk._http._message import Transfer
+
+T = TypeVar("T")
 
 # The system's own: what is around it gives names to its answers, which takes 15 times as long.
 _getsignal: Callable[[int], object] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
@@ -111,6 +113,34 @@ class Errand:
         finally:
             self._is_home = True
             self._home.release()
+
+
+def out_of_reach(call: Callable[[], T]) -> T:
+    """Make a short call of code that would swallow what a signal handler raises in its midst.
+
+    asyncio's `call_soon_threadsafe` is of that kind: it drops each OSError, hence each TimeoutError. Such a call is
+    made in a thread of its own, if this one can be reached.
+    """
+    if not _is_reached() or _is_plain():
+        return call()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    over = threading.Lock()
+    over.acquire()
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001  raised in the thread that waits
+            errors.append(error)
+        finally:
+            over.release()
+
+    _thread.start_new_thread(copy_context().run, (work,))
+    over.acquire()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def _is_reached() -> bool:

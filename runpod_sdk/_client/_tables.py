@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runpod_sdk._notebook._markup import table
+from runpod_sdk._display._markup import table
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,17 +7,11 @@ tells.
 
 from __future__ import annotations
 
-import _thread
 import signal
-import threading
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
-
-T = TypeVar("T")
 
 _TAKES_REST = 0x04  # inspect.CO_VARARGS, whose import would take 5 ms
 
@@ -39,40 +33,6 @@ def raised_by_handler(error: BaseException, handled: BaseException | None = None
             return one
         line += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
     return None
-
-
-def out_of_reach(call: Callable[[], T]) -> T:
-    """Make a short call of code that would swallow what a signal handler raises in its midst.
-
-    asyncio's `call_soon_threadsafe` is of that kind: it drops each OSError, hence each TimeoutError. Such a call is
-    made in a thread of its own, if this one can be reached.
-    """
-    if threading.current_thread() is not threading.main_thread() or not _is_any_installed():
-        return call()
-    results: list[T] = []
-    errors: list[BaseException] = []
-    over = _thread.allocate_lock()
-    over.acquire()
-
-    def work() -> None:
-        try:
-            results.append(call())
-        except BaseException as error:  # noqa: BLE001  raised in the thread that waits
-            errors.append(error)
-        finally:
-            over.release()
-
-    _thread.start_new_thread(copy_context().run, (work,))
-    over.acquire()
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _is_any_installed() -> bool:
-    """Whether there are handlers but Python's own for Ctrl-C, which raises nothing that is swallowed."""
-    handlers = map(signal.getsignal, range(1, signal.NSIG))
-    return any(callable(handler) and handler is not signal.default_int_handler for handler in handlers)
 
 
 def _has_passed_handler(trace: TracebackType | None, installed: set[CodeType]) -> bool:

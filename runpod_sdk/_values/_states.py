@@ -13,7 +13,7 @@ from ._status import JobStatus
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from runpod_sdk._notebook._images import OutputImages
+    from runpod_sdk._display._images import OutputImages
 
     T_co = TypeVar("T_co", covariant=True, default=Any)
 else:
@@ -74,7 +74,7 @@ class JobState:
 
         As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched, or written unless you ask.
         """
-        from runpod_sdk._notebook._images import images_in  # noqa: PLC0415  few want them
+        from runpod_sdk._display._images import images_in  # noqa: PLC0415  few want them
 
         return images_in(self.output if self.is_final else self.progress)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._notebook._markup import table
+from runpod_sdk._display._markup import table
 
 if TYPE_CHECKING:
     from ._states import Health, JobState

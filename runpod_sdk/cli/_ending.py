@@ -46,12 +46,12 @@ def wait_for(arguments: argparse.Namespace, job: Job, clock: Clock, timeout: flo
     from runpod_sdk._flows._job_errors import error_of  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.errors import JobBoundError  # noqa: PLC0415
 
-    with watching(job.id, clock.monotonic) as watch:
+    with watching(job.id, clock.monotonic) as on_update:
         try:
             state = job.wait(
                 timeout,
                 on_abandon=arguments.on_abandon or "detach",
-                on_update=watch.update if sys.stderr.isatty() else None,
+                on_update=on_update,
             )
         except JobBoundError as error:
             if arguments.json and error.state is not None:

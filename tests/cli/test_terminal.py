@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runpod_sdk import JobState, JobStatus, QueueReason, WorkerCounts
-from runpod_sdk.cli._watch import words_of
+from runpod_sdk._client._wait_line import words_of
 from tests.cli.conftest import JOIN, posix_only
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def test_a_wait_shows_how_far_the_job_is_and_prints_only_its_output(
     ("progress", "words"),
     [
         (None, "IN_PROGRESS"),
-        ("half", "IN_PROGRESS  half"),
-        ({"step": 1, "of": "drei Käse"}, 'IN_PROGRESS  {"step": 1, "of": "drei Käse"}'),
-        ("[red]\x1b[2J\n", r"IN_PROGRESS  [red]\x1b[2J\n"),
-        ("x" * 100, f"IN_PROGRESS  {'x' * 60}…"),
+        ("half", "IN_PROGRESS · half"),
+        ({"step": 1, "of": "drei Käse"}, 'IN_PROGRESS · {"step": 1, "of": "drei Käse"}'),
+        ("[red]\x1b[2J\n", r"IN_PROGRESS · [red]\x1b[2J\n"),
+        ("x" * 100, f"IN_PROGRESS · {'x' * 60}…"),
     ],
 )
 def test_progress_is_shown_on_one_line_and_cannot_command_the_terminal(progress: object, words: str) -> None:
@@ -95,7 +95,7 @@ def test_progress_is_shown_on_one_line_and_cannot_command_the_terminal(progress:
 def test_a_job_that_waits_in_the_queue_says_why() -> None:
     reason = QueueReason(cause="initializing", in_queue=1, workers=WorkerCounts(initializing=2))
     state = JobState(id="j", endpoint_id="e", status=JobStatus.IN_QUEUE, queue_reason=reason)
-    assert words_of(state) == "IN_QUEUE  a cold start: workers are initializing (2)"
+    assert words_of(state) == "IN_QUEUE · a cold start: workers are initializing (2)"
 
 
 @pytest.mark.parametrize("python", [WITH_RICH, WITHOUT_RICH], ids=["rich", "plain"])

@@ -149,7 +149,8 @@ def test_it_is_raised_while_an_input_is_handed_over(
     raising: Callable[[type[BaseException]], None], monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
     """A closed loop raises RuntimeError there, and a loop keeps each OSError for itself."""
-    wake = asyncio.selector_events.BaseSelectorEventLoop._write_to_self  # type: ignore[attr-defined]
+    method = "_write_to_self"
+    wake: Callable[[asyncio.AbstractEventLoop], None] = getattr(asyncio.SelectorEventLoop, method)
     rung: list[int] = []
 
     def ring(loop: asyncio.AbstractEventLoop) -> None:
@@ -161,7 +162,7 @@ def test_it_is_raised_while_an_input_is_handed_over(
         except OSError:
             pass  # as asyncio does there
 
-    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "_write_to_self", ring)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, method, ring)
     raising(kind)
     with FaultServer() as server, Client(KEY, base_url=server.url) as client:
         server.script("e", looks=1)

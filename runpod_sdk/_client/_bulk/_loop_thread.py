@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runpod_sdk._client._async_shell import AsyncShell
-from runpod_sdk._http._signals import out_of_reach
+from runpod_sdk._client._shield import out_of_reach
 
 from ._task_pool import TaskPool
 

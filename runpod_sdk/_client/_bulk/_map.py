@@ -18,7 +18,7 @@ from runpod_sdk._values._states import T_co
 
 from ._loop_thread import LoopThread, places, twin_of
 from ._map_job import AsyncMapResult, Item, Kept, MapResult, Plan, Result, Runner, items_of
-from ._map_progress import progress_of
+from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
 from ._task_pool import Line, Outbox
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk.clock import Clock
 
-    from ._map_progress import Progress
 
 R = TypeVar("R", bound=Result[Any])
 OnResult = Callable[[MapResult[T_co]], object]
@@ -52,7 +51,7 @@ class _Book(Generic[R]):
         self.window = _WINDOW * plan.concurrency
         self._clock = clock
         self._shown = progress
-        self._progress: Progress | None = None
+        self._progress: MapProgress | None = None
         self._succeeded = 0
         self._began: float | None = None
         self._ended: float | None = None
@@ -62,7 +61,7 @@ class _Book(Generic[R]):
         self._began = self._clock.monotonic()
         if self._shown:
             title = f'map on endpoint "{self.plan.endpoint_id}"'
-            self._progress = progress_of(title, self.plan.total, self._clock.monotonic)
+            self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
 
     def note(self, result: R) -> R:
         """Count a result that is about to be handed out."""

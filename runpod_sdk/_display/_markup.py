@@ -33,11 +33,9 @@ def cut(text: str) -> str:
     return text if len(text) <= CELL_MAX else text[:CELL_MAX] + "…"
 
 
-def progress_html(title: str, done: int, total: int | None, failed: int) -> str:
-    """Show a bar for a bulk run; without an end where nobody knows the number of inputs."""
-    bar = "" if total is None else f'<progress value="{done}" max="{max(total, 1)}"></progress> '
-    of = "" if total is None else f"/{total}"
-    return f"<div>{escape(title)} {bar}{done}{of} done, {failed} failed</div>"
+def progress_html(text: str, done: int, total: int) -> str:
+    """Show one line with a bar."""
+    return f'<div><small>{_cell(text)}</small> <progress value="{done}" max="{max(total, 1)}"></progress></div>'
 
 
 def line_html(text: str) -> str:
