@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
     from ._async import AsyncClient
-    from ._async_shield import Errand
+    from ._async_shield import AsyncShieldedSend
     from ._bulk._map import AsyncMap, AsyncOnResult
     from ._bulk._map_job import Inputs, OnSubmit
 
@@ -278,10 +278,10 @@ class AsyncEndpoint(Generic[T_co]):
 
     def _submission(
         self, request: Request, deadline: Deadline, options: HiddenOptions, on_abandon: OnAbandon
-    ) -> Submission[Errand]:
+    ) -> Submission[AsyncShieldedSend]:
         return Submission(request=request, deadline=deadline, options=options, on_abandon=on_abandon)
 
-    async def _submitted(self, submission: Submission[Errand]) -> tuple[AsyncJob[T_co], JobState]:
+    async def _submitted(self, submission: Submission[AsyncShieldedSend]) -> tuple[AsyncJob[T_co], JobState]:
         client = self._client
         try:
             state = await client._submit(submission)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import JobState
     from runpod_sdk.errors import SubmissionUnknownError
 
-    from ._async_shield import Errand
+    from ._async_shield import AsyncShieldedSend
 
     OnKnown = Callable[[JobState], Awaitable[object]]
 
@@ -62,7 +62,7 @@ class AsyncShell:
         self._unknowns = unknowns
         self._abandoned: set[Future[Any]] = set()
 
-    async def _step(self, flow: Flow[T], submission: Submission[Errand] | None = None) -> Emit | Done[T]:
+    async def _step(self, flow: Flow[T], submission: Submission[AsyncShieldedSend] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
         with self._settings.clock.participate():
@@ -80,20 +80,22 @@ class AsyncShell:
                     case Emit():
                         return effect
 
-    async def _send(self, send: Send, submission: Submission[Errand] | None) -> object:
+    async def _send(self, send: Send, submission: Submission[AsyncShieldedSend] | None) -> object:
         transfer = self._wire.transfer(send.request, send.timeout)
         if submission is None:
             return await self._wire.send(transfer)
-        from ._async_shield import Errand
+        from ._async_shield import AsyncShieldedSend
 
-        submission.errand = errand = Errand(self._wire.send, transfer, self._settings.clock.time(), GRACE)
-        return await errand.run()
+        submission.in_flight = sending = AsyncShieldedSend(
+            self._wire.send, transfer, self._settings.clock.time(), GRACE
+        )
+        return await sending.run()
 
     async def _drive(
         self,
         flow: Flow[T],
         on_emit: Callable[[Any], object] | None = None,
-        submission: Submission[Errand] | None = None,
+        submission: Submission[AsyncShieldedSend] | None = None,
     ) -> T:
         """Run a flow to its end."""
         try:
@@ -108,7 +110,7 @@ class AsyncShell:
             flow.close()  # what it holds is given back at once, whoever keeps the traceback
 
     async def _submit(
-        self, submission: Submission[Errand], announce: Callable[[], Awaitable[object]] | None = None
+        self, submission: Submission[AsyncShieldedSend], announce: Callable[[], Awaitable[object]] | None = None
     ) -> JobState:
         """Submit a job. Whoever calls it settles whatever is raised, until the job is in the caller's hands.
 
@@ -118,7 +120,7 @@ class AsyncShell:
         async def emitted(record: SubmissionUnknownError | None) -> None:
             if record is not None:
                 self._unknowns.add(record, record.__cause__)
-                submission.errand = None
+                submission.in_flight = None
             elif announce is not None:
                 await announce()
 
@@ -126,14 +128,14 @@ class AsyncShell:
         return await self._drive(flow if announce is None else _submit.announced(flow), emitted, submission)
 
     async def _settle(
-        self, submission: Submission[Errand], error: BaseException, on_known: OnKnown | None = None
+        self, submission: Submission[AsyncShieldedSend], error: BaseException, on_known: OnKnown | None = None
     ) -> None:
         """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
 
         One that is on its way may come home first. Cancelling again changes nothing: all of it is bounded. `on_known`
         is called with a job that is known, before it is abandoned.
         """
-        is_out = submission.errand is not None and submission.errand.is_out
+        is_out = submission.in_flight is not None and submission.in_flight.is_out
         try:
             # A coroutine that is thrown away may not wait any more, and nobody hears of it.
             if not isinstance(error, GeneratorExit) and (is_out or submission.left(self._settings, error).job):
@@ -141,9 +143,11 @@ class AsyncShell:
         finally:
             submission.tell(self._settings, self._unknowns, error)
 
-    async def _settled(self, submission: Submission[Errand], error: BaseException, on_known: OnKnown | None) -> None:
-        if submission.errand is not None:
-            await submission.errand.come_home()
+    async def _settled(
+        self, submission: Submission[AsyncShieldedSend], error: BaseException, on_known: OnKnown | None
+    ) -> None:
+        if submission.in_flight is not None:
+            await submission.in_flight.come_home()
         job = submission.left(self._settings, error).job
         if job is not None and not job.is_final:
             ref = submission.ref(self._settings, job)

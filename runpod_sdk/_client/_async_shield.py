@@ -25,7 +25,7 @@ T = TypeVar("T")
 _END = 1.0
 
 
-class Errand:
+class AsyncShieldedSend:
     """One exchange, made out of reach of what cancels the task that waits for it.
 
     Args:

@@ -32,7 +32,7 @@ _getsignal: Callable[[int], object] = getattr(signal.getsignal, "__wrapped__", s
 _SLICE = 1.0
 
 
-class Errand:
+class ShieldedSend:
     """One exchange, made out of reach of what comes up in the thread that waits for it.
 
     Args:

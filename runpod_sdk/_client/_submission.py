@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OVER = (JobError, NotFoundError, OutputTypeError)
 
 
-class Errand(Protocol):
+class SubmitInFlight(Protocol):
     """One exchange, made where no interruption of its caller reaches it."""
 
     @property
@@ -54,7 +54,7 @@ class Left(NamedTuple):
     end: JobState | None = None
 
 
-E = TypeVar("E", bound=Errand)
+E = TypeVar("E", bound=SubmitInFlight)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Submission(Generic[E]):
     """One submit, from before it is sent until its job is in its caller's hands.
 
     Attributes:
-        errand: the last exchange that was made for it; None before, and once its outcome has been recorded.
+        in_flight: the last exchange that was made for it; None before, and once its outcome has been recorded.
         outcome: what it left behind, once that has been told; None before, and for one that ended well.
     """
 
@@ -70,7 +70,7 @@ class Submission(Generic[E]):
     deadline: Deadline
     options: HiddenOptions
     on_abandon: OnAbandon
-    errand: E | None = None
+    in_flight: E | None = None
     outcome: Left | None = None
     _ref: JobRef | None = None
 
@@ -87,11 +87,11 @@ class Submission(Generic[E]):
 
     def left(self, settings: Settings, error: BaseException) -> Left:
         """Return what it leaves behind, now that `error` ends it."""
-        errand = self.errand
-        result = None if errand is None else errand.left(error)
-        if errand is None or result is None:
+        in_flight = self.in_flight
+        result = None if in_flight is None else in_flight.left(error)
+        if in_flight is None or result is None:
             return Left()
-        found = _submit.left_behind(settings, self.request, result, errand.sent_at, error)
+        found = _submit.left_behind(settings, self.request, result, in_flight.sent_at, error)
         if isinstance(found, SubmissionUnknownError):
             return Left(record=error if isinstance(error, SubmissionUnknownError) else found)
         is_over = found is not None and isinstance(error, OVER) and error.job_id == found.id

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ._bulk._map import Map, OnResult
     from ._bulk._map_job import Inputs, OnSubmit
-    from ._shield import Errand
+    from ._shield import ShieldedSend
     from ._sync import Client
 
 T = TypeVar("T")
@@ -278,10 +278,10 @@ class Endpoint(Generic[T_co]):
 
     def _submission(
         self, request: Request, deadline: Deadline, options: HiddenOptions, on_abandon: OnAbandon
-    ) -> Submission[Errand]:
+    ) -> Submission[ShieldedSend]:
         return Submission(request=request, deadline=deadline, options=options, on_abandon=on_abandon)
 
-    def _submitted(self, submission: Submission[Errand]) -> tuple[Job[T_co], JobState]:
+    def _submitted(self, submission: Submission[ShieldedSend]) -> tuple[Job[T_co], JobState]:
         client = self._client
         try:
             state = client._submit(submission)

@@ -14,7 +14,7 @@ from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 from runpod_sdk._values._policies import GRACE
 from runpod_sdk.errors import RunpodError
 
-from ._shield import Errand
+from ._shield import ShieldedSend
 from ._submission import Left, Submission
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Shell:
         self._wire = wire
         self._unknowns = unknowns
 
-    def _step(self, flow: Flow[T], submission: Submission[Errand] | None = None) -> Emit | Done[T]:
+    def _step(self, flow: Flow[T], submission: Submission[ShieldedSend] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
         with self._settings.clock.participate():
@@ -62,18 +62,18 @@ class Shell:
                     case Emit():
                         return effect
 
-    def _send(self, send: Send, submission: Submission[Errand] | None) -> object:
+    def _send(self, send: Send, submission: Submission[ShieldedSend] | None) -> object:
         transfer = self._wire.transfer(send.request, send.timeout)
         if submission is None:
             return self._wire.send(transfer)
-        submission.errand = errand = Errand(self._wire.send, transfer, self._settings.clock.time(), GRACE)
-        return errand.run()
+        submission.in_flight = sending = ShieldedSend(self._wire.send, transfer, self._settings.clock.time(), GRACE)
+        return sending.run()
 
     def _drive(
         self,
         flow: Flow[T],
         on_emit: Callable[[Any], object] | None = None,
-        submission: Submission[Errand] | None = None,
+        submission: Submission[ShieldedSend] | None = None,
     ) -> T:
         """Run a flow to its end."""
         try:
@@ -87,24 +87,24 @@ class Shell:
         finally:
             flow.close()  # what it holds is given back at once, whoever keeps the traceback
 
-    def _submit(self, submission: Submission[Errand]) -> JobState:
+    def _submit(self, submission: Submission[ShieldedSend]) -> JobState:
         """Submit a job. Whoever calls it settles whatever is raised, until the job is in the caller's hands."""
 
         def recorded(record: SubmissionUnknownError) -> None:
             self._unknowns.add(record, record.__cause__)
-            submission.errand = None
+            submission.in_flight = None
 
         flow = _submit.submit(self._settings, submission.request, submission.deadline, submission.on_unknown)
         return self._drive(flow, recorded, submission)
 
-    def _settle(self, submission: Submission[Errand], error: BaseException) -> None:
+    def _settle(self, submission: Submission[ShieldedSend], error: BaseException) -> None:
         """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
 
         One that is on its way may come home first. Another interruption is not held back: what is known then is told.
         """
         try:
-            if submission.errand is not None:
-                submission.errand.come_home()
+            if submission.in_flight is not None:
+                submission.in_flight.come_home()
             job = submission.left(self._settings, error).job
             if job is None or job.is_final:
                 submission.tell(self._settings, self._unknowns, error)

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from runpod_sdk._display._live import in_notebook
-from runpod_sdk._display._surfaces import Line, Surface, surface_of
+from runpod_sdk._display._surfaces import Caption, Surface, surface_of
 
 if TYPE_CHECKING:
     from runpod_sdk._values._states import JobState
@@ -28,7 +28,7 @@ class WaitLine:
     def __call__(self, state: JobState) -> None:
         """Show what is new."""
         if not state.is_final:
-            self._surface.show(Line(self._title or f"job {state.id}", words_of(state)))
+            self._surface.show(Caption(self._title or f"job {state.id}", words_of(state)))
 
     def close(self) -> None:
         """Take the line away."""

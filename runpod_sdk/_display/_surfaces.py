@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Caption:
     """What is shown.
 
     Attributes:
@@ -36,7 +36,7 @@ class Line:
 class Surface(Protocol):
     """Shows one line."""
 
-    def show(self, line: Line) -> None:
+    def show(self, line: Caption) -> None:
         """Show a line instead of the one before, now or a moment later."""
         ...
 
@@ -71,15 +71,15 @@ class _Throttle:
         self._now = now
         self._every = every
         self._next = now() + every
-        self._waiting: Line | None = None
-        self._last: Line | None = None
+        self._waiting: Caption | None = None
+        self._last: Caption | None = None
 
-    def pass_on(self, line: Line) -> Line | None:
+    def pass_on(self, line: Caption) -> Caption | None:
         """Return the line if it is new and its time has come."""
         self._waiting = None if line == self._last else line
         return self.rest() if self._now() >= self._next else None
 
-    def rest(self) -> Line | None:
+    def rest(self) -> Caption | None:
         """Return the line that was held back, if there is one."""
         line, self._waiting = self._waiting, None
         if line is not None:
@@ -96,7 +96,7 @@ class TextSurface:
         self._began = now()
         self._throttle = _Throttle(now, every)
 
-    def show(self, line: Line) -> None:
+    def show(self, line: Caption) -> None:
         """Write the line, if it is new."""
         self._write(self._throttle.pass_on(line))
 
@@ -104,7 +104,7 @@ class TextSurface:
         """Write what has not been written yet."""
         self._write(self._throttle.rest())
 
-    def _write(self, line: Line | None) -> None:
+    def _write(self, line: Caption | None) -> None:
         if line is not None:
             sys.stderr.write(f"{line.title}  {self._now() - self._began:5.0f} s  {line.text}\n")
             sys.stderr.flush()
@@ -118,7 +118,7 @@ class NotebookSurface:
         self._stays = stays
         self._display = Display()
 
-    def show(self, line: Line) -> None:
+    def show(self, line: Caption) -> None:
         """Draw the line, if it is new."""
         self._draw(self._throttle.pass_on(line))
 
@@ -129,7 +129,7 @@ class NotebookSurface:
         elif self._display.is_shown:
             self._display.show("", "")
 
-    def _draw(self, line: Line | None) -> None:
+    def _draw(self, line: Caption | None) -> None:
         if line is not None:
             text = f"{line.title} · {line.text}"
             html = line_html(text) if line.total is None else progress_html(text, line.done, line.total)
@@ -146,12 +146,12 @@ class TerminalSurface:
 
         self._now = now
         self._began = now()
-        self._line: Line | None = None
+        self._line: Caption | None = None
         self._spinner = Spinner("dots")
         console = Console(stderr=True, highlight=False)
         self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=8, transient=not stays)
 
-    def show(self, line: Line) -> None:
+    def show(self, line: Caption) -> None:
         """Remember the line for the next time that one is drawn."""
         if self._line is None:
             self._line = line

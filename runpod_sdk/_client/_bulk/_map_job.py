@@ -39,7 +39,7 @@ from runpod_sdk.errors import (
 if TYPE_CHECKING:
     from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._async_shell import AsyncShell
-    from runpod_sdk._client._async_shield import Errand
+    from runpod_sdk._client._async_shield import AsyncShieldedSend
     from runpod_sdk._client._sync_job import Job
     from runpod_sdk._flows._jobs import JobRef, Life
     from runpod_sdk._values._requests import HiddenOptions
@@ -234,7 +234,7 @@ class Runner(Generic[R]):
         if self._refusal is not None:
             return self._of(item, error=_unsubmitted(self._refusal))
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
-        submission: Submission[Errand] = Submission(
+        submission: Submission[AsyncShieldedSend] = Submission(
             request=request, deadline=settings.deadline(None), options=plan.options, on_abandon=plan.on_abandon
         )
         is_told = False
@@ -266,7 +266,7 @@ class Runner(Generic[R]):
             return self._of(item, state=error.state if isinstance(error, JobError) else None, error=error)
         return await self._waited(item, submission.ref(settings, state), job_of(state))
 
-    async def _submitted(self, item: Item, submission: Submission[Errand]) -> JobState:
+    async def _submitted(self, item: Item, submission: Submission[AsyncShieldedSend]) -> JobState:
         async def announce() -> None:
             await self._tell(item.key, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runpod_sdk._display._surfaces import Line, surface_of
+from runpod_sdk._display._surfaces import Caption, surface_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ class MapProgress:
     def update(self, done: int, failed: int) -> None:
         """Show that so many inputs are done, and so many of those without success."""
         of = "" if self._total is None else f"/{self._total}"
-        self._surface.show(Line(self._title, f"{done}{of} done, {failed} failed", done, self._total))
+        self._surface.show(Caption(self._title, f"{done}{of} done, {failed} failed", done, self._total))
 
     def close(self) -> None:
         """Show the last state, and nothing more; may be called twice."""
