@@ -15,6 +15,7 @@ from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import RateLimits
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_place
+from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
@@ -288,6 +289,19 @@ class Emulator:
         """
         return self.faults.add(fault)
 
+    def fail_batch(self, endpoint_id: str, batch_id: str) -> None:
+        """Let a batch that is being processed fail by itself, as the service may: what is queued of it is cancelled.
+
+        Raises:
+            LookupError: there is no such endpoint, or no such batch that is being processed.
+        """
+        hub = self._open(VirtualClock).hub
+        if endpoint_id not in hub.endpoints:
+            raise LookupError(f"endpoint_id={endpoint_id!r}: not declared")
+        reply = hub.ask(hub.endpoints[endpoint_id], ask.FailBatch(batch_id=batch_id))
+        if not isinstance(reply, ask.Reply) or reply.kind is not ask.ReplyKind.DONE:
+            raise LookupError(f"batch_id={batch_id!r}: not a batch that is being processed")
+
     def reset(self) -> None:
         """Forget every job, every request and every fault, and begin a new ledger; endpoints and workers stay.
 
@@ -371,6 +385,7 @@ class Emulator:
                 new_id=job_ids(chance.getrandbits),
                 options=self._options,
                 made_at=hub.clock.monotonic(),
+                epoch=hub.clock.time() - hub.clock.monotonic(),
             )
         )
         mock = mock_handler_for(hub.clock)

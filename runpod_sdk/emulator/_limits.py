@@ -27,6 +27,9 @@ WEBHOOK_PAUSE = 10.0  # the same
 WEBHOOK_TIMEOUT = 30.0  # assumed; real seconds
 
 QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER = 50, 500  # docs until 2025-10; today's do not say it
+BATCHES_MAX, BATCH_REQUESTS_MAX, QUEUED_MAX = 10, 5_000, 50_000  # docs: batch-jobs, of an endpoint, a batch, a queue
+BATCH_BODY_MIB = 10  # docs: batch-jobs, of added requests; assumed: of a new batch, too
+BATCH_PAGE = 50  # docs: batch-jobs
 RATES_WINDOW = 10.0  # docs: send-requests, rate limits: so many in 10 seconds
 
 MAX_REQUEUES = 1  # live: "job timed out after 1 retries"

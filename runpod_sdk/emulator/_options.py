@@ -31,6 +31,12 @@ class Options:
         failed_status: how a job ends whose handler fails; "ERROR" is what a sample of the documentation waits for.
         log_capture: the error of a handler that raises says what it has printed, as of a worker of runpod 2.0 with
             RUNPOD_LOG_CAPTURE=all; real workers and those of files are told so by that variable.
+        batch_order: in which order a batch shows its requests: as they were added, or by their status, as the console
+            does, so that pages change while it runs.
+        batch_status: True: `/status` and the other operations know the requests of batches as jobs.
+        batch_cancel_draft: what cancelling a draft does.
+        batch_webhook: the URL that is told of a batch that is CANCELLED or FAILED; where the service has it from is
+            unknown.
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.
         take_hold: seconds that a worker is held that waits for a job, or for one to stop; the official worker hangs up
@@ -61,6 +67,10 @@ class Options:
     overrun_status: Literal["FAILED", "TIMED_OUT"] = "FAILED"
     failed_status: Literal["FAILED", "ERROR"] = "FAILED"
     log_capture: bool = False
+    batch_order: Literal["added", "status"] = "added"
+    batch_status: bool = False
+    batch_cancel_draft: Literal["cancelled", "refused"] = "cancelled"
+    batch_webhook: str | None = None
     stream_hold: float = 5.0
     status_sync_hold: float = 90.0
     take_hold: float = 60.0

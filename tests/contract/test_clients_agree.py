@@ -8,6 +8,17 @@ from typing import Any
 import pytest
 import yaml
 from runpod_queue_client import AuthenticatedClient, models
+from runpod_queue_client.api.batches import (
+    add_batch_requests,
+    cancel_batch,
+    create_batch,
+    finalize_batch,
+    get_batch,
+    list_batch_requests,
+    list_batches,
+    remove_batch_request,
+    update_batch,
+)
 from runpod_queue_client.api.endpoint import health, purge_queue
 from runpod_queue_client.api.jobs import cancel, get_status, get_status_sync, retry, run, run_sync, stream
 from runpod_queue_client.api.post_aliases import post_status, post_status_sync, post_stream
@@ -69,6 +80,25 @@ def on_endpoint(operation: ModuleType) -> Callable[[AuthenticatedClient, str], A
     return lambda low, _: operation.sync_detailed(ENDPOINT, client=low)
 
 
+def on_batch(operation: ModuleType, **more: Any) -> Callable[[AuthenticatedClient, str], Any]:
+    """Return what calls an operation on a draft with one request."""
+
+    def call(low: AuthenticatedClient, _: str) -> Any:
+        draft = create_batch.sync(ENDPOINT, client=low, body=[body(DONE)])
+        assert isinstance(draft, models.BatchCreated)
+        ids = [draft.id]
+        if operation is remove_batch_request:
+            listed = list_batch_requests.sync(ENDPOINT, draft.id, client=low)
+            assert isinstance(listed, models.BatchRequests)
+            ids.append(listed.requests[0].id)
+        return operation.sync_detailed(ENDPOINT, *ids, client=low, **more)
+
+    return call
+
+
+ADDED = models.BatchAddition(requests=[body(DONE)])
+
+
 # Each operation of the document: how to call it, with what job before it, and what it answers.
 CALLS: dict[str, tuple[Callable[[AuthenticatedClient, str], Any], dict[str, Any], type[Any]]] = {
     "run": (submitting(run), DONE, models.SubmittedJob),
@@ -83,6 +113,19 @@ CALLS: dict[str, tuple[Callable[[AuthenticatedClient, str], Any], dict[str, Any]
     "retry": (by_id(retry), FAILING, models.SubmittedJob),
     "purge_queue": (on_endpoint(purge_queue), DONE, models.PurgeResult),
     "health": (on_endpoint(health), DONE, models.Health),
+    "create_batch": (
+        lambda low, _: create_batch.sync_detailed(ENDPOINT, client=low, body=[]),
+        DONE,
+        models.BatchCreated,
+    ),
+    "list_batches": (on_endpoint(list_batches), DONE, models.BatchList),
+    "get_batch": (on_batch(get_batch), DONE, models.Batch),
+    "update_batch": (on_batch(update_batch, body=models.BatchUpdate(name="x")), DONE, models.BatchAnswer),
+    "add_batch_requests": (on_batch(add_batch_requests, body=ADDED), DONE, models.BatchAnswer),
+    "list_batch_requests": (on_batch(list_batch_requests), DONE, models.BatchRequests),
+    "remove_batch_request": (on_batch(remove_batch_request), DONE, models.BatchAnswer),
+    "finalize_batch": (on_batch(finalize_batch), DONE, models.BatchAnswer),
+    "cancel_batch": (on_batch(cancel_batch), DONE, models.BatchAnswer),
 }
 
 

@@ -34,6 +34,7 @@ INPUTS = {
     "failed": {"mock_error": True},
     "streamed": {"mock_return": ["a", "b"], "mock_delay": 60},
 }
+BATCHES = 2  # a draft with a request, and one that is being processed
 WEEK_MS = 604_800_000
 # Requests to an operation, and histories in a round; more in `nox -s contract`, and over a socket in `nox -s chaos`.
 EXAMPLES = scaled(8)
@@ -55,7 +56,14 @@ CONFIG: dict[str, Any] = {
             "include-operation-id": operation_id,
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404"]}},
         }
-        for operation_id in ("cancel", "retry")
+        for operation_id in ("cancel", "retry", "add_batch_requests", "remove_batch_request", "finalize_batch")
+    ]
+    + [
+        {
+            # There may be ten at once.
+            "include-operation-id": "create_batch",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "429"]}},
+        }
     ],
 }
 # Where the service's behaviour is unknown the document allows more than one answer: the emulator's, and its others.
@@ -65,6 +73,7 @@ CHOICES = {
 }
 # The ways that one job must have gone at least, and how often to try. Held or not, a job is submitted and looked at.
 WAYS = (["run", "status", "cancel"], ["run", "stream"], ["run", "cancel", "status"])
+WAYS_OF_BATCHES = (["create_batch", "add_batch_requests", "finalize_batch", "list_batch_requests"],)
 ROUNDS = 15
 STEPS = {"run_sync": "run", "get_status": "status", "get_status_sync": "status"}
 
@@ -85,18 +94,22 @@ def open_emulator() -> Emulator:
 
 
 def submit_all(emulator: Emulator) -> list[str]:
-    """Submit every input, wait for those that end, and return the ids, which the seed decides."""
+    """Submit every input, wait for those that end, and return the ids, which the seed decides; of batches last."""
     policy = {"executionTimeout": WEEK_MS, "ttl": WEEK_MS}
     with httpx.Client(transport=emulator.transport, headers={"Authorization": "test"}, timeout=3600) as client:
         url = f"{emulator.connection['base_url']}/{ENDPOINT}"
         ids = [client.post(f"{url}/run", json={"input": i, "policy": policy}).json()["id"] for i in INPUTS.values()]
         for job_id in ids[1:3]:
             client.get(f"{url}/status-sync/{job_id}")
+        ids += [client.post(f"{url}/batch", json=[{"input": {}}]).json()["id"] for _ in range(BATCHES)]
+        ids.append(client.get(f"{url}/batch/{ids[-2]}/requests").json()["requests"][0]["id"])
+        client.post(f"{url}/batch/{ids[-2]}/finalize")
     return ids
 
 
 with open_emulator() as rehearsal:
-    JOB_IDS = submit_all(rehearsal)
+    KNOWN_IDS = submit_all(rehearsal)
+    JOB_IDS = KNOWN_IDS[: len(INPUTS)]
 
 
 class Door:
@@ -121,6 +134,8 @@ def load(*, known_jobs: bool, url: str | None = None) -> Any:
     parameters["EndpointId"]["schema"] = {"type": "string", "enum": [ENDPOINT]}
     if known_jobs:
         parameters["JobId"]["schema"] = {"type": "string", "enum": JOB_IDS}
+        parameters["BatchId"]["schema"] = {"type": "string", "enum": KNOWN_IDS[-3:-1]}
+        parameters["RequestId"]["schema"] = {"type": "string", "enum": KNOWN_IDS[-1:]}
     config = SchemathesisConfig.from_dict(CONFIG | {"base-url": url or CONFIG["base-url"]})  # pyright: ignore[reportUnknownMemberType]
     schema = schemathesis.openapi.from_dict(document, config=config)
     if url is None:
@@ -131,7 +146,13 @@ def load(*, known_jobs: bool, url: str | None = None) -> Any:
 def load_linked(url: str | None = None) -> Any:
     """Load it without the operations that no link leads to: they would mostly be asked about jobs that do not exist."""
     linked = load(known_jobs=False, url=url)
-    return linked.exclude(tag="post-aliases").exclude(operation_id=["health", "purge_queue"])
+    return linked.exclude(tag=["post-aliases", "batches"]).exclude(operation_id=["health", "purge_queue"])
+
+
+def load_linked_batches() -> Any:
+    """Load the operations on batches that links lead to."""
+    batches = load(known_jobs=False).exclude(tag=["jobs", "endpoint", "post-aliases"])
+    return batches.exclude(operation_id=["list_batches", "update_batch", "cancel_batch", "remove_batch_request"])
 
 
 schema = load(known_jobs=True)
@@ -141,7 +162,7 @@ schema = load(known_jobs=True)
 def statuses() -> Iterator[set[int]]:
     """Serve an operation from a fresh emulator, and collect what it answers."""
     with open_emulator() as emulator:
-        assert submit_all(emulator) == JOB_IDS
+        assert submit_all(emulator) == KNOWN_IDS
         door.emulator = emulator
         seen: set[int] = set()
         yield seen
@@ -170,23 +191,26 @@ def one_of_each(emulator: Emulator) -> Callable[[dict[str, Any]], Any]:
     return handle
 
 
-def ways_not_gone(linked: Any) -> list[list[str]]:
+def ways_not_gone(linked: Any, ways: tuple[list[str], ...] = WAYS) -> list[list[str]]:
     """Follow links until every way was gone on one job; return those that were not."""
     succeeded: dict[str, list[str]] = defaultdict(list)
-    missing = list(WAYS)
+    missing = list(ways)
 
     # What succeeded on each job, in order.
     class Machine(linked.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            door.emulator.reset()  # there may be ten batches at once
+
         def after_call(self, response: Any, case: Any) -> None:
             if response.status_code == 200:
                 parameters: dict[str, Any] = case.path_parameters or {}
-                job_id = parameters.get("job_id") or response.json()["id"]
+                job_id = parameters.get("job_id") or parameters.get("batch_id") or response.json()["id"]
                 operation_id: str = case.operation.definition.raw["operationId"]
                 succeeded[job_id].append(STEPS.get(operation_id, operation_id))
 
     for number in range(ROUNDS):
         seed(number)(Machine).run(settings=MACHINE_SETTINGS)
-        missing = [way for way in WAYS if not any(is_subsequence(way, steps) for steps in succeeded.values())]
+        missing = [way for way in ways if not any(is_subsequence(way, steps) for steps in succeeded.values())]
         if not missing:
             break
     return missing
@@ -201,9 +225,18 @@ def test_links_lead_from_one_operation_to_the_next(options: Options) -> None:
 
 
 @pytest.mark.slow
+def test_links_lead_from_the_draft_of_a_batch_to_its_results() -> None:
+    with Emulator(clock=VirtualClock(), seed=1) as emulator:
+        emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
+        door.emulator = emulator
+        assert ways_not_gone(load_linked_batches(), WAYS_OF_BATCHES) == []
+
+
+@pytest.mark.slow
 def test_links_lead_from_one_operation_to_the_next_over_a_socket() -> None:
     with Emulator(clock=VirtualClock(), seed=1) as emulator:
         emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
+        door.emulator = emulator
         # Not `serve`: with one caller, time may jump whenever that one is held, as in process.
         listener = Listener(emulator.app, "127.0.0.1", 0)
         linked = load_linked(f"{listener.origin}/v2")

@@ -112,7 +112,7 @@ def test_json_copy_is_the_document() -> None:
     assert text == json.dumps(SPEC, indent=2, ensure_ascii=False) + "\n"
 
 
-def test_operations_are_the_nine_and_the_aliases() -> None:
+def test_operations_are_the_nine_the_aliases_and_those_of_batches() -> None:
     assert {name: (method.upper(), path) for name, (path, method, _) in OPERATIONS.items()} == {
         "run": ("POST", "/{endpoint_id}/run"),
         "run_sync": ("POST", "/{endpoint_id}/runsync"),
@@ -126,6 +126,15 @@ def test_operations_are_the_nine_and_the_aliases() -> None:
         "post_status": ("POST", "/{endpoint_id}/status/{job_id}"),
         "post_status_sync": ("POST", "/{endpoint_id}/status-sync/{job_id}"),
         "post_stream": ("POST", "/{endpoint_id}/stream/{job_id}"),
+        "create_batch": ("POST", "/{endpoint_id}/batch"),
+        "list_batches": ("GET", "/{endpoint_id}/batch"),
+        "get_batch": ("GET", "/{endpoint_id}/batch/{batch_id}"),
+        "update_batch": ("PUT", "/{endpoint_id}/batch/{batch_id}"),
+        "add_batch_requests": ("POST", "/{endpoint_id}/batch/{batch_id}/requests"),
+        "list_batch_requests": ("GET", "/{endpoint_id}/batch/{batch_id}/requests"),
+        "remove_batch_request": ("DELETE", "/{endpoint_id}/batch/{batch_id}/requests/{request_id}"),
+        "finalize_batch": ("POST", "/{endpoint_id}/batch/{batch_id}/finalize"),
+        "cancel_batch": ("POST", "/{endpoint_id}/batch/{batch_id}/cancel"),
     }
 
 
@@ -140,7 +149,7 @@ def test_operation_is_described(operation: dict[str, Any]) -> None:
 def test_what_the_service_calls_has_a_tag_of_its_own() -> None:
     # openapi-generator writes one file per tag for each side, and the second would overwrite the first.
     answered = {tag for _, _, operation in OPERATIONS.values() for tag in operation["tags"]}
-    assert answered == {"jobs", "endpoint", "post-aliases"}
+    assert answered == {"jobs", "endpoint", "batches", "post-aliases"}
     called = [operation for operation in ALL_OPERATIONS if operation["operationId"] not in OPERATIONS]
     assert {tag for operation in called for tag in operation["tags"]} == {"webhooks"}
 
@@ -148,16 +157,16 @@ def test_what_the_service_calls_has_a_tag_of_its_own() -> None:
 def test_operation_ids_are_unique() -> None:
     names = [operation["operationId"] for operation in ALL_OPERATIONS]
     assert len(set(names)) == len(names)
-    # the twelve, the webhook and two callbacks
-    assert len(names) == 15
+    # the twelve, nine of batches, the webhook and two callbacks
+    assert len(names) == 24
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation_documents_its_errors(name: str) -> None:
     expected = {"400", "401", "403", "404", "429", "500", "502", "503", "504"}
-    if name in {"run", "run_sync"}:
-        expected |= {"402", "413"}
-    if name == "retry":
+    if name in {"run", "run_sync", "create_batch", "add_batch_requests", "update_batch"}:
+        expected |= {"413"}
+    if name in {"run", "run_sync", "retry", "create_batch", "add_batch_requests", "finalize_batch"}:
         expected |= {"402"}
     assert set(OPERATIONS[name][2]["responses"]) - {"200"} == expected
 
@@ -229,8 +238,14 @@ def test_nothing_has_a_default_that_a_client_would_send() -> None:
     assert found == [("servers", "1", "variables", "baseUrl")]
 
 
-def test_only_submits_have_a_request_body() -> None:
-    assert {name for name, (_, _, operation) in OPERATIONS.items() if "requestBody" in operation} == {"run", "run_sync"}
+def test_only_submits_and_changes_of_batches_have_a_request_body() -> None:
+    assert {name for name, (_, _, operation) in OPERATIONS.items() if "requestBody" in operation} == {
+        "run",
+        "run_sync",
+        "create_batch",
+        "add_batch_requests",
+        "update_batch",
+    }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -256,6 +271,9 @@ def test_links_lead_where_a_caller_goes_next() -> None:
         "run": after_submit,
         "run_sync": after_submit,
         "retry": {"get_status", "cancel"},
+        "create_batch": {"get_batch", "add_batch_requests", "finalize_batch"},
+        "add_batch_requests": {"finalize_batch"},
+        "finalize_batch": {"list_batch_requests"},
         **{key: {"retry"} for key in ("get_status", "get_status_sync", "post_status", "post_status_sync")},
     }
 
@@ -269,7 +287,9 @@ def test_links_fill_the_parameters_of_their_target(name: str) -> None:
         assert set(link["parameters"]) == wanted
         for expression in link["parameters"].values():
             place, _, field = expression.rpartition("." if "path" in expression else "/")
-            assert field in {"$request.path": list(parameters(name)), "$response.body#": answer["required"]}[place]
+            assert (
+                field in {"$request.path": list(parameters(name)), "$response.body#": answer.get("required", [])}[place]
+            )
 
 
 # --- what generators stumble over; openapi/README.md names them ---

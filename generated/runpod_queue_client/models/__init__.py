@@ -1,5 +1,14 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .batch import Batch
+from .batch_addition import BatchAddition
+from .batch_answer import BatchAnswer
+from .batch_created import BatchCreated
+from .batch_list import BatchList
+from .batch_request import BatchRequest
+from .batch_requests import BatchRequests
+from .batch_status import BatchStatus
+from .batch_update import BatchUpdate
 from .error_message import ErrorMessage
 from .health import Health
 from .health_jobs import HealthJobs
@@ -18,6 +27,15 @@ from .stream_result import StreamResult
 from .submitted_job import SubmittedJob
 
 __all__ = (
+    "Batch",
+    "BatchAddition",
+    "BatchAnswer",
+    "BatchCreated",
+    "BatchList",
+    "BatchRequest",
+    "BatchRequests",
+    "BatchStatus",
+    "BatchUpdate",
     "ErrorMessage",
     "Health",
     "HealthJobs",

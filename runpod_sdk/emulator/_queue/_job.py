@@ -42,6 +42,7 @@ class QueuedJob:
         error: why it failed.
         chunks: those that nobody has read.
         holds: who waits for it.
+        is_of_batch: it is a request of a batch.
     """
 
     id: str
@@ -63,6 +64,7 @@ class QueuedJob:
     error: str | None = None
     chunks: list[dict[str, Any]] = field(default_factory=_new_list)
     holds: list[Hold] = field(default_factory=_new_list)
+    is_of_batch: bool = False
 
     def view(self) -> dict[str, Any]:
         """Return what /status says: keys are there only when they are set.  # live: IN_QUEUE has id and status."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from runpod_sdk.emulator._limits import DRAINING_HOLD, QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._queue._batches import Batches
 from runpod_sdk.emulator._queue._chunks import split
 from runpod_sdk.emulator._queue._effects import Effects
 from runpod_sdk.emulator._queue._job import record_of
@@ -41,6 +42,7 @@ class Queue:
         new_id: returns a fresh job id, `<uuid>-u1`; called once per job.
         options: the emulator's choices.
         made_at: the monotonic time at which it was declared.
+        epoch: seconds since 1970 at monotonic 0.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Queue:
         new_id: Callable[[], str],
         options: Options | None = None,
         made_at: float = -math.inf,
+        epoch: float = 0.0,
     ) -> None:
         self.endpoint_id = endpoint_id
         self._new_id = new_id
@@ -59,6 +62,7 @@ class Queue:
         self._known_at = made_at + self._options.endpoint_propagation
         self._jobs = Jobs(self._options)
         self._workers = Workers()
+        self._batches = Batches(endpoint_id, self._jobs, self._options, new_id, epoch)
         self._handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Submit: self._submit,
             ask.Status: self._status,
@@ -77,7 +81,10 @@ class Queue:
             ask.Leave: self._leave,
             ask.Expect: self._expect,
             ask.Drain: self._drain,
+            **self._batches.handlers,
+            ask.FinalizeBatch: self._finalize_batch,
         }
+        self._of_users = {*_OF_USERS, *self._batches.handlers}
 
     # What the outside calls.
 
@@ -85,10 +92,12 @@ class Queue:
         """Answer `request` at monotonic `now`, or hold it."""
         effects = Effects()
         self._advance(now, effects)
-        if now < self._known_at and type(request) in _OF_USERS:
+        if now < self._known_at and type(request) in self._of_users:
             answer: Reply | Hold = Reply(ReplyKind.NOT_FOUND, message="endpoint not found")
         else:
             answer = self._handlers[type(request)](request, now, effects)
+        if self._batches.cancelling:
+            self._batches.settle(effects)
         effects.next_deadline = self._jobs.next_deadline()
         return answer, effects
 
@@ -96,6 +105,8 @@ class Queue:
         """Apply every deadline up to `now`, each at its own time."""
         effects = Effects()
         self._advance(now, effects)
+        if self._batches.cancelling:
+            self._batches.settle(effects)
         effects.next_deadline = self._jobs.next_deadline()
         return effects
 
@@ -142,6 +153,7 @@ class Queue:
             if job.state is State.IN_PROGRESS:
                 self._workers.release(job.worker_id, job.id, effects, stop=True)
         self._jobs.clear()
+        self._batches.clear()
         return effects
 
     # What users ask.
@@ -162,7 +174,9 @@ class Queue:
     def _known(self, job_id: str, now: float) -> QueuedJob | None:
         """Return a job that users can see; one that was just made may not be known everywhere yet."""
         job = self._jobs.known.get(job_id)
-        return None if job is None or now < job.submitted_at + self._options.job_propagation else job
+        if job is None or now < job.submitted_at + self._options.job_propagation:
+            return None
+        return None if job.is_of_batch and not self._options.batch_status else job
 
     def _status(self, request: ask.Status, now: float, effects: Effects) -> Reply | Hold:
         job = self._known(request.job_id, now)
@@ -212,7 +226,7 @@ class Queue:
         return Reply(ReplyKind.DONE, {"id": job.id, "status": State.IN_QUEUE.value})
 
     def _purge(self, _: ask.Purge, now: float, effects: Effects) -> Reply:
-        removed = list(self._jobs.queued.values())
+        removed = [job for job in self._jobs.queued.values() if not job.is_of_batch]  # assumed: batches are left alone
         for job in removed:
             self._jobs.move(job, Event.PURGE, effects)
             self._jobs.end(job, now, effects)
@@ -227,6 +241,11 @@ class Queue:
             "retried": self._jobs.retried,
         }
         return Reply(ReplyKind.DONE, {"jobs": jobs, "workers": self._workers.gauges(now)})
+
+    def _finalize_batch(self, request: ask.FinalizeBatch, now: float, effects: Effects) -> Reply:
+        reply = self._batches.handlers[ask.FinalizeBatch](request, now, effects)
+        self._dispatch(now, effects)
+        return reply
 
     # What workers ask.
 

@@ -87,6 +87,78 @@ class ReadHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBatch:
+    """Make a draft of a batch, with its first requests."""
+
+    submissions: tuple[Submit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListBatches:
+    """Show all batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatch:
+    """Count the requests of a batch."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateBatch:
+    """Change attributes of a batch that nothing here depends on."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddToBatch:
+    """Add requests to a draft."""
+
+    batch_id: str
+    submissions: tuple[Submit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatchRequests:
+    """Show a page of the requests of a batch."""
+
+    batch_id: str
+    offset: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFromBatch:
+    """Take a request out of a draft."""
+
+    batch_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalizeBatch:
+    """Lock a draft, and queue its requests."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelBatch:
+    """Cancel what is queued of a batch."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailBatch:
+    """Let a batch fail by itself, as the service may."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
     """A worker asks for a job, and waits for it.
 
@@ -197,6 +269,16 @@ Request = (
     | RetryJob
     | Purge
     | ReadHealth
+    | CreateBatch
+    | ListBatches
+    | ReadBatch
+    | UpdateBatch
+    | AddToBatch
+    | ReadBatchRequests
+    | RemoveFromBatch
+    | FinalizeBatch
+    | CancelBatch
+    | FailBatch
     | Take
     | WatchStops
     | Ping

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator import _limits as limits
 from runpod_sdk.emulator._queue import _requests as ask
+from runpod_sdk.emulator._routes._batch_routes import BATCH_ROUTES
 from runpod_sdk.emulator._routes._queries import ttl_of, wait_of
-from runpod_sdk.emulator._routes._route import Route, json_answer
+from runpod_sdk.emulator._routes._route import Route, too_large
 from runpod_sdk.emulator._routes._submits import run, run_sync
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator._options import Options
-    from runpod_sdk.emulator._routes._route import Call, HttpAnswer
+    from runpod_sdk.emulator._routes._route import Call
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
 _JOB = ("job",)
@@ -48,13 +49,7 @@ def _health(_: Call, __: bytes, ___: Options) -> ask.Request:
     return ask.ReadHealth()
 
 
-def _too_large(route: Route) -> HttpAnswer:
-    """Return the answer to a body over the limit."""
-    detail = f"bad request: body: exceeded max body size of {route.body_mib}MiB"  # reported x6
-    return json_answer(400, {"status": 400, "title": "Bad Request", "detail": detail})
-
-
-_row = partial(Route, too_large=_too_large)
+_row = partial(Route, too_large=too_large)
 # docs: send-requests, rate limits; until 2025-09 with /status-sync, which shares the limit of /status.
 # official source: the Go client POSTs status, status-sync and stream.
 CLIENT_ROUTES = (
@@ -67,4 +62,5 @@ CLIENT_ROUTES = (
     _row(name="retry", request=_retry, methods=_POST, ids=_JOB),
     _row(name="purge-queue", request=_purge, methods=_POST, rate=(2, math.inf)),
     _row(name="health", request=_health, methods=_GET),
+    *BATCH_ROUTES,
 )

@@ -27,6 +27,17 @@ def wait_of(query: Mapping[str, str], default: float) -> float:
     return wait / 1000
 
 
+def number_of(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Return an integer.  # assumed: 400 for what is none, or out of range."""
+    text = query.get(name)
+    if text is None:
+        return default
+    number = int(text) if _INTEGER.fullmatch(text) else least - 1
+    if not least <= number <= most:
+        raise InvalidRequestError(f"{name} is invalid; must be between {least} and {most}")
+    return number
+
+
 def ttl_of(query: Mapping[str, str]) -> float | None:
     """Return `ttl` in seconds, or None."""
     text = query.get("ttl")

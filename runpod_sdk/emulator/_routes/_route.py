@@ -49,16 +49,26 @@ def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> HttpAnsw
     return HttpAnswer(status, json.dumps(body).encode(), headers)
 
 
+def too_large(route: Route) -> HttpAnswer:
+    """Return the answer to a user's body over the limit."""
+    detail = f"bad request: body: exceeded max body size of {route.body_mib}MiB"  # reported x6
+    return json_answer(400, {"status": 400, "title": "Bad Request", "detail": detail})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One row.
 
     Attributes:
-        name: what stands in the path after the endpoint.
+        name: what it is called; no two rows share one.
+        path: what stands in the path after the endpoint, with ids in braces; "": the name, and then the ids.
         operation: what faults, rate limits and the ledger call it; "": by its name.
         also: what else faults call a request to it, where it takes two kinds.
         methods: those that are let in.
-        ids: what follows in the path: "job", "worker".
+        ids: those in its path: "job", "worker", "batch", "request".
+        segments: its path, in pieces.
+        words: what has to stand where in these, beside the first.
+        places: where which id stands in these.
         body_mib: how large a body may be, in MiB; 0: it is ignored, and not even read.
         body_limit: the same in bytes.
         rate: how many in `RATES_WINDOW`, and how many at once; None: there is no limit.
@@ -71,10 +81,14 @@ class Route:
     """
 
     name: str
+    path: str = ""
     operation: str = ""
     also: str | None = None
     methods: tuple[str, ...]
     ids: tuple[str, ...] = ()
+    segments: tuple[str, ...] = field(init=False)
+    words: tuple[tuple[int, str], ...] = field(init=False)
+    places: tuple[tuple[int, str], ...] = field(init=False)
     body_mib: int = 0
     body_limit: int = field(init=False)
     rate: tuple[float, float] | None = None
@@ -89,6 +103,15 @@ class Route:
         object.__setattr__(self, "body_limit", self.body_mib * MIB)
         if not self.operation:
             object.__setattr__(self, "operation", self.name)
+        if not self.path:
+            object.__setattr__(self, "path", "/".join([self.name, *(f"{{{each}}}" for each in self.ids)]))
+        pieces = tuple(self.path.split("/"))
+        object.__setattr__(self, "segments", pieces)
+        ids = tuple((at, piece[1:-1]) for at, piece in enumerate(pieces) if piece.startswith("{"))
+        object.__setattr__(self, "places", ids)
+        object.__setattr__(self, "ids", tuple(name for _, name in ids))
+        words = tuple((at, piece) for at, piece in enumerate(pieces) if at and not piece.startswith("{"))
+        object.__setattr__(self, "words", words)
 
     @property
     def operations(self) -> frozenset[str]:
@@ -104,4 +127,6 @@ class Call:
     endpoint_id: str
     job_id: str = ""
     worker_id: str = ""
+    batch_id: str = ""
+    request_id: str = ""
     query: Mapping[str, str]

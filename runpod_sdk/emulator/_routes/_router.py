@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _RESOLVED_BY_HEADER = "flash"
 RESOURCE_HEADER = "x-flash-endpoint"
 ROUTES = {route.name: route for route in (*CLIENT_ROUTES, *WORKER_ROUTES)}
+_ROWS: defaultdict[str, list[Route]] = defaultdict(list)  # by the first segment
+for _route in ROUTES.values():
+    _ROWS[_route.segments[0]].append(_route)
 
 
 class Router:
@@ -52,18 +56,24 @@ class Router:
             endpoints: the ids that exist.
             resource: the header that names an endpoint beside the path, or "".
         """
-        parts = path.split("/")  # "", "v2", endpoint, name, ids
-        route = ROUTES.get(parts[3]) if len(parts) > 3 and parts[1] == "v2" else None
-        if route is not None and route.is_for_workers:
+        parts = path.split("/")  # "", "v2", endpoint, what the rows say
+        rows = _ROWS.get(parts[3], []) if len(parts) > 3 and parts[1] == "v2" else []
+        is_for_workers = bool(rows) and rows[0].is_for_workers
+        if is_for_workers:
             # The official worker appends "&…" to whatever its environment says, be there a "?" or not.
             path, _, glued = path.partition("&")
             parts = path.split("/")
             query = f"{query}&{glued}" if glued else query
-        if route is None or len(parts) != 4 + len(route.ids) or not (all(parts[4:]) or not route.is_for_workers):
-            return self._not_found("path not found", route)
+        pieces = parts[3:]
+        route = rows[0] if len(rows) == 1 else _row_of(rows, pieces, method)
+        if route is None or len(pieces) != len(route.segments) or (is_for_workers and not all(pieces)):
+            return self._not_found("path not found", is_for_workers=is_for_workers)
         if method not in route.methods:
-            return json_answer(405, {"error": f"method {method} not allowed"}, allow=route.methods)
-        ids = dict(zip(route.ids, parts[4:], strict=True))
+            allowed = tuple(method for row in rows if row.path == route.path for method in row.methods)
+            return json_answer(405, {"error": f"method {method} not allowed"}, allow=allowed)
+        ids: dict[str, str] = {}
+        for at, name in route.places:
+            ids[name] = pieces[at]
         worker_id = ids.get("worker", "")
         if authorization.strip() not in self._keys and not (worker_id and self._is_supervised(worker_id)):
             return json_answer(401, {"error": "invalid api key"})  # assumed: the body
@@ -71,12 +81,14 @@ class Router:
         if endpoint_id == _RESOLVED_BY_HEADER and endpoint_id not in endpoints:
             endpoint_id = resource
         if endpoint_id not in endpoints:
-            return self._not_found("endpoint not found", route)  # assumed: the body
+            return self._not_found("endpoint not found", is_for_workers=is_for_workers)  # assumed: the body
         return Call(
             route=route,
             endpoint_id=endpoint_id,
             job_id=ids.get("job", ""),
             worker_id=worker_id,
+            batch_id=ids.get("batch", ""),
+            request_id=ids.get("request", ""),
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         )
 
@@ -95,7 +107,7 @@ class Router:
             case ReplyKind.DONE:
                 return HttpAnswer(200, json.dumps(reply.body).encode(), job_status=reply.body.get("status"))
             case ReplyKind.NOT_FOUND:
-                return self._not_found(reply.message, call.route)
+                return self._not_found(reply.message, is_for_workers=call.route.is_for_workers)
             case ReplyKind.REFUSED:
                 return json_answer(400, {"error": reply.message})  # assumed
             case ReplyKind.TOO_MANY:
@@ -105,8 +117,15 @@ class Router:
         """Return the answer to a body over the limit."""
         return call.route.too_large(call.route)
 
-    def _not_found(self, detail: str, route: Route | None) -> HttpAnswer:
+    def _not_found(self, detail: str, *, is_for_workers: bool) -> HttpAnswer:
         """Return a 404, for users in the shape that Options say."""
-        if self._options.not_found == "problem" and not (route is not None and route.is_for_workers):
+        if self._options.not_found == "problem" and not is_for_workers:
             return json_answer(404, {"status": 404, "title": "Not Found", "detail": detail})
         return json_answer(404, {"error": detail})
+
+
+def _row_of(rows: list[Route], pieces: list[str], method: str) -> Route | None:
+    """Return the row of this path, of this method if there is one."""
+    found = [row for row in rows if len(row.segments) == len(pieces)]
+    found = [row for row in found if all(pieces[at] == word for at, word in row.words)]
+    return next((row for row in found if method in row.methods), found[0] if found else None)

@@ -22,7 +22,7 @@ _FOR_THE_WORKER = ("s3Config", "webhookV2")
 
 def run(_: Call, body: bytes, options: Options) -> Submit:
     """Return what /run asks."""
-    return _submission(body, options, wait=None, retention=limits.RUN_RETENTION)
+    return submission(_object(body), options, wait=None, retention=limits.RUN_RETENTION)
 
 
 def run_sync(call: Call, body: bytes, options: Options) -> Submit:
@@ -31,16 +31,15 @@ def run_sync(call: Call, body: bytes, options: Options) -> Submit:
     # Up to 5 minutes with wait, says operation-reference#retry; assumed: as long as wait itself.
     kept = wait if "wait" in call.query else 0.0
     kept = min(limits.RUNSYNC_RETENTION_MAX, max(limits.RUNSYNC_RETENTION, kept))
-    return _submission(body, options, wait=wait, retention=kept)
+    return submission(_object(body), options, wait=wait, retention=kept)
 
 
-def _submission(body: bytes, options: Options, *, wait: float | None, retention: float) -> Submit:
-    """Return the submission in `body`. Unknown top-level keys are ignored: the official JavaScript sample sends one.
+def submission(fields: dict[str, Any], options: Options, *, wait: float | None, retention: float) -> Submit:
+    """Return the submission in a body. Unknown top-level keys are ignored: the official JavaScript sample sends one.
 
     Raises:
-        InvalidRequestError: it is no JSON object, or a field of it is not what the service takes.
+        InvalidRequestError: a field of it is not what the service takes.
     """
-    fields = _object(body)
     # official source: runpodctl, an array or a scalar is refused, and run_test.go, null and absent are legal
     job_input: Any = fields.get("input")
     if job_input is None and not options.require_input:
@@ -68,7 +67,7 @@ def _submission(body: bytes, options: Options, *, wait: float | None, retention:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        fields: Any = json.loads(body.decode(), parse_constant=_no_constant)
+        fields: Any = json.loads(body.decode(), parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError("body is not JSON") from error
     if not isinstance(fields, dict):
@@ -76,7 +75,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields  # pyright: ignore[reportUnknownVariableType]
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
+    """Refuse what Python takes for JSON, and is none."""
     raise ValueError(f"{name} is no JSON")
 
 
