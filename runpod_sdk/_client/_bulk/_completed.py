@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
@@ -175,7 +176,7 @@ async def _in_loop(
             elif end.error is not None:
                 errors.append(end.error)
     finally:
-        await line.close()
+        await jobs[0]._owner._out_of_reach(line.close(), sys.exception())
     _raise(errors, len(jobs))
 
 

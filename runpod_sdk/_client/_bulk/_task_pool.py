@@ -133,8 +133,8 @@ class Line(Generic[Item, Result]):
         self._room.set()
 
     async def close(self) -> None:
-        """Cancel what is under way, and wait for its end."""
-        self._feeder.cancel()
+        """Cancel what is under way, and wait for its end. All is told to end first: the wait may be broken off."""
+        self._dismiss()
         await asyncio.wait({self._feeder})
         await self._task_pool.stop()
 
