@@ -388,18 +388,16 @@ class Emulator:
                 epoch=hub.clock.time() - hub.clock.monotonic(),
             )
         )
-        mock = mock_handler_for(hub.clock)
         if endpoint.pool is not None:
             endpoint.pool.attach(hub, hosted)
             return
         pool = Pool(
             hub,
             hosted,
-            lambda job: endpoint.handler or mock(job),
+            endpoint,
+            mock_handler_for(hub.clock),
             size=endpoint.workers if endpoint.command is None else 0,
             new_worker_id=lambda: worker_id_from(worker_ids),
-            aggregate=lambda: endpoint.aggregate,
-            refreshes=lambda: endpoint.file is not None and endpoint.file.refresh_worker,
             as_official=endpoint.file is not None,
             captures=self._options.log_capture,
         )

@@ -66,9 +66,9 @@ def test_a_job_takes_a_short_walk() -> None:
     for name, walked in (("submit, door to worker and back", submit), ("run, result and next take", work)):
         print(f"\n{name}: {len(walked)} calls, {len({step.file for step in walked})} files")  # noqa: T201  the result
         print("\n".join(f"  {step.file}: {step.function}" for step in walked))  # noqa: T201
-    assert len(submit) <= 62
-    assert len({step.file for step in submit}) <= 12
+    assert len(submit) <= 60
+    assert len({step.file for step in submit}) <= 10
     assert sum(step.advances for step in submit) == 1, "deadlines are applied once a request"
-    assert len(work) <= 53
-    assert len({step.file for step in work}) <= 11
+    assert len(work) <= 52
+    assert len({step.file for step in work}) <= 10
     assert sum(step.advances for step in work) == 2, "it makes two requests: the result, and the next take"

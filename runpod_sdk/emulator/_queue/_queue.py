@@ -159,9 +159,9 @@ class Queue:
     # What users ask.
 
     def _submit(self, request: ask.Submit, now: float, effects: Effects) -> Reply | Hold:
-        most = max(QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER * self._workers.count())
-        if self._options.queue_limit and len(self._jobs.queued) > most:
-            return Reply(ReplyKind.TOO_MANY, message=f"too many jobs in the queue: {len(self._jobs.queued)}")
+        queued = len(self._jobs.queued)
+        if self._options.queue_limit and queued > QUEUE_LIMIT and queued > QUEUE_LIMIT_PER_WORKER * self.worker_count():
+            return Reply(ReplyKind.TOO_MANY, message=f"too many jobs in the queue: {queued}")
         job_id = self._new_id()
         if request.wait is not None:
             job_id = f"sync-{job_id}"  # live

@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers import _results as results
@@ -129,17 +129,35 @@ async def _cancel_others() -> None:
     loop.stop()
 
 
+class Declared(Protocol):
+    """What runs the jobs of an endpoint, and how."""
+
+    @property
+    def handler(self) -> Handler | None:
+        """The callable; None: the built-in one."""
+        ...
+
+    @property
+    def aggregate(self) -> bool:
+        """Whether a generator's chunks are also its output."""
+        ...
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether a worker is replaced after each job."""
+        ...
+
+
 class Pool:
     """The workers of one endpoint.
 
     Args:
         hub: where requests go.
         endpoint: the endpoint.
-        handler_for: returns the callable that runs a given job.
+        declared: what runs the jobs, and how.
+        mock: returns the callable that runs a given job where no other is declared.
         size: how many jobs run at the same time.
         new_worker_id: returns a fresh worker id.
-        aggregate: claims that a generator's chunks are also its output.
-        refreshes: claims that a worker is replaced after each job.
         as_official: what the official library cannot send is not sent.
         captures: the error of a handler that raises says what it has printed.
     """
@@ -148,22 +166,20 @@ class Pool:
         self,
         hub: Hub,
         endpoint: HubEndpoint,
-        handler_for: Callable[[dict[str, Any]], Handler],
+        declared: Declared,
+        mock: Callable[[dict[str, Any]], Handler],
         *,
         size: int,
         new_worker_id: Callable[[], str],
-        aggregate: Callable[[], bool],
-        refreshes: Callable[[], bool],
         as_official: bool,
         captures: bool,
     ) -> None:
         self.hub = hub
         self.endpoint = endpoint
-        self.handler_for = handler_for
+        self.declared = declared
+        self.mock = mock
         self.new_worker_id = new_worker_id
         self.loop_thread = HandlerLoop()
-        self.aggregate = aggregate
-        self.refreshes = refreshes
         self.as_official = as_official
         self.captures = captures
         self._workers = [Worker(self) for _ in range(size)]
@@ -272,7 +288,8 @@ class Run:
         self._presence = Presence(worker.pool.hub.clock)
         self.context = self._presence.context
         self.context.run(_CURRENT.set, self)
-        self._handler: Handler = worker.pool.handler_for(body) if "input" in body else _no_handler
+        pool = worker.pool
+        self._handler: Handler = (pool.declared.handler or pool.mock(body)) if "input" in body else _no_handler
         self._streams = inspect.isgeneratorfunction(self._handler) or inspect.isasyncgenfunction(self._handler)
         self.is_async = inspect.isasyncgenfunction(self._handler) or _is_coroutine_function(self._handler)
         self._collected: list[Any] = []
@@ -420,7 +437,7 @@ class Run:
         if end is not None:
             self._finish(end)
             return False
-        if self.worker.pool.aggregate():
+        if self.worker.pool.declared.aggregate:
             self._collected.append(sent["output"])
         try:
             body = results.as_json(sent, as_official=self.worker.pool.as_official)
@@ -446,7 +463,7 @@ class Run:
         )
         if refusal:
             _LOG.warning("%s", refusal)
-        if result.get("stopPod") or self.worker.pool.refreshes():
+        if result.get("stopPod") or self.worker.pool.declared.refreshes:
             self.worker.replace()
 
     def _failed(self, error: BaseException) -> None:

@@ -27,6 +27,7 @@ class EmulatedEndpoint:
         workers: how many jobs run at the same time.
         command: what starts its workers, as words; None: they are in this process.
         file: the handler file that was loaded in this process.
+        refreshes: a worker in this process is replaced after each job.
         pool: the worker processes of a file.
         supervisor: what watches them, from the first `serve()` on.
     """
@@ -49,6 +50,7 @@ class EmulatedEndpoint:
         self.workers = workers
         self.command = command
         self.file = file
+        self.refreshes = file is not None and file.refresh_worker
         self.pool = pool
         self.supervisor: Supervisor | None = None
         self._aggregate = aggregate
@@ -92,7 +94,7 @@ class EmulatedEndpoint:
         if self.file is not None:
             former, self.file = self.file, load(self.file.program)
             former.modules.forget()
-            self.handler = self.file.handler
+            self.handler, self.refreshes = self.file.handler, self.file.refresh_worker
 
     @property
     def logs(self) -> Path:
