@@ -417,5 +417,5 @@ def test_progress_is_written_to_standard_error(lazy: bool, capsys: pytest.Captur
     asyncio.run(main())
     total = "" if lazy else "/3"
     assert capsys.readouterr().err.splitlines() == [
-        f'map on endpoint "abc": {n}{total} done, 0 failed' for n in (1, 2, 3)
+        f'map on endpoint "abc"  {5 * n:5} s  {n}{total} done, 0 failed' for n in (1, 2, 3)
     ]
