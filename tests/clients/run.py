@@ -115,18 +115,19 @@ def table(rows: list[Row]) -> str:
 
 def main(names: list[str]) -> int:
     """Do what can be done with each generator, say what that was, and return the exit code."""
-    with tempfile.TemporaryDirectory() as folder, Emulator(clock=SystemClock()) as emulator, odd_service() as odd:
-        emulator.endpoint("jobs")
-        emulator.endpoint("idle", workers=0)
-        os.environ["RUNPOD_ENDPOINT_BASE_URL"] = emulator.serve().url
-        os.environ["RUNPOD_API_KEY"] = emulator.api_key
+    with tempfile.TemporaryDirectory() as folder, odd_service() as odd:
         os.environ["RUNPOD_ODD_BASE_URL"] = odd
         rows: list[Row] = []
         for name in names:
             work = Path(folder) / f"{len(rows)}"
             work.mkdir()
             shutil.copy(SOURCE, work / DOCUMENT)
-            rows.append(tried(name, work))
+            with Emulator(clock=SystemClock()) as emulator:  # of its own: some count how many jobs failed
+                emulator.endpoint("jobs")
+                emulator.endpoint("idle", workers=0)
+                os.environ["RUNPOD_ENDPOINT_BASE_URL"] = emulator.serve().url
+                os.environ["RUNPOD_API_KEY"] = emulator.api_key
+                rows.append(tried(name, work))
     print(f"\n{table(rows)}")
     return 1 if any(row.failed for row in rows) else 0
 
