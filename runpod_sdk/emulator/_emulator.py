@@ -347,7 +347,7 @@ class Emulator:
                 raise RuntimeError("the emulator is closed")
             if self._gateway is None:
                 options = self._options
-                hub = Hub(self._given_clock or default_clock(), self.faults, options.ledger)
+                hub = Hub(self._given_clock or default_clock(), self.faults, options)
                 router = Router(self.api_key, options, self._processes.has)
                 rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
                 self._gateway = Gateway(hub, router, self.faults, rates, options.record)

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND
 from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
@@ -69,19 +70,20 @@ class HubEndpoint:
 class Hub:
     """The state behind every door of an emulator."""
 
-    def __init__(self, clock: ParkingClock, faults: Faults | None = None, ledger_limit: int = 0) -> None:
+    def __init__(self, clock: ParkingClock, faults: Faults | None = None, options: Options | None = None) -> None:
+        options = options or Options()
         self._faults = faults
         self.clock = clock
         self.endpoints: dict[str, HubEndpoint] = {}
         self.closed = False
         self._lock = threading.Lock()
-        self.ledger = Ledger(clock.time, threading.Lock(), self._known, ledger_limit)
+        self.ledger = Ledger(clock.time, threading.Lock(), self._known, options.ledger)
         self._deliveries: dict[Hold, Callable[[Reply], None]] = {}
         self._waiters: dict[Waiter, HubEndpoint] = {}
         self._pauses: set[Parking] = set()
         self._effects: deque[tuple[HubEndpoint, Effects]] = deque()  # not carried out yet
         self._retakes: list[tuple[HubEndpoint, Take, Callable[[Reply], None]]] = []
-        self.webhooks = WebhookSender(clock, self.ledger)
+        self.webhooks = WebhookSender(clock, self.ledger, options.webhook_timeout)
 
     def add(self, queue: Queue) -> HubEndpoint:
         """Take in the queue of an endpoint."""

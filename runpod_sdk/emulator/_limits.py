@@ -24,7 +24,6 @@ CHUNK_BYTES = 1_000_000  # docs: operation-reference#stream, 1 MB; assumed: deci
 
 WEBHOOK_TRIES = 3  # docs: send-requests#webhooks, 2 more tries
 WEBHOOK_PAUSE = 10.0  # the same
-WEBHOOK_TIMEOUT = 30.0  # assumed; real seconds
 
 QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER = 50, 500  # docs until 2025-10; today's do not say it
 BATCHES_MAX, BATCH_REQUESTS_MAX, QUEUED_MAX = 10, 5_000, 50_000  # docs: batch-jobs, of an endpoint, a batch, a queue

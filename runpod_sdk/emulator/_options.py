@@ -47,6 +47,7 @@ class Options:
         result_limit: bytes of JSON that a result may have; of a larger one the job is COMPLETED without output, and the
             log says so. None: any.
         webhook_on_cancel: a job that ends by being cancelled or purged is reported, too.
+        webhook_timeout: real seconds that the receiver of a webhook has to answer, before that counts as no answer.
         rate_limits: keep to the documented rate limits, and answer 429 beyond them.
         rate_per_worker: the share of the base limits that each running worker is worth; the limits grow with the
             workers once those are worth more than the base.
@@ -78,6 +79,7 @@ class Options:
     worker_grace: float = 10.0
     result_limit: int | None = RESULT_BYTES
     webhook_on_cancel: bool = True  # docs: "when a job ends"; assumed: that this is an end, too
+    webhook_timeout: float = 30.0  # assumed
     rate_limits: bool = False
     rate_per_worker: float = 0.025  # docs: send-requests as of 2025-10, 50 on 2000; today's names none
     record: int = 10_000

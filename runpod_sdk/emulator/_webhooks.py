@@ -7,18 +7,17 @@ virtual time knows when to wait for it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
 import threading
 from contextvars import Context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runpod_sdk.emulator._limits import WEBHOOK_PAUSE, WEBHOOK_TIMEOUT, WEBHOOK_TRIES
+from runpod_sdk.emulator._limits import WEBHOOK_PAUSE, WEBHOOK_TRIES
+from runpod_sdk.emulator._receiver import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from runpod_sdk.clock import ParkingClock
@@ -45,13 +44,13 @@ class WebhookSender:
     Args:
         clock: where the pauses pass.
         ledger: where each attempt is noted.
-        post: sends a body to a URL and returns the HTTP status; raises OSError or ValueError where there is none.
+        limit: real seconds that a receiver has to answer.
     """
 
-    def __init__(self, clock: ParkingClock, ledger: Ledger, post: Callable[[str, bytes], int] | None = None) -> None:
+    def __init__(self, clock: ParkingClock, ledger: Ledger, limit: float) -> None:
         self._clock = clock
         self._ledger = ledger
-        self._post = post or _post
+        self._limit = limit
         self._todo: queue.SimpleQueue[_Attempt | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -90,26 +89,10 @@ class WebhookSender:
         if self._closed:
             return
         try:
-            status: int | str = self._post(webhook.url, json.dumps(webhook.body).encode())
-        except (OSError, ValueError) as error:
+            status: int | str = post(webhook.url, json.dumps(webhook.body).encode(), self._limit)
+        except Exception as error:  # noqa: BLE001  somebody else's server and URL: whatever comes of them is noted
             status = type(error).__name__
         if self._ledger.is_on:
             self._ledger.webhook(webhook.job_id, attempt, status)
         if status != 200 and attempt < WEBHOOK_TRIES:
             self._clock.call_at(self._clock.monotonic() + WEBHOOK_PAUSE, lambda: self.deliver(webhook, attempt + 1))
-
-
-def _post(url: str, body: bytes) -> int:
-    """POST to a URL; follows no redirect and uses no proxy: whoever tests a webhook has it nearby."""
-    from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request  # noqa: PLC0415  30 ms to import
-
-    opener = OpenerDirector()
-    opener.add_handler(HTTPHandler())
-    opener.add_handler(HTTPSHandler())
-    request = Request(url, body, {"content-type": "application/json"})  # noqa: S310  the opener knows no other schemes
-    answer: Any = opener.open(request, timeout=WEBHOOK_TIMEOUT)
-    if answer is None:
-        raise OSError(f"no way to reach {url}")
-    with contextlib.closing(answer):
-        status: int = answer.status
-        return status

@@ -21,6 +21,7 @@ import pytest
 from runpod_sdk import Client
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, Server
+from runpod_sdk.emulator._receiver import post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,6 +257,21 @@ def test_a_client_of_the_sdk_that_trusts_it_gets_through(emulator: Emulator, tru
     connection = emulator.serve(certfile=pem).connection
     with httpx.Client(verify=trust) as carrier, Client(**connection, http_client=carrier) as client:
         assert client.endpoint("e").run_sync({"n": 1}, timeout=60) == {"n": 1}
+
+
+def test_a_webhook_goes_to_who_is_trusted(emulator: Emulator, pem: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"{emulator.serve(certfile=pem).url}/e/health"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post(url, b"{}", 60)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    assert post(url, b"{}", 60) == 405, "it is there"
+
+
+def test_a_webhook_over_tls_ends_in_time_where_nobody_speaks_it(emulator: Emulator) -> None:
+    with pytest.raises(ssl.SSLError):
+        post(emulator.serve().url.replace("http", "https"), b"{}", 60)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
+        post(f"https://127.0.0.1:{silent.getsockname()[1]}/", b"{}", 0.05)
 
 
 def test_a_certificate_that_cannot_be_used_raises_here(emulator: Emulator, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +124,19 @@ def test_redirects_are_not_followed(call: Call, emulator: Emulator, receiver: Re
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/", "file:///etc/passwd", "ftp://127.0.0.1/", "nonsense", "http://"]
+    "url",
+    [
+        "http://127.0.0.1:1/",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "nonsense",
+        "http://",
+        "http://127.0.0.1:99999/",
+        "http://[::1/",
+        "http://a b/",
+        "http://" + "a" * 300 + "/",
+        "http://\xe9..\xe9/",
+    ],
 )
 def test_a_webhook_that_leads_nowhere_harms_nobody(call: Call, emulator: Emulator, url: str) -> None:
     emulator.endpoint("e")
@@ -131,6 +145,104 @@ def test_a_webhook_that_leads_nowhere_harms_nobody(call: Call, emulator: Emulato
     assert [number for number, _ in attempts(emulator)] == [1, 2, 3]
     assert all(isinstance(status, str) for _, status in attempts(emulator))
     assert call(emulator, "GET", f"/e/status/{job_id}").status_code in (200, 404)
+
+
+class Misbehaving:
+    """A server that takes what comes, and then says what is no answer, or none that ends."""
+
+    def __init__(self, says: bytes, *, again: bytes = b"", hangs: bool = False) -> None:
+        self._says, self._again, self._hangs = says, again, hangs
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/hook"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, suppress(OSError):
+                    self._read_request(connection)
+                    connection.sendall(self._says)
+                    while self._again:
+                        connection.sendall(self._again)
+                    while self._hangs and connection.recv(65536):
+                        pass
+
+    def _read_request(self, connection: socket.socket) -> None:
+        """Read all of it: who hangs up on what was not read resets the connection."""
+        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while len(body) < length:
+            body += connection.recv(65536)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+MISBEHAVIOUR: dict[str, tuple[Any, int | str]] = {
+    "no HTTP": (lambda: Misbehaving(b"OK\n"), "BadStatusLine"),
+    "bytes": (lambda: Misbehaving(bytes(range(256))), "BadStatusLine"),
+    "another protocol": (lambda: Misbehaving(b"\x16\x03\x01\x00\x05hello", hangs=True), "TimeoutError"),
+    "a status that is no number": (lambda: Misbehaving(b"HTTP/1.1 abc OK\r\n\r\n"), "BadStatusLine"),
+    "nothing": (lambda: Misbehaving(b""), "RemoteDisconnected"),
+    "nothing, and does not hang up": (lambda: Misbehaving(b"", hangs=True), "TimeoutError"),
+    "half a header": (lambda: Misbehaving(b"HTTP/1.1 200 OK\r\nserver: x", hangs=True), "TimeoutError"),
+    "headers without end": (lambda: Misbehaving(b"HTTP/1.1 200 OK\r\n", again=b"a: b\r\n"), "HTTPException"),
+    "a line without end": (lambda: Misbehaving(b"HTTP/1.1 200 OK\r\na: ", again=b"b" * 4096), "LineTooLong"),
+    "go on without end": (lambda: Misbehaving(b"", again=b"HTTP/1.1 100 Continue\r\n\r\n"), "TimeoutError"),
+    "a body without end": (lambda: Misbehaving(b"HTTP/1.1 200 OK\r\n\r\n", again=b"x" * 4096), 200),
+    "a body that does not come": (
+        lambda: Misbehaving(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", hangs=True),
+        200,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MISBEHAVIOUR)
+def test_a_receiver_that_misbehaves_costs_its_tries_and_no_more(call_once: Call, how: str) -> None:
+    made, status = MISBEHAVIOUR[how]
+    receiver = made()
+    with Emulator(options=Options(webhook_timeout=0.05 if status == "TimeoutError" else 60)) as emulator:
+        emulator.endpoint("e")
+        for n in range(5):  # more than deliver at once
+            run(call_once, emulator, receiver.url, n=n)
+        emulator.clock.sleep(3600)
+        tries = [1] * 5 if status == 200 else [1] * 5 + [2] * 5 + [3] * 5
+        assert sorted(attempts(emulator), key=str) == [(number, status) for number in tries]
+    receiver.close()
+
+
+def test_who_talks_no_http_is_tried_again(call_once: Call, emulator: Emulator) -> None:
+    receiver = Misbehaving(b"OK\n")
+    emulator.endpoint("e")
+    run(call_once, emulator, receiver.url)
+    emulator.clock.sleep(3600)
+    assert attempts(emulator) == [(1, "BadStatusLine"), (2, "BadStatusLine"), (3, "BadStatusLine")]
+    receiver.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("/a hook", "/a%20hook"),
+        ("/a%20hook?x=a b&y=%2F", "/a%20hook?x=a%20b&y=%2F"),
+        ("/caf\xe9", "/caf%C3%A9"),
+        ("/a#fragment", "/a"),
+        ("", "/"),
+        ("?x=1", "/?x=1"),
+    ],
+)
+def test_a_url_is_escaped_where_it_must_be(
+    call: Call, emulator: Emulator, receiver: Receiver, written: str, path: str
+) -> None:
+    emulator.endpoint("e")
+    run(call, emulator, receiver.url.removesuffix("/hook") + written)
+    emulator.clock.sleep(3600)
+    assert (attempts(emulator), receiver.paths) == ([(1, 200)], [path])
 
 
 @pytest.mark.parametrize("reported", [True, False])
