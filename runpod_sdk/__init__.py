@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._client._bulk._map import AsyncMap, Map
     from ._client._bulk._map_job import AsyncMapResult, MapResult
     from ._client._bulk._map_report import MapReport, Percentiles
+    from ._client._journal._journal import Journal, JournalItem
     from ._client._sync import Client
     from ._client._sync_endpoint import Endpoint
     from ._client._sync_job import Job, Stream
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         JobFailedError,
         JobsError,
         JobTimedOutError,
+        JournalError,
         NotFoundError,
         OutputTypeError,
         PayloadTooLargeError,
@@ -75,6 +77,7 @@ _ROOMS = {
     "_client._bulk._map": ("AsyncMap", "Map"),
     "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),
+    "_client._journal._journal": ("Journal", "JournalItem"),
     "_values._policies": ("PollPolicy", "Retry", "RetryPolicy"),
     "_values._states": (
         "Health",
@@ -108,6 +111,7 @@ _ROOMS = {
         "JobFailedError",
         "JobTimedOutError",
         "JobsError",
+        "JournalError",
         "NotFoundError",
         "OutputTypeError",
         "PayloadTooLargeError",
@@ -152,6 +156,9 @@ __all__ = [
     "JobStatus",
     "JobTimedOutError",
     "JobsError",
+    "Journal",
+    "JournalError",
+    "JournalItem",
     "Map",
     "MapReport",
     "MapResult",

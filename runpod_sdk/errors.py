@@ -24,6 +24,7 @@ RunpodError
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
 ├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
+├── JournalError                    the journal of a bulk run cannot be used, or not be written
 └── ConfigurationError              a variable of the environment cannot be meant (also a ValueError); nothing was sent
 
 What else can leave the SDK: ValueError and TypeError for bad arguments, and ImportError for an extra that is not
@@ -70,6 +71,18 @@ class ConfigurationError(RunpodError, ValueError):
     def __init__(self, message: str, *, variable: str) -> None:
         super().__init__(message)
         self.variable = variable
+
+
+class JournalError(RunpodError):
+    """The journal of a bulk run cannot be used, or another run is at work with it, or it could not be written.
+
+    Attributes:
+        path: of the journal.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class APIError(RunpodError):

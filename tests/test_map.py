@@ -79,6 +79,8 @@ def test_unordered_results_go_out_as_they_come(ends: list[int]) -> None:
 @given(st.permutations(range(12)))
 def test_ordered_results_go_out_in_order_and_as_early_as_that_allows(ends: list[int]) -> None:
     outbox: Outbox[Result] = Outbox(ordered=True)
+    for index in range(12):
+        outbox.expect(index)
     out: list[int] = []
     for count, end in enumerate(ends, 1):
         outbox.put(Result(end))
@@ -245,7 +247,7 @@ def test_async_inputs_are_numbered_too() -> None:
         items = items_of(Hidden(inputs()))
         return [item async for item in items]  # type: ignore[union-attr]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
 
-    assert asyncio.run(main()) == [Item(0, 0, Hidden({"a": 1})), Item(1, "x", Hidden({"a": 2}))]
+    assert asyncio.run(main()) == [Item(0, 0, Hidden({"a": 1}), is_keyed=False), Item(1, "x", Hidden({"a": 2}))]
 
 
 # Numbers.

@@ -23,7 +23,7 @@ from ._async_shell import called
 from ._submission import Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._values._fields import Told
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from ._async import AsyncClient
     from ._async_shield import AsyncShieldedSend
     from ._bulk._map import AsyncMap, AsyncOnResult
-    from ._bulk._map_job import Inputs, OnSubmit
+    from ._bulk._map_job import Inputs, JournalPath, OnSubmit
+    from ._journal._journal import Journal
+    from ._journal._rows import Again
 
 T = TypeVar("T")
 
@@ -192,7 +194,9 @@ class AsyncEndpoint(Generic[T_co]):
         concurrency: int = 64,
         ordered: bool = False,
         retries: int = 0,
-        on_abandon: OnAbandon = "cancel",
+        journal: JournalPath | Journal | None = None,
+        again: Iterable[Again] = (),
+        on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
         on_result: AsyncOnResult[T_co] | None = None,
         progress: bool = False,
@@ -213,7 +217,15 @@ class AsyncEndpoint(Generic[T_co]):
             ordered: hand results out in the order of their inputs.
             retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
                 unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
-            on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten.
+            journal: a file that remembers what became of each input, so that the same call goes on after any end of the
+                process: see `Journal`. What has ended is not submitted again, and handed out again only if it had not
+                been; jobs under way are asked for by their ids, first of all; what was refused is submitted. An input
+                is known by its key, a text or a whole number, else by its content and how many equal ones came before;
+                its result has that as its `key`. Another input under a known key is refused.
+            again: of what is in the journal: "failed" submits again what FAILED, TIMED_OUT or was CANCELLED, "expired"
+                what the service had forgotten, "unknown" what may have arrived and may run twice then.
+            on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
+                or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
                 job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
                 client calls it in the run's own thread.
@@ -227,19 +239,22 @@ class AsyncEndpoint(Generic[T_co]):
         Raises:
             TypeError, ValueError: a bad argument; a bad input is a result.
             RuntimeError: the client was closed meanwhile (while iterating).
+            JournalError: the journal cannot be used, is another endpoint's, or another run is at work with it (while
+                iterating, and before anything is sent); or it could not be written.
         """
         from ._bulk._map import AsyncMap
-        from ._bulk._map_job import AsyncMapResult, Plan
+        from ._bulk._map_job import AsyncMapResult, Plan, abandon_of, again_of, journal_of
 
         given, chosen = Hidden(inputs), HiddenOptions(options)
         del inputs, options  # from here on no frame shows them
         plan: Plan[AsyncMapResult[T_co]] = Plan(
             endpoint_id=self.id,
+            endpoint_url=self.url,
             inputs=given,
             concurrency=concurrency,
             ordered=ordered,
             retries=retries,
-            on_abandon=on_abandon,
+            on_abandon=abandon_of(on_abandon, journal),
             options=chosen,
             job_of=lambda job_id, submitted_at, life: AsyncJob(
                 self._client, self.id, job_id, submitted_at, self._read, life
@@ -248,6 +263,8 @@ class AsyncEndpoint(Generic[T_co]):
             result=AsyncMapResult,
             handle=AsyncJob,
             on_submit=on_submit,
+            journal=journal_of(journal),
+            again=again_of(again, journal),
         )
         return AsyncMap(self._client, plan, on_result, progress=progress)
 

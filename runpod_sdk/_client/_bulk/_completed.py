@@ -153,9 +153,9 @@ def _in_thread(jobs: Sequence[Job[Any]], timeout: float | None) -> Iterator[tupl
         while left:
             for end in thread.get():
                 left -= 1
-                if end.state is not None:
+                if end is not None and end.state is not None:
                     yield end.job, end.state
-                elif end.error is not None:
+                elif end is not None and end.error is not None:
                     errors.append(end.error)
     finally:
         thread.close()

@@ -51,13 +51,13 @@ class LoopThread(Generic[Item, Result]):
 
     def __init__(
         self,
-        opened: Callable[[], AbstractAsyncContextManager[Callable[[Item], Coroutine[Any, Any, Result]]]],
+        opened: Callable[[], AbstractAsyncContextManager[Callable[[Item], Coroutine[Any, Any, Result | None]]]],
         size: int,
     ) -> None:
         self._opened = opened
         self._size = size
         self._line: deque[Item] = deque()
-        self._ready: deque[Result] = deque()
+        self._ready: deque[Result | None] = deque()
         self._news = threading.Event()
         self._started = threading.Event()
         self._announced = False
@@ -76,6 +76,9 @@ class LoopThread(Generic[Item, Result]):
             self._thread = threading.Thread(target=self._run, name="runpod-sdk-map", daemon=True)
             self._thread.start()
             self._started.wait()
+
+    def check(self) -> None:
+        """See that this is the process that the run belongs to."""
         if os.getpid() != self._pid:
             raise RuntimeError("a bulk run does not go on in a forked process: begin a new one there")
 
@@ -86,8 +89,8 @@ class LoopThread(Generic[Item, Result]):
             self._announced = True
             _tell(self._loop, self._take, self._context)  # where it is closed, `get` says why
 
-    def get(self) -> list[Result]:
-        """Return the results that are there, as soon as there is one.
+    def get(self) -> list[Result | None]:
+        """Return the results that are there, as soon as there is one; None for each item that has come to none.
 
         Raises:
             BaseException: what the work raised, or the thread's own end.
@@ -144,7 +147,7 @@ class LoopThread(Generic[Item, Result]):
         if self._task_pool is not None:
             self._task_pool.add([self._line.popleft() for _ in range(len(self._line))])
 
-    def _deliver(self, result: Result) -> None:
+    def _deliver(self, result: Result | None) -> None:
         self._ready.append(result)
         self._news.set()
 

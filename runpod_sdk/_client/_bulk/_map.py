@@ -14,6 +14,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import T_co
 
 from ._loop_thread import LoopThread, places, twin_of
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
 
     from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._client._journal._run import JournalRun
     from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk.clock import Clock
 
+    from ._journaled import Sorter
 
 R = TypeVar("R", bound=Result[Any])
 OnResult = Callable[[MapResult[T_co]], object]
@@ -37,6 +40,8 @@ AsyncOnResult = Callable[[AsyncMapResult[T_co]], object]
 # Inputs that are taken before their results are handed out, as a multiple of `concurrency`: as many may be in line, or
 # done and waiting for the caller, as are in flight. Ours.
 _WINDOW = 2
+# What stands for the end of the inputs.
+_OVER = Item(-1, None, Hidden(None))
 
 
 class _Book(Generic[R]):
@@ -55,16 +60,59 @@ class _Book(Generic[R]):
         self._succeeded = 0
         self._began: float | None = None
         self._ended: float | None = None
+        self._run: JournalRun | None = None
+        self._sorter: Sorter | None = None
+        self._out: R | None = None
 
     def begin(self) -> None:
-        """Note that the run begins."""
+        """Note that the run begins; with a journal, open it."""
+        plan = self.plan
+        if plan.journal is not None:
+            from ._journaled import Sorter
+
+            self._run = plan.journal._begin(plan.endpoint_id, plan.endpoint_url)
+            self._sorter = Sorter(self._run, plan.again, plan.handle)
         self._began = self._clock.monotonic()
         if self._shown:
             title = f'map on endpoint "{self.plan.endpoint_id}"'
             self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
 
+    def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+        """Return the inputs that are to be worked on; None now and then, where many are left out."""
+        items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs)
+        if self._sorter is not None:
+            from ._journaled import sorted_out
+
+            items = sorted_out(items, self._sorter)
+        return _expected(items, self.outbox) if self.plan.ordered else items
+
+    def first(self) -> list[Item]:
+        """Return what is worked on before: jobs of earlier runs, whose results the service keeps for a while only."""
+        if self._run is None:
+            return []
+        from ._journaled import rescues_of
+
+        return rescues_of(self._run)
+
+    def work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
+        """Return what makes results of inputs."""
+        if self._run is None or self._sorter is None or self.plan.journal is None:
+            return Runner(shell, self.plan, self.kept, self.tally).result
+        from ._journaled import JournaledRunner
+
+        return JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter).result
+
+    def asked(self) -> None:
+        """Note that the caller asks for the next result: it has done with the one before."""
+        out, self._out = self._out, None
+        if out is not None and self._run is not None and self._sorter is not None:
+            from ._journaled import handed
+
+            self._run.writer.put(handed(out, self._sorter))
+
     def note(self, result: R) -> R:
         """Count a result that is about to be handed out."""
+        self._out = result
         self.tally.add(result.state, result.error, is_job=result.job is not None)
         self._succeeded += result.is_success
         if self._progress is not None:
@@ -72,7 +120,20 @@ class _Book(Generic[R]):
         return result
 
     def end(self) -> None:
-        """Note that the run is over."""
+        """Note that the run is over, and close its journal."""
+        self._stop()
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
+
+    async def aend(self) -> None:
+        """Do the same without keeping others from their work."""
+        self._stop()
+        run, self._run = self._run, None
+        if run is not None:
+            await run.aclose()
+
+    def _stop(self) -> None:
         if self._ended is None:
             self._ended = self._clock.monotonic()
             if self._progress is not None:
@@ -83,6 +144,7 @@ class _Book(Generic[R]):
         return self.tally.report(
             seconds=0.0 if self._began is None else until - self._began,
             abandoned=len(self.kept.abandoned),
+            skipped=0 if self._sorter is None else self._sorter.skipped.total(),
             price_per_second=price_per_second,
         )
 
@@ -119,9 +181,9 @@ class Map(Generic[T_co]):
         self._clock = shell._settings.clock
         self._book = book = _Book(plan, self._clock, on_result, progress=progress)
         self._thread = thread = _thread_of(shell, book)
-        self._items: Iterator[Item] | None = None
+        self._items: Iterator[Item | None] | None = None
         self._inputs_error: Exception | None = None
-        self._taken = self._handed = self._owed = 0
+        self._taken = self._handed = self._owed = self._under_way = 0
         self._closed = False
         weakref.finalize(self, _leave, thread, book)
 
@@ -176,11 +238,17 @@ class Map(Generic[T_co]):
 
     def _next(self) -> MapResult[T_co] | None:
         book = self._book
-        self._thread.start()
         if self._items is None:
+            self._thread.check()
             book.begin()
-            items = items_of(book.plan.inputs)
+            self._thread.start()
+            items = book.items()
             self._items = items if isinstance(items, Iterator) else _pulled(self._thread, items)
+            with self._clock.participate():
+                for one in book.first():
+                    self._put(one)
+        self._thread.check()
+        book.asked()
         while True:
             self._refill(self._items)
             result = book.outbox.get()
@@ -188,12 +256,18 @@ class Map(Generic[T_co]):
                 self._handed += 1
                 self._owed += 1
                 return book.note(result)
-            if self._handed == self._taken:
+            if not self._under_way:
                 return None
-            for one in self._thread.get():
-                book.outbox.put(one)
+            for result in self._thread.get():
+                self._under_way -= 1
+                if result is not None:
+                    book.outbox.put(result)
 
-    def _refill(self, items: Iterator[Item]) -> None:
+    def _put(self, item: Item) -> None:
+        self._under_way += 1
+        self._thread.put(item)
+
+    def _refill(self, items: Iterator[Item | None]) -> None:
         """Take an input for each result that was handed out, and more as long as there is nothing else to do.
 
         An iterator that is slow then holds back results by one input at most, and the window still fills.
@@ -205,22 +279,26 @@ class Map(Generic[T_co]):
                 if self._owed <= 0 and (self._book.outbox or self._thread.is_ready):
                     break
                 item = self._take(items)
-                if item is None:
+                if item is _OVER:
                     self._owed = 0
                     break
-                self._owed = max(0, self._owed - 1)
-                self._taken += 1
-                self._thread.put(item)
+                if item is not None:
+                    self._owed = max(0, self._owed - 1)
+                    self._taken += 1
+                    self._put(item)
+                elif self._book.outbox or self._thread.is_ready:
+                    break
 
-    def _take(self, items: Iterator[Item]) -> Item | None:
+    def _take(self, items: Iterator[Item | None]) -> Item | None:
+        """Return the next input, None where many are left out, or that there is none."""
         handled = sys.exception()
         try:
-            return next(items, None)
+            return next(items, _OVER)
         except Exception as error:  # whatever the caller's iterator raises
             if raised_by_handler(error, handled) is not None:
                 raise  # now, and not when all results are handed out
             self._inputs_error = self._inputs_error or error
-            return None
+            return _OVER
 
     def _repr_html_(self) -> str:
         from runpod_sdk._client._tables import report_html
@@ -235,10 +313,10 @@ def _thread_of(shell: Shell, book: _Book[MapResult[Any]]) -> LoopThread[Item, Ma
     """Return the thread that drives the jobs; it knows nothing of the Map, which may be forgotten meanwhile."""
 
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Any]]]]:
+    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Any] | None]]]:
         twin = twin_of(shell)
         try:
-            yield Runner(twin, book.plan, book.kept, book.tally).result
+            yield book.work(twin)
         finally:
             await twin._wire.close()
 
@@ -250,19 +328,31 @@ def _leave(thread: LoopThread[Item, MapResult[Any]], book: _Book[MapResult[Any]]
     book.end()
 
 
-def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item]) -> Iterator[Item]:
+def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item | None]) -> Iterator[Item | None]:
     """Take items from an async iterator in the thread's loop."""
 
     async def pull() -> Item | None:
-        return await anext(items, None)
+        return await anext(items, _OVER)
 
-    while (item := thread.call(pull())) is not None:
+    while (item := thread.call(pull())) is not _OVER:
         yield item
 
 
+def _expected(
+    items: Iterator[Item | None] | AsyncIterator[Item | None], outbox: Outbox[Any]
+) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+    """Let the outbox know of each input that is taken."""
+
+    def noted(item: Item | None) -> Item | None:
+        if item is not None:
+            outbox.expect(item.index)
+        return item
+
+    return map(noted, items) if isinstance(items, Iterator) else (noted(item) async for item in items)
+
+
 def _drop(line: Line[Item, AsyncMapResult[Any]], book: _Book[AsyncMapResult[Any]]) -> None:
-    line.drop()
-    book.end()
+    line.drop(book.end)
 
 
 class AsyncMap(Generic[T_co]):
@@ -296,9 +386,8 @@ class AsyncMap(Generic[T_co]):
         progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
-        self._book = book = _Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._book = _Book(plan, shell._settings.clock, on_result, progress=progress)
         self._shell = shell
-        self._runner = Runner(shell, plan, book.kept, book.tally)
         self._line: Line[Item, AsyncMapResult[T_co]] | None = None
         self._closed = False
 
@@ -323,9 +412,12 @@ class AsyncMap(Generic[T_co]):
     async def aclose(self) -> None:
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
         self._closed = True
+        await self._shell._out_of_reach(self._ended(), sys.exception())
+
+    async def _ended(self) -> None:
         if self._line is not None:
-            await self._shell._out_of_reach(self._line.close(), sys.exception())
-        self._book.end()
+            await self._line.close()
+        await self._book.aend()
 
     def __aiter__(self) -> Self:
         return self
@@ -359,8 +451,10 @@ class AsyncMap(Generic[T_co]):
         book = self._book
         if self._line is None:
             book.begin()
-            self._line = Line(items_of(book.plan.inputs), self._runner.result, book.plan.concurrency, book.window)
+            work = book.work(self._shell)
+            self._line = Line(book.items(), work, book.plan.concurrency, book.window, book.first())
             weakref.finalize(self, _drop, self._line, book).atexit = False
+        book.asked()
         while True:
             result = book.outbox.get()
             if result is not None:

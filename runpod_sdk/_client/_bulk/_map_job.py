@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from inspect import isawaitable
 from itertools import count
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from runpod_sdk._client._submission import Left, Submission
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._client._async_shield import AsyncShieldedSend
+    from runpod_sdk._client._journal._journal import Journal
+    from runpod_sdk._client._journal._rows import Known
     from runpod_sdk._client._sync_job import Job
     from runpod_sdk._flows._jobs import JobRef, Life
     from runpod_sdk._values._requests import HiddenOptions
@@ -71,6 +74,7 @@ class Handle(Protocol):
 Given = Mapping[str, Any] | Handle
 Input = Given | tuple[Any, Given]
 Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Given]
+JournalPath = str | PathLike[str]
 OnSubmit = Callable[[Any, Any], object]
 
 # How many unknown submits, and jobs left behind, a bulk run keeps; ours.
@@ -123,11 +127,42 @@ class AsyncMapResult(Result[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input in line."""
+    """One input in line; `known` is what a journal has of it."""
 
     index: int
     key: Any
     input: Hidden[Any]
+    is_keyed: bool = True
+    known: Known | None = None
+
+
+class Log(Protocol):
+    """What is told of the submit of an input, as it happens."""
+
+    async def intent(self, item: Item) -> None:
+        """Note that it is about to be sent; what it raises keeps it from being sent."""
+        ...
+
+    def submitted(self, item: Item, job_id: str) -> None:
+        """Note which job came of it."""
+        ...
+
+    def left(self, item: Item, left: Left) -> None:
+        """Note what an interruption leaves behind of it."""
+        ...
+
+
+class NoLog:
+    """Takes note of nothing."""
+
+    async def intent(self, item: Item) -> None:
+        """Do nothing."""
+
+    def submitted(self, item: Item, job_id: str) -> None:
+        """Do nothing."""
+
+    def left(self, item: Item, left: Left) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +174,7 @@ class Plan(Generic[R]):
     """
 
     endpoint_id: str
+    endpoint_url: str
     inputs: Hidden[Inputs]
     concurrency: int
     ordered: bool
@@ -150,6 +186,8 @@ class Plan(Generic[R]):
     result: Callable[..., R]
     read: Callable[[JobState], Any] | None = None
     on_submit: OnSubmit | None = None
+    journal: Journal | None = None
+    again: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -175,6 +213,37 @@ class Plan(Generic[R]):
 
 def _is_many(inputs: object) -> bool:
     return isinstance(inputs, Iterable | AsyncIterable) and not isinstance(inputs, str | bytes | bytearray)
+
+
+def journal_of(journal: JournalPath | Journal | None) -> Journal | None:
+    """Return the journal that is at a path."""
+    if journal is None:
+        return None
+    from runpod_sdk._client._journal._journal import Journal
+
+    if isinstance(journal, Journal):
+        return journal
+    if not isinstance(journal, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"journal is {kind_of(journal)}: a path or a Journal expected")
+    return Journal(journal)
+
+
+def again_of(again: Iterable[str], journal: object) -> frozenset[str]:
+    """Return what is to be submitted again, if it can be known."""
+    if not again:
+        return frozenset()
+    if journal is None:
+        raise ValueError("again is given, but no journal: what there was before is not known")
+    from runpod_sdk._client._journal._rows import checked_again
+
+    return checked_again(again)
+
+
+def abandon_of(on_abandon: OnAbandon | None, journal: object) -> OnAbandon:
+    """Return what becomes of jobs in flight where the caller says nothing: whoever has a journal finds them again."""
+    if on_abandon is not None:
+        return on_abandon
+    return "cancel" if journal is None else "detach"
 
 
 def items_of(inputs: Hidden[Inputs]) -> Iterator[Item] | AsyncIterator[Item]:
@@ -204,7 +273,7 @@ def _item(index: int, one: Any) -> Item:
     given: Any = one
     if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
         return _keyed(index, given)
-    return Item(index, index, Hidden(given))
+    return Item(index, index, Hidden(given), is_keyed=False)
 
 
 class Runner(Generic[R]):
@@ -215,11 +284,12 @@ class Runner(Generic[R]):
         abandoned: results without an end: what was in flight when the run was closed.
     """
 
-    def __init__(self, shell: AsyncShell, plan: Plan[R], kept: Kept[R], tally: Tally) -> None:
+    def __init__(self, shell: AsyncShell, plan: Plan[R], kept: Kept[R], tally: Tally, log: Log | None = None) -> None:
         self._shell = shell
         self._plan = plan
         self._kept = kept
         self._tally = tally
+        self._log: Log = log or NoLog()
         self._refusal: APIStatusError | None = None
 
     async def result(self, item: Item) -> R:
@@ -230,9 +300,9 @@ class Runner(Generic[R]):
         try:
             request = _api.built(_api.run, plan.endpoint_id, item.input, plan.options)
         except (TypeError, ValueError) as error:
-            return self._of(item, error=error)
+            return self.of(item, error=error)
         if self._refusal is not None:
-            return self._of(item, error=_unsubmitted(self._refusal))
+            return self.of(item, error=_unsubmitted(self._refusal))
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
         submission: Submission[AsyncShieldedSend] = Submission(
             request=request, deadline=settings.deadline(None), options=plan.options, on_abandon=plan.on_abandon
@@ -247,6 +317,7 @@ class Runner(Generic[R]):
             nonlocal is_told
             if not is_told:
                 is_told = True
+                self._log.submitted(item, state.id)
                 await self._tell(item.key, job_of(state))
 
         try:
@@ -257,18 +328,21 @@ class Runner(Generic[R]):
             try:
                 await self._shell._settle(submission, error, tell)
             finally:
-                self._keep(item, submission.outcome or Left(), job_of)
+                left = submission.outcome or Left()
+                self._keep(item, left, job_of)
             if is_told or not isinstance(error, APIError | JobError):
+                self._log.left(item, left)
                 raise  # it is interrupted, or nobody could take note of it
             if isinstance(error, HOPELESS):
                 self._refusal = self._refusal or error
             # The second: refused as a job that has failed already.
-            return self._of(item, state=error.state if isinstance(error, JobError) else None, error=error)
-        return await self._waited(item, submission.ref(settings, state), job_of(state))
+            return self.of(item, state=error.state if isinstance(error, JobError) else None, error=error)
+        return await self.waited(item, submission.ref(settings, state), job_of(state))
 
     async def _submitted(self, item: Item, submission: Submission[AsyncShieldedSend]) -> JobState:
         async def announce() -> None:
             await self._tell(item.key, None)
+            await self._log.intent(item)
 
         with self._shell._settings.clock.participate():  # also while it is told
             return await self._shell._submit(submission, announce)
@@ -277,8 +351,8 @@ class Runner(Generic[R]):
         """Wait for a job that was submitted before."""
         known = cast("Handle", job)
         if known.endpoint_id != self._plan.endpoint_id:
-            return self._of(item, error=ValueError(f"{job!r} is not on endpoint {self._plan.endpoint_id!r}"))
-        return await self._waited(item, job._ref, job)
+            return self.of(item, error=ValueError(f"{job!r} is not on endpoint {self._plan.endpoint_id!r}"))
+        return await self.waited(item, job._ref, job)
 
     async def _tell(self, key: Any, job: Any) -> None:
         if self._plan.on_submit is not None:
@@ -286,28 +360,40 @@ class Runner(Generic[R]):
             if isawaitable(told):
                 await told
 
-    async def _waited(self, item: Item, ref: JobRef, job: Any) -> R:
+    def refused(self, item: Item, why: Exception) -> R:
+        """Return the result of an input that is not taken; where it cannot be sent, that is the reason."""
+        if not isinstance(item.input.reveal(), self._plan.handle):
+            try:
+                _api.built(_api.run, self._plan.endpoint_id, item.input, self._plan.options)
+            except (TypeError, ValueError) as error:
+                why = error
+        return self.of(item, error=why)
+
+    async def waited(self, item: Item, ref: JobRef, job: Any) -> R:
+        """Return what becomes of a job that is submitted."""
         shell = self._shell
         try:
             with span("wait", ref.endpoint_id, ref.job_id):
                 state, refusal = await self._ended(ref)
         except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
-            return self._of(item, job=job, error=_about(error, job))
+            return self.of(item, job=job, error=about(error, job))
         except APIError as error:
             end = _control.end_instead(error, await shell._abandon(ref, self._plan.on_abandon, error))
             if end is None:
-                return self._of(item, job=job, error=error)
+                return self.of(item, job=job, error=error)
             state, refusal = end, None
         except BaseException as stop:
             end = await shell._abandon(ref, self._plan.on_abandon, stop)
             self._keep_job(item, job, end)
+            if end is not None:
+                self._log.left(item, Left(job=end, end=end))
             raise
         failure = error_of(state)
         if failure is None:
-            return self._of(item, job=job, state=state)
+            return self.of(item, job=job, state=state)
         if refusal is not None:
             failure.add_note(f"It could not be retried: {shorten(str(refusal))}")
-        return self._of(item, job=job, state=state, error=_about(failure, job))
+        return self.of(item, job=job, state=state, error=about(failure, job))
 
     async def _ended(self, ref: JobRef) -> tuple[JobState, APIError | None]:
         """Return the job's last state after as many retries as it takes; and what refused a retry."""
@@ -330,15 +416,16 @@ class Runner(Generic[R]):
 
     def _keep(self, item: Item, left: Left, job_of: Callable[[JobState], Any]) -> None:
         if left.record is not None:
-            self._kept.unknowns.append(self._of(item, error=left.record))
+            self._kept.unknowns.append(self.of(item, error=left.record))
         elif left.job is not None:
             self._keep_job(item, job_of(left.job), left.end)
 
     def _keep_job(self, item: Item, job: Any, end: JobState | None) -> None:
         error = None if end is None else error_of(end)
-        self._kept.abandoned.append(self._of(item, job=job, state=end, error=error))
+        self._kept.abandoned.append(self.of(item, job=job, state=end, error=error))
 
-    def _of(self, item: Item, *, job: Any = None, state: JobState | None = None, error: Exception | None = None) -> R:
+    def of(self, item: Item, *, job: Any = None, state: JobState | None = None, error: Exception | None = None) -> R:
+        """Return a result: the output is read of the state."""
         output: Any = None
         if error is None and state is not None and state.is_success:
             output, error = self._output(state, job)
@@ -363,7 +450,8 @@ class Kept(Generic[R]):
         self.abandoned: deque[R] = deque(maxlen=KEPT)
 
 
-def _about(error: APIError | JobError, job: Any) -> Exception:
+def about(error: Exception, job: Any) -> Exception:
+    """Return an error with the handle of its job, if it is one that leads back to a job."""
     return error.about(job) if isinstance(error, JobBoundError) else error
 
 

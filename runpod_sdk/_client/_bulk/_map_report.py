@@ -77,6 +77,7 @@ class MapReport:
         unsubmitted: inputs that never became a job.
         unfinished: jobs whose end was not learned: they expired, or the service could not be reached.
         abandoned: jobs that were in flight when the run was closed; they have no result.
+        skipped: inputs that were left out, as an earlier run with the same journal had handed out their results.
         retries: how often a job was queued again, as `retries` allows.
         requeues: how often the service itself gave a job to another worker.
         workers: how many workers there were.
@@ -98,6 +99,7 @@ class MapReport:
     unsubmitted: int
     unfinished: int
     abandoned: int
+    skipped: int
     retries: int
     requeues: int
     workers: int
@@ -113,7 +115,17 @@ class MapReport:
         return report_html("map", self)
 
     def __str__(self) -> str:
-        names = ("mistyped", "failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished", "abandoned")
+        names = (
+            "mistyped",
+            "failed",
+            "timed_out",
+            "cancelled",
+            "unknown",
+            "unsubmitted",
+            "unfinished",
+            "abandoned",
+            "skipped",
+        )
         others = "".join(f", {getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name))
         lines = [f"{self.results} results in {self.seconds:.1f} s: {self.succeeded} succeeded{others}"]
         for name, times in (("delay", self.delay), ("execution", self.execution)):
@@ -162,7 +174,7 @@ class Tally:
         if state.execution_time_ms is not None:
             self._retried_ms += state.execution_time_ms
 
-    def report(self, *, seconds: float, abandoned: int, price_per_second: float | None) -> MapReport:
+    def report(self, *, seconds: float, abandoned: int, skipped: int = 0, price_per_second: float | None) -> MapReport:
         """Return the numbers so far."""
         ends = self._ends
         execution_seconds = (self._execution_ms + self._retried_ms) / 1000
@@ -177,6 +189,7 @@ class Tally:
             unsubmitted=ends["unsubmitted"],
             unfinished=ends["unfinished"],
             abandoned=abandoned,
+            skipped=skipped,
             retries=self.retries,
             requeues=self._requeues,
             workers=len(self._workers),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from runpod_sdk._http._signals import raised_by_handler
@@ -33,7 +33,7 @@ class TaskPool(Generic[Item, Result]):
     """Works on items, `size` at once, in the running loop.
 
     Args:
-        work: what is done with an item; an exception of it is a failure of the whole.
+        work: what is done with an item; an exception of it is a failure of the whole. None is no result.
         size: how many items are worked on at once.
         deliver: called with each result, in the loop.
         fail: called with an exception of `work`, in the loop.
@@ -41,9 +41,9 @@ class TaskPool(Generic[Item, Result]):
 
     def __init__(
         self,
-        work: Callable[[Item], Coroutine[Any, Any, Result]],
+        work: Callable[[Item], Coroutine[Any, Any, Result | None]],
         size: int,
-        deliver: Callable[[Result], object],
+        deliver: Callable[[Result | None], object],
         fail: Callable[[BaseException], object],
     ) -> None:
         self._work = work
@@ -51,7 +51,7 @@ class TaskPool(Generic[Item, Result]):
         self._deliver = deliver
         self._fail = fail
         self._line: deque[Item] = deque()
-        self._at_work: set[asyncio.Task[Result]] = set()
+        self._at_work: set[asyncio.Task[Result | None]] = set()
         self._stopped = False
 
     def add(self, items: Iterable[Item]) -> None:
@@ -78,7 +78,7 @@ class TaskPool(Generic[Item, Result]):
             self._at_work.add(task)
             task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[Result]) -> None:
+    def _done(self, task: asyncio.Task[Result | None]) -> None:
         self._at_work.discard(task)
         if not task.cancelled():
             error = task.exception()
@@ -92,28 +92,35 @@ class TaskPool(Generic[Item, Result]):
 class Line(Generic[Item, Result]):
     """Feeds a pool in the running loop from an iterator, never more than a window ahead of what has been handed out.
 
+    Args:
+        items: None is none, but others get their turn.
+        first: what is worked on before; it takes no place in the window.
+
     Attributes:
         inputs_error: what the iterator raised, if it did.
     """
 
     def __init__(
         self,
-        items: Iterator[Item] | AsyncIterator[Item],
-        work: Callable[[Item], Coroutine[Any, Any, Result]],
+        items: Iterator[Item | None] | AsyncIterator[Item | None],
+        work: Callable[[Item], Coroutine[Any, Any, Result | None]],
         size: int,
         window: int,
+        first: Sequence[Item] = (),
     ) -> None:
         self.inputs_error: Exception | None = None
         self._items = items
         self._task_pool = TaskPool(work, size, self._deliver, self._fail)
         self._window = window
-        self._taken = self._delivered = self._handed = 0
+        self._taken = self._handed = 0
+        self._under_way = len(first)
         self._ready: deque[Result] = deque()
         self._failure: BaseException | None = None
         self._fed = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._task_pool.add(first)
         self._feeder = asyncio.ensure_future(self._feed())
 
     async def get(self) -> Result | None:
@@ -121,7 +128,7 @@ class Line(Generic[Item, Result]):
         while not self._ready:
             if self._failure is not None:
                 raise self._failure
-            if self._fed and self._delivered == self._taken:
+            if self._fed and not self._under_way:
                 return None
             self._news.clear()
             await self._news.wait()
@@ -138,14 +145,23 @@ class Line(Generic[Item, Result]):
         await asyncio.wait({self._feeder})
         await self._task_pool.stop()
 
-    def drop(self) -> None:
-        """Cancel what is under way, from any thread and without waiting."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._dismiss)
+    def drop(self, then: Callable[[], object] = lambda: None) -> None:
+        """Cancel what is under way, from any thread and without waiting; `then` is called when it has ended."""
+        if self._loop.is_closed():
+            then()
+        else:
+            self._loop.call_soon_threadsafe(self._dismiss, then)
 
-    def _dismiss(self) -> None:
+    def _dismiss(self, then: Callable[[], object]) -> None:
         self._feeder.cancel()
         self._task_pool.dismiss()
+        self._ending = asyncio.ensure_future(self._ended(then))
+
+    async def _ended(self, then: Callable[[], object]) -> None:
+        try:
+            await self.close()
+        finally:
+            then()
 
     async def _feed(self) -> None:
         try:
@@ -167,16 +183,21 @@ class Line(Generic[Item, Result]):
         self._fed = True
         self._news.set()
 
-    async def _add(self, item: Item) -> None:
+    async def _add(self, item: Item | None) -> None:
+        if item is None:
+            await asyncio.sleep(0)
+            return
         self._taken += 1
+        self._under_way += 1
         self._task_pool.add((item,))
         while self._taken - self._handed >= self._window:
             self._room.clear()
             await self._room.wait()
 
-    def _deliver(self, result: Result) -> None:
-        self._delivered += 1
-        self._ready.append(result)
+    def _deliver(self, result: Result | None) -> None:
+        self._under_way -= 1
+        if result is not None:
+            self._ready.append(result)
         self._news.set()
 
     def _fail(self, error: BaseException) -> None:
@@ -189,9 +210,14 @@ class Outbox(Generic[IndexedResult]):
 
     def __init__(self, *, ordered: bool) -> None:
         self._ordered = ordered
+        self._expected: deque[int] = deque()
         self._waiting: dict[int, IndexedResult] = {}
         self._ready: deque[IndexedResult] = deque()
-        self._next = 0
+
+    def expect(self, index: int) -> None:
+        """Note that an input is taken, of which a result will come; in the order in which they are to go out."""
+        if self._ordered:
+            self._expected.append(index)
 
     def put(self, result: IndexedResult) -> None:
         """Take a result in."""
@@ -199,9 +225,8 @@ class Outbox(Generic[IndexedResult]):
             self._ready.append(result)
             return
         self._waiting[result.index] = result
-        while self._next in self._waiting:
-            self._ready.append(self._waiting.pop(self._next))
-            self._next += 1
+        while self._expected and self._expected[0] in self._waiting:
+            self._ready.append(self._waiting.pop(self._expected.popleft()))
 
     def get(self) -> IndexedResult | None:
         """Return the next result that may go out, if there is one."""

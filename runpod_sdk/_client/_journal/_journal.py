@@ -1,0 +1,218 @@
+"""`Journal`: what a bulk run has on disk, to look at, to write out, and to tell it what became of an unknown submit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from runpod_sdk._flows import _api
+from runpod_sdk._telemetry import log_misfit
+from runpod_sdk._values._arguments import checked_id, kind_of
+from runpod_sdk._values._version import __version__
+from runpod_sdk.errors import JournalError
+
+from . import _changes
+from ._database import check, opened, opened_to_read, told, write_file
+from ._items import FACTS, JournalItem, item_of, text_of
+from ._keys import checked_key
+from ._lock import is_held
+from ._rows import EXPIRED, SENDING, SUBMITTED, UNKNOWN, UNSUBMITTED, Key, Row, Stage, status_of
+from ._run import JournalRun
+
+if TYPE_CHECKING:
+    from runpod_sdk._values._states import JobState
+
+# Those of our own words that a stage stands for.
+_STAGES = {SENDING: Stage.INTENT, SUBMITTED: Stage.SUBMITTED, UNKNOWN: Stage.UNKNOWN, UNSUBMITTED: Stage.UNSUBMITTED}
+
+
+class Journal:
+    """The journal of a bulk run: a file in which `endpoint.map(inputs, journal=…)` notes what becomes of each input.
+
+    It can be looked at while a run is at work with it, from other processes too. `with` closes it, though there is
+    nothing to close but what has been begun.
+
+    Args:
+        path: of the file, on a local disk. Beside it stand, for as long as they are needed, `-wal`, `-shm` and `.lock`;
+            and outputs above 1 MB, in a folder that ends in `.outputs`.
+        exist_ok: False refuses a file that is there already.
+
+    Attributes:
+        path: as given.
+
+    Raises:
+        JournalError: there is such a file, and it is not a journal, or not wanted.
+
+    Examples:
+        >>> import tempfile
+        >>> from runpod_sdk import Client, Journal
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2, workers=4)
+        >>> journal = Journal(tempfile.mkdtemp() + "/run.sqlite")
+        >>> with Client(**emulator.connection) as client:
+        ...     endpoint = client.endpoint("abc")
+        ...     first = [result.output for result in endpoint.map([{"n": 2}], journal=journal)]
+        ...     second = [result.output for result in endpoint.map([{"n": 2}, {"n": 3}], journal=journal)]
+        >>> first, second, journal.counts()
+        ([4], [9], {'COMPLETED': 2})
+        >>> sorted(item.output for item in journal.items())
+        [4, 9]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, exist_ok: bool = True) -> None:
+        if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"path is {kind_of(path)}: the path of a file expected")
+        self.path = Path(path)
+        if not exist_ok and self.path.exists():
+            raise JournalError(f"{self.path}: there is such a file already", path=str(self.path))
+        if self.path.exists() or not self.path.parent.is_dir():
+            check(self.path, may_miss=True)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many inputs there are of each status; see `JournalItem`."""
+        with told(self.path), closing(opened_to_read(self.path)) as database:
+            is_running = is_held(self.path)
+            counted: Counter[str] = Counter()
+            for stage, status, number in database.execute(
+                "SELECT stage, status, count(*) FROM item GROUP BY stage, status"
+            ):
+                counted[status_of(_row(stage, status), is_running=is_running)] += number
+            return dict(sorted(counted.items()))
+
+    def items(self, status: str | Iterable[str] | None = None) -> Iterator[JournalItem]:
+        """Return the inputs in the order in which they were first sent; those of some statuses, if they are given.
+
+        One after the other, so that as many as you like fit in; while a run is at work, as they stand at the beginning.
+        """
+        wanted = None if status is None else {status} if isinstance(status, str) else {*status}
+        is_running = is_held(self.path)
+        where, values = _where(wanted, is_running=is_running)
+        with told(self.path), closing(opened_to_read(self.path)) as database:
+            facts = cast("dict[str, Any]", dict(database.execute("SELECT name, value FROM run").fetchall()))
+            endpoint = str(facts.get("endpoint_id", ""))
+            for found in database.execute(f"SELECT {FACTS} FROM item {where} ORDER BY number", values):  # noqa: S608  ours
+                yield item_of(self.path, found, endpoint, is_running=is_running)
+
+    def unknowns(self) -> list[JournalItem]:
+        """Return the inputs whose submit may have arrived: look for their effects, and tell `resolve` what you find."""
+        return list(self.items(UNKNOWN))
+
+    def resolve(self, key: Key, job: str | bytes | bytearray | Mapping[str, Any]) -> bool:
+        """Tell what became of a submit that is unknown; may be called while a run is at work, from any process.
+
+        Args:
+            key: of the input, as `unknowns` has it, and as `input_options` was given it.
+            job: the id of its job, which the next run then asks for; or what the service POSTed to the job's webhook,
+                as it came or decoded. It is taken for true: see `runpod_sdk.webhooks` for what a stranger may send.
+
+        Returns:
+            Whether anything was not known before. The same may be told twice, and of an input whose end is known.
+
+        Raises:
+            ValueError: no such key, a body that is none, or another job than the one that is known.
+            JournalError: the journal could not be read or written.
+        """
+        name = checked_key(key)
+        state = _state_of(job)
+        job_id = checked_id("job", job) if state is None else state.id
+        with told(self.path), closing(opened(self.path)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            found = database.execute(f"SELECT {_changes.ROW} FROM item WHERE key = ?", (name,)).fetchone()  # noqa: S608  ours
+            if found is None:
+                raise ValueError(f"key={key!r}: there is no such input in {self.path}")
+            changes = _resolving(Row._make(found), job_id, state, datetime.now(UTC).timestamp())
+            for change in changes:
+                write_file(self.path, change)
+                for sql, values in change.statements:
+                    database.execute(sql, values)
+            database.execute("COMMIT")
+        return bool(changes)
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write all inputs into a file of lines of JSON, a CSV, or a Parquet file; return how many there are.
+
+        The file is there as a whole or not at all, in the place of one that was there before.
+
+        Args:
+            path: ends in .jsonl, .csv or .parquet; the last needs `pip install pyarrow`. Of what is no text or number
+                there, an output is written as JSON.
+
+        Raises:
+            ValueError: it ends in something else.
+            ImportError: pyarrow is not installed.
+        """
+        from ._export import export
+
+        return export(self.items(), Path(path))
+
+    def close(self) -> None:
+        """Do nothing: a run closes what it has opened. For `contextlib.closing`, and for what may come."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _begin(self, endpoint_id: str, endpoint_url: str) -> JournalRun:
+        facts: dict[str, object] = {
+            "endpoint_id": endpoint_id,
+            "sdk_version": __version__,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        return JournalRun(self.path, endpoint_url, facts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+
+def _state_of(job: object) -> JobState | None:
+    """Return what the body of a webhook says; None for an id."""
+    if isinstance(job, str) and not job.lstrip().startswith("{"):
+        return None
+    try:
+        data: Any = dict(cast("Mapping[str, Any]", job)) if isinstance(job, Mapping) else json.loads(cast("str", job))
+        return _api.state_of(data, "", log_misfit)
+    except (TypeError, ValueError, AttributeError, RecursionError, _api.Unusable) as problem:
+        raise ValueError(f"job is neither an id nor the body of a webhook: {problem}") from None
+
+
+def _resolving(row: Row, job_id: str, state: JobState | None, now: float) -> list[_changes.Change]:
+    """Return the changes that follow from what was told; none for what was known."""
+    if row.job_id is not None and row.job_id != job_id:
+        raise ValueError(f"key={row.key!r}: its job is {row.job_id}, and not {job_id}")
+    is_end = state is not None and state.is_final
+    is_lost = row.status == EXPIRED and is_end
+    if row.stage in (Stage.ENDED, Stage.UNSUBMITTED) and not is_lost:
+        return []
+    changes: list[_changes.Change] = []
+    if row.stage != Stage.SUBMITTED:
+        changes.append(_changes.resolved(row.key, job_id, now))
+    if state is not None and is_end:
+        changes.append(_changes.ended(row.key, state, now, text_of(state)))
+    return changes
+
+
+def _where(wanted: set[str] | None, *, is_running: bool) -> tuple[str, list[object]]:
+    if wanted is None:
+        return "", []
+    stages = {int(_STAGES[word]) for word in wanted if word in _STAGES}
+    if UNKNOWN in wanted and not is_running:
+        stages.add(int(Stage.INTENT))  # its process has ended
+    elif not is_running:
+        stages.discard(int(Stage.INTENT))
+    words = sorted(wanted - {*_STAGES})
+    marks = ",".join("?" * len(words))
+    ended = int(Stage.ENDED)
+    return f"WHERE stage IN ({','.join(map(str, stages))}) OR (stage = {ended} AND status IN ({marks}))", list(words)
+
+
+def _row(stage: int, status: str | None) -> Row:
+    return Row(0, 0, b"", stage, 0, status, None, 0)

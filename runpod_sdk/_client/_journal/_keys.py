@@ -1,0 +1,57 @@
+"""By what an input is known in all runs: the key that it was given, else a fingerprint of what it holds. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._rows import Key
+
+# What SQLite holds as a whole number.
+_LEAST, _MOST = -(2**63), 2**63 - 1
+# Characters of a fingerprint that stand in a key: 128 bits.
+_SHOWN = 32
+
+
+def digest_of(given: Any) -> bytes:
+    """Return the SHA-256 of an input as JSON with sorted keys and no spaces, as errors and results have it.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it is not JSON.
+    """
+    try:
+        text = json.dumps(given, sort_keys=True, separators=(",", ":"))
+    except TypeError:  # keys that are no texts are some, once they have been written
+        text = json.dumps(json.loads(json.dumps(given)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).digest()
+
+
+def digest_of_job(job_id: str) -> bytes:
+    """Return what stands in the place of a digest for a job that was submitted elsewhere."""
+    return hashlib.sha256(b"job " + job_id.encode()).digest()
+
+
+def named(digest: bytes, occurrence: int) -> str:
+    """Return the key of an input that has none of its own: equal inputs are told apart by their number, from 0."""
+    return f"{digest.hex()[:_SHOWN]}-{occurrence}"
+
+
+def checked_key(key: object) -> Key:
+    """Return a key that can stand in a journal: a text, or a whole number of up to 64 bits.
+
+    Raises:
+        TypeError, ValueError: another one.
+    """
+    if isinstance(key, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in key):
+            raise ValueError(f"key={key!r}: it holds half a character (a lone surrogate)")
+        return str(key)
+    number = None if isinstance(key, bool) else getattr(key, "__index__", None)  # numpy's numbers have one, too
+    if number is None:
+        raise TypeError(f"key={key!r}: with a journal, a text or a whole number expected")
+    value: int = number()
+    if not _LEAST <= value <= _MOST:
+        raise ValueError(f"key={key!r}: with a journal, a whole number of 64 bits expected, or a text")
+    return value

@@ -1,0 +1,139 @@
+"""A run with a journal, killed at each of its boundaries and at any moment, and taken up until it is done.
+
+Nothing runs twice, nothing is lost, and what is unknown is what the service alone can tell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runpod_sdk import Journal
+from runpod_sdk.emulator import Emulator, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+PROGRAM = Path(__file__).with_name("journal_runs.py")
+COUNT = 12
+ATTEMPTS = 50
+
+
+class Bench:
+    """An emulator on a socket, and a process that makes runs on it."""
+
+    def __init__(
+        self, emulator: Emulator, connection: dict[str, Any], process: subprocess.Popen[str], folder: Path
+    ) -> None:
+        self.ran: Counter[tuple[int, int]] = Counter()
+        self.connection = connection
+        self.process = process
+        self.folder = folder
+        emulator.endpoint("abc", self.handle, workers=8)
+
+    def handle(self, job: dict[str, Any]) -> int:
+        given = job["input"]
+        self.ran[given["trial"], given["n"]] += 1
+        number: int = given["n"]
+        return number
+
+    def order(self, trial: int, **more: Any) -> bool:
+        """Make a run, and return whether it came to its end."""
+        order: dict[str, Any] = {
+            "trial": trial,
+            "url": self.connection["base_url"],
+            "key": self.connection["api_key"],
+            "journal": str(self.folder / f"{trial}.sqlite"),
+            "out": str(self.folder / f"{trial}.out"),
+            "count": COUNT,
+            "concurrency": 4,
+            "flavour": "async" if trial % 2 else "sync",
+            "keyed": trial % 3 > 0,
+            "at": None,
+            "nth": 0,
+            "seconds": None,
+        }
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({**order, **more}) + "\n")
+        self.process.stdin.flush()
+        status = os.waitstatus_to_exitcode(int(self.process.stdout.readline()))
+        assert status <= 0, "it ends by itself, or by a signal"
+        return status == 0
+
+    def checked(self, trial: int) -> set[int]:
+        """See that all is as it should be; return the inputs that are unknown, by their places."""
+        items = list(Journal(self.folder / f"{trial}.sqlite").items())
+        assert len(items) == COUNT
+        assert {item.status for item in items} <= {"COMPLETED", "UNKNOWN"}
+        assert all(item.is_handed for item in items)
+        handed = (self.folder / f"{trial}.out").read_text().splitlines()
+        assert {str(item.key) for item in items} == set(handed), "each is handed out, once at least"
+        assert len(handed) <= COUNT + ATTEMPTS, "and again only where the caller may not have been done with it"
+        ran = {n: times for (of, n), times in self.ran.items() if of == trial}
+        assert set(ran.values()) <= {1}, "none ran twice"
+        completed = {item.output for item in items if item.status == "COMPLETED"}
+        assert completed <= set(ran)
+        assert all(item.attempt == 1 for item in items)
+        return set(range(COUNT)) - completed
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Emulator(options=Options(ledger=0)) as emulator, emulator.serve() as server:
+        command = [sys.executable, str(PROGRAM)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  ours
+            yield Bench(emulator, server.connection, process, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "unknown", "arrived"),
+    [
+        ("before the intent", {0}, set[bool]()),
+        ("before the request", {1}, {False}),
+        ("with the answer", {1}, {True}),
+        ("with the id", {0, 1}, {True}),  # it is in line for the disk
+        ("before the end", {0}, set[bool]()),
+        ("before the hand-over", {0, 1}, {False, True}),  # meanwhile the next one is submitted
+        ("with the result", {0, 1}, {False, True}),
+    ],
+)
+def test_a_kill_at_a_boundary_leaves_what_that_allows(
+    boundary: str, unknown: set[int], arrived: set[bool], bench: Bench
+) -> None:
+    for trial, nth in enumerate((1, 5)):  # one in each flavour
+        assert not bench.order(trial, at=boundary, nth=nth, concurrency=1)
+        assert bench.order(trial, concurrency=1)
+        left = bench.checked(trial)
+        assert len(left) in unknown
+        assert {(trial, n) in bench.ran for n in left} <= arrived
+
+
+def killed_at_random(bench: Bench, kills: int) -> None:
+    """Kill so many runs; each is taken up, and killed again, five times at most."""
+    trial, left = 0, kills
+    while left > 0:
+        chance = random.Random(trial)  # noqa: S311  no secret
+        most = min(5, left)
+        while not bench.order(trial, seconds=chance.uniform(0.01, 0.3) if most else None, concurrency=8):
+            most, left = most - 1, left - 1
+        bench.checked(trial)
+        trial += 1
+
+
+def test_kills_at_random_moments_double_and_lose_nothing(bench: Bench) -> None:
+    killed_at_random(bench, 20)
+
+
+@pytest.mark.slow
+def test_many_kills_at_random_moments_double_and_lose_nothing(bench: Bench) -> None:
+    killed_at_random(bench, 200)
