@@ -102,7 +102,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         ("before the request", {1}, {False}),
         ("with the answer", {1}, {True}),
         ("with the id", {0, 1}, {True}),  # it is in line for the disk
-        ("before the end", {0}, set[bool]()),
+        ("before the end", {0, 1}, {True}),
         ("before the hand-over", {0, 1}, {False, True}),  # meanwhile the next one is submitted
         ("with the result", {0, 1}, {False, True}),
     ],

@@ -150,11 +150,14 @@ class Line(Generic[Item, Result]):
         if self._loop.is_closed():
             then()
         else:
-            self._loop.call_soon_threadsafe(self._dismiss, then)
+            self._loop.call_soon_threadsafe(self._end, then)
 
-    def _dismiss(self, then: Callable[[], object]) -> None:
+    def _dismiss(self) -> None:
         self._feeder.cancel()
         self._task_pool.dismiss()
+
+    def _end(self, then: Callable[[], object]) -> None:
+        self._dismiss()
         self._ending = asyncio.ensure_future(self._ended(then))
 
     async def _ended(self, then: Callable[[], object]) -> None:
