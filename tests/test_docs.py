@@ -34,6 +34,8 @@ from runpod_sdk.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))

@@ -40,6 +40,7 @@ def test_an_installed_package_brings_the_fixtures_without_configuration(pytester
         result.stdout.fnmatch_lines([f"{fixture}*"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixture", FIXTURES)
 def test_the_example_of_each_fixture_is_a_test_that_passes(pytester: pytest.Pytester, fixture: str) -> None:
     pytester.makepyfile(handler=HANDLER)

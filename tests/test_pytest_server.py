@@ -188,6 +188,7 @@ def test_its_time_is_that_of_this_machine(runpod_server: ServerFixture) -> None:
     assert isinstance(runpod_server.clock, SystemClock)
 
 
+@pytest.mark.slow
 def test_a_test_without_it_pays_for_no_socket(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest("import sys\nsys.modules['uvicorn'] = None  # as if it were not installed")

@@ -384,6 +384,7 @@ def test_repair_hands_out_all_chunks_or_says_that_it_did_not(service: Service) -
         assert outputs(done)[: error.gap_after] == service.all[: error.gap_after]
 
 
+@pytest.mark.slow
 @given(SERVICES)
 def test_skip_hands_out_all_that_arrived(service: Service) -> None:
     done = streamed(service, on_gap="skip")

@@ -16,6 +16,8 @@ from tests.scale import scaled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 JOBS = scaled(200)
 SEED = int(os.environ.get("CHAOS_SEED", "4"))
 

@@ -368,6 +368,7 @@ def test_ctrl_c_ends_the_demo_cleanly(flavour: str) -> None:
     assert all("job" in note for note in notes), said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error on Windows")
 def test_a_reader_that_leaves_ends_the_demo_without_a_complaint() -> None:
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603

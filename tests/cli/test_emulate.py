@@ -23,7 +23,7 @@ from runpod_sdk.cli import _emulate, main
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="it is ended by signals")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is ended by signals"), pytest.mark.slow]
 
 JOIN = 30
 WORKER = [sys.executable, str(Path(__file__).parent.parent / "emulator" / "scripted_worker.py")]

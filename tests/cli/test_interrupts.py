@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = posix_only
+pytestmark = [posix_only, pytest.mark.slow]
 
 
 # wait

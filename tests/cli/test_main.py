@@ -115,6 +115,7 @@ def test_help_that_nobody_reads_ends_without_a_complaint(monkeypatch: pytest.Mon
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_a_standard_stream_that_is_closed_is_as_good_as_the_null_device(closed: str, shell: Shell) -> None:

@@ -241,6 +241,7 @@ def test_a_key_that_is_a_number_is_not_the_number_of_a_line(bulk: Bulk) -> None:
     assert (bulk().code, bulk.submits) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_refusal_that_all_would_meet_ends_the_run_and_the_next_one_goes_on(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Gate, Shell
 
-pytestmark = posix_only
+pytestmark = [posix_only, pytest.mark.slow]
 
 WITH_RICH = ("-m", "runpod_sdk")
 WITHOUT_RICH = (

@@ -151,6 +151,7 @@ def test_nothing_is_left_open_at_the_end(code: str, printed: str) -> None:
     assert in_a_fresh_python(code) == printed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("base_url")
 def test_a_session_of_aiohttp_may_be_passed_and_is_not_used() -> None:
     pytest.importorskip("aiohttp")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.compat.service import Service
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "migration.md").read_text(encoding="utf-8")
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = [(found[1], found[2]) for found in _FENCE.finditer(PAGE)]

@@ -23,7 +23,7 @@ from runpod_sdk.emulator import Emulator, Options
 from runpod_sdk.emulator._doors._listener import Listener
 from tests.scale import scaled
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
 SPEC = Path(__file__).parents[2] / "openapi" / "runpod-queue.yaml"
 ENDPOINT = "mock"

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="it is killed by a signal")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is killed by a signal"), pytest.mark.slow]
 
 PATIENCE = 30  # seconds until something that must come is missed
 # Calls the test, never hangs up, and nor does its child; a worker's file that takes long to load, and a command alike.

@@ -241,6 +241,7 @@ def steps(emulator: Emulator) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["take", "progress", "chunk", "done"])
 @pytest.mark.fidelity("worker: the job of a dead worker is given out once more, then fails", source="live")
 def test_a_process_that_a_fault_kills_is_replaced_and_its_job_runs_once_more(
@@ -255,6 +256,7 @@ def test_a_process_that_a_fault_kills_is_replaced_and_its_job_runs_once_more(
     assert steps(emulator) == TWICE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "expected"),
     [("take", TWICE), ("ping", TWICE), ("progress", TWICE), ("chunk", TWICE), ("result", ONCE)],

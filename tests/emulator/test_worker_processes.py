@@ -430,6 +430,7 @@ def test_in_real_time_a_handler_that_hangs_is_killed(write: Write) -> None:
 # How workers die.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["os._exit(7)", "sys.exit(7)", "os.kill(os.getpid(), 9)", "ctypes.string_at(0)"])
 def test_a_job_whose_worker_dies_twice_has_failed(lab: Lab, write: Write, how: str) -> None:
     endpoint = lab.serve(write(f"import ctypes, os, sys\ndef handler(job):\n    {how}" + SERVE))
@@ -506,6 +507,7 @@ def test_a_modifier_that_lets_no_job_in_says_so_at_once(lab: Lab, write: Write, 
         lab.serve(write(f"import runpod\nrunpod.serverless.start({config})"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_at_each_start_is_started_ever_more_rarely(lab: Lab, write: Write, tmp_path: Path) -> None:
     once = tmp_path / "once"
     target = write(f"import os\nopen({str(once)!r}, 'x')\ndef handler(job):\n    os._exit(1)" + SERVE)
@@ -599,6 +601,7 @@ print("after start")
     assert [event.text for event in lab.of(WorkerPrinted)] == ["after start", "at exit"]
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_an_emulator_that_is_killed(write: Write) -> None:
     target = write(
         """

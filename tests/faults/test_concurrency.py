@@ -44,6 +44,7 @@ def test_tasks_share_a_client_and_its_connections() -> None:
         asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("way", ["before its first request", "between two requests"])
 def test_a_client_works_on_both_sides_of_a_fork(way: str) -> None:

@@ -35,6 +35,7 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.mark.slow
 def test_a_thousand_waiters_share_a_budget_and_a_submit_gets_through(emulator: Emulator) -> None:
     waiters, seconds = 500 + scaled(100, 500), 300.0
     hold = PollPolicy().hold

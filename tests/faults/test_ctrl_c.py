@@ -140,6 +140,7 @@ def test_ctrl_c_in_a_stream_cancels_the_job_that_it_began() -> None:
     assert error.__notes__ == ["The job was cancelled (j1)"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_waiting_program_ends_it_with_the_note() -> None:
     program = (
         "import sys; from runpod_sdk import Client\n"

@@ -215,6 +215,7 @@ def options(**more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @wires
 def test_no_fault_exposes_a_secret(
@@ -278,6 +279,7 @@ WRONG: dict[str, tuple[object, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("submit", SUBMITS)
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)

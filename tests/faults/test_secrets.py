@@ -140,6 +140,7 @@ def test_a_client_goes_into_no_pickle(client: object) -> None:
         pickle.dumps(client)
 
 
+@pytest.mark.slow
 def test_the_log_that_the_environment_asks_for_shows_requests_and_no_secrets() -> None:
     program = (
         "import sys; from runpod_sdk import Client\n"

@@ -132,6 +132,7 @@ def test_either_a_file_or_the_releases(argv: list[str]) -> None:
     assert raised.value.code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

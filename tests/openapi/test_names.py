@@ -10,6 +10,8 @@ import pytest
 from comparison import MissingToolError, names_changes
 from comparison._names import lost, module_names, python_names, type_names
 
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 Edit = Callable[[Document], Any]
 PATHS = ("run", "runsync", "cancel/{job_id}", "health", "purge-queue")

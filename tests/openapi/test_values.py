@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+pytestmark = pytest.mark.slow
+
 SCALARS: list[Any] = [None, True, 0, 1, 2, 3, 0.5, "", "a", "bb"]
 LISTS: list[Any] = [[], *([value] for value in SCALARS), [1, 2], ["a", 0], [[], 1]]
 OBJECTS: list[Any] = [

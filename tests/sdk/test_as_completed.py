@@ -60,6 +60,7 @@ async def test_jobs_come_in_the_order_of_their_ends_whatever_these_are(world: Wo
     assert world.now == 30
 
 
+@pytest.mark.slow
 @both_flavours
 async def test_five_hundred_ids_from_a_database(world: World) -> None:
     world.emulator.endpoint("abc", sleeping(world), workers=100)

@@ -65,6 +65,7 @@ def test_a_crowd_of_submits_is_refused_at_once_and_does_not_burst_at_the_deadlin
     assert by_second(emulator, "cancel")[-1] == 3
 
 
+@pytest.mark.slow
 def test_submits_go_on_below_the_rate_at_which_they_were_refused(emulator: Emulator) -> None:
     async def main(count: int) -> None:
         async with AsyncClient(**emulator.connection, retry=RetryPolicy(attempts=50)) as client:
