@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from runpod_sdk._values._bodies import unknown_in, wrapped
+
 if TYPE_CHECKING:
     from ._operations import Operation
 
@@ -113,11 +115,11 @@ def _is_text(value: str) -> bool:
 
 
 def checked_input(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:  # noqa: A002  the service's word
-    """Return the input as it is; warn where it looks like a whole request body, as the official clients take it."""
+    """Return the input as it is; warn where it looks like a whole request body, or like a worker's test."""
     if (
         isinstance(input, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
-        and isinstance(input.get("input"), Mapping)
-        and input.keys() <= {"input", "webhook", "policy", "s3Config"}
+        and wrapped(input) is not None
+        and not unknown_in(input)
     ):
         warnings.warn(
             'the input holds an "input" of its own: the worker gets job["input"]["input"]; '

@@ -7,21 +7,28 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from runpod_sdk._values._bodies import OF_BODIES, unknown_in, wrapped
+
 from ._session import BadCallError
 
 if TYPE_CHECKING:
     import argparse
 
-# What a whole request body may hold beside the input; docs: operation-reference.
-_BODY = {"webhook": "--webhook", "policy": "--execution-timeout, --ttl and --low-priority", "s3Config": "--s3-config"}
+# How what a request body may hold beside the input is given here.
+_BODY = {
+    "webhook": "use --webhook",
+    "policy": "use --execution-timeout, --ttl and --low-priority",
+    "s3Config": "use --s3-config",
+    "webhookV2": "take it out",
+}
 
 INPUT_HELP = """\
 The input is a JSON object, made of
   KEY=VALUE    a field that is a text:  prompt="a cat"  n=3 is the text "3"
   KEY:=JSON    a field of any type:     steps:=20  tags:='["a", "b"]'
 over what stands in --input, in --file, or else, where there are no fields, on
-standard input. {"input": {...}}, as worker tests have it, is taken for what
-stands under "input"."""
+standard input. Of {"input": {...}}, and of a worker's tests, which have name,
+timeout or expected_output beside it, what stands under "input" is taken."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -70,12 +77,17 @@ def job_input(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a JSON object expected")  # noqa: TRY004  not our caller's mistake
     facts = cast("dict[str, Any]", value)
-    inner = facts.get("input")
-    if not isinstance(inner, dict) or facts.keys() - {"input", "id", "key", *_BODY}:
+    inner = wrapped(facts)
+    if inner is None:
         return facts
-    for name in facts.keys() & _BODY:
-        raise ValueError(f'"{name}" is not read from there: use {_BODY[name]}')
-    return cast("dict[str, Any]", inner)
+    for name in sorted(facts.keys() & OF_BODIES):
+        raise ValueError(f'"{name}" is not read from there: {_BODY[name]}')
+    for name in sorted(unknown_in(facts)):
+        raise ValueError(
+            f'"{name}" stands beside "input", and would not be sent: put it inside; '
+            'an input that has a field "input" is itself written as {"input": {...}}'
+        )
+    return dict(inner)
 
 
 def _object(source: str, text: str | bytes) -> dict[str, Any]:

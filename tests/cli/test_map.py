@@ -148,6 +148,8 @@ def test_inputs_come_from_standard_input_too(bulk: Bulk) -> None:
         ("{", "Expecting property name"),
         ("[1]", "a JSON object expected"),
         ('{"input": {"n": 1}, "webhook": "x"}', '"webhook" is not read from there: use --webhook'),
+        ('{"input": {"n": 1}, "webhookV2": "x"}', '"webhookV2" is not read from there: take it out'),
+        ('{"input": {"n": 1}, "size": 2}', '"size" stands beside "input", and would not be sent: put it inside'),
         ('{"input": {"n": 1}, "key": [1]}', "a key is a text or a whole number"),
         ('{"input": {"n": 1}, "key": true}', "a key is a text or a whole number"),
         ('{"input": {"n": 1}, "key": "a"}', 'the key "a" stands on line 1, too'),

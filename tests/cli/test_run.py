@@ -84,7 +84,10 @@ def test_json_is_the_state_of_the_job_on_one_line(shell: Shell) -> None:
         (["n=1"], "not looked at", {"n": "1"}),
         (["--input", '{"input": {"n": 1}}'], "", {"n": 1}),
         (["--input", '{"id": "local", "input": {"n": 1}}'], "", {"n": 1}),
-        (["--input", '{"input": {"n": 1}, "size": 2}'], "", {"input": {"n": 1}, "size": 2}),
+        (["--input", '{"name": "a", "input": {"n": 1}, "timeout": 9000, "expected_output": 1}'], "", {"n": 1}),
+        (["--input", '{"_comment": "x", "$schema": "y", "input": {"n": 1}}'], "", {"n": 1}),
+        (["--input", '{"input": {"input": {"n": 1}, "size": 2}}'], "", {"input": {"n": 1}, "size": 2}),
+        (["--input", '{"input": "text", "size": 2}'], "", {"input": "text", "size": 2}),
         (["--input", '{"input": "text"}'], "", {"input": "text"}),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -205,24 +205,24 @@ MISBEHAVIOUR: dict[str, tuple[Any, int | str]] = {
 @pytest.mark.parametrize("how", MISBEHAVIOUR)
 def test_a_receiver_that_misbehaves_costs_its_tries_and_no_more(call_once: Call, how: str) -> None:
     made, status = MISBEHAVIOUR[how]
-    receiver = made()
-    with Emulator(options=Options(webhook_timeout=0.05 if status == "TimeoutError" else 60)) as emulator:
+    with (
+        closing(made()) as receiver,
+        Emulator(options=Options(webhook_timeout=0.05 if status == "TimeoutError" else 60)) as emulator,
+    ):
         emulator.endpoint("e")
         for n in range(5):  # more than deliver at once
             run(call_once, emulator, receiver.url, n=n)
         emulator.clock.sleep(3600)
         tries = [1] * 5 if status == 200 else [1] * 5 + [2] * 5 + [3] * 5
         assert sorted(attempts(emulator), key=str) == [(number, status) for number in tries]
-    receiver.close()
 
 
 def test_who_talks_no_http_is_tried_again(call_once: Call, emulator: Emulator) -> None:
-    receiver = Misbehaving(b"OK\n")
-    emulator.endpoint("e")
-    run(call_once, emulator, receiver.url)
-    emulator.clock.sleep(3600)
-    assert attempts(emulator) == [(1, "BadStatusLine"), (2, "BadStatusLine"), (3, "BadStatusLine")]
-    receiver.close()
+    with closing(Misbehaving(b"OK\n")) as receiver:
+        emulator.endpoint("e")
+        run(call_once, emulator, receiver.url)
+        emulator.clock.sleep(3600)
+        assert attempts(emulator) == [(1, "BadStatusLine"), (2, "BadStatusLine"), (3, "BadStatusLine")]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,17 @@ async def test_an_input_within_an_input_is_warned_of_where_it_stands(world: Worl
 
 
 @both_flavours
+async def test_so_is_a_test_of_a_worker_and_nothing_else(world: World) -> None:
+    world.emulator.endpoint("abc", echo)
+    endpoint = world.client().endpoint("abc")
+    for beside in ({"id": "x"}, {"name": "basic", "timeout": 9000}, {"expected_output": 1}, {"_comment": "x"}):
+        with pytest.warns(UserWarning, match='holds an "input" of its own'):
+            assert await endpoint.run_sync({"input": {"a": 1}, **beside}) == {"input": {"a": 1}, **beside}
+    for own in ({"input": {"a": 1}, "size": 2}, {"input": "text", "name": "x"}):
+        assert await endpoint.run_sync(own) == own  # warnings are errors
+
+
+@both_flavours
 async def test_options_arrive(world: World) -> None:
     seen: list[Job] = []
     world.emulator.endpoint("abc", seen.append)
