@@ -185,6 +185,13 @@ def official(session: nox.Session) -> None:
 
 
 @nox.session
+def frameworks(session: nox.Session) -> None:
+    """End every call that waits by what frameworks have for it: time limits, scopes, clients that leave."""
+    _install(session, "frameworks")
+    session.run("python", "-m", "pytest", "-n2", "tests/frameworks", *session.posargs, env={"REQUIRE_FRAMEWORKS": "1"})
+
+
+@nox.session
 def live(session: nox.Session) -> None:
     """Check our claims on the real service, for a few cents; skipped without a key and an endpoint of your own."""
     endpoint = os.environ.get("RUNPOD_VERIFY_ENDPOINT")

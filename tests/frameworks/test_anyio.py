@@ -135,7 +135,7 @@ async def ended(server: FaultServer, name: str, end: Callable[[Call, Reached], A
     async with AsyncClient(KEY, base_url=server.url) as client:
 
         async def call() -> None:
-            await ASYNC_CALLS[name](client)
+            await ASYNC_CALLS[name](client.endpoint("e"))
 
         await end(call, reached)
         reached.release()

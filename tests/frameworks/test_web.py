@@ -66,7 +66,7 @@ def raced(name: str) -> Page:
                 group.cancel_scope.cancel()
 
             group.start_soon(leave)
-            await ASYNC_SUBMITS[name](client)
+            await ASYNC_SUBMITS[name](client.endpoint("e"))
             group.cancel_scope.cancel()
         return JSONResponse({"is_done": True})
 
