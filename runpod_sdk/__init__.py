@@ -12,6 +12,7 @@ from ._values._version import __version__
 
 if TYPE_CHECKING:
     from ._client._async import AsyncClient
+    from ._client._async_batches import AsyncBatch, AsyncBatches
     from ._client._async_endpoint import AsyncEndpoint
     from ._client._async_job import AsyncJob, AsyncStream
     from ._client._bulk._completed import as_completed
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from ._client._bulk._map_report import MapReport, Percentiles
     from ._client._journal._journal import Journal, JournalItem
     from ._client._sync import Client
+    from ._client._sync_batches import Batch, Batches
     from ._client._sync_endpoint import Endpoint
     from ._client._sync_job import Job, Stream
     from ._display._images import OutputImage, OutputImages
     from ._telemetry import OperationStats, UnknownSubmission
+    from ._values._batches import BatchResult, BatchState
     from ._values._policies import PollPolicy, Retry, RetryPolicy
     from ._values._requests import SubmitOptions
     from ._values._states import (
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
         APITimeoutError,
         AuthenticationError,
         BadRequestError,
+        BatchError,
+        BatchTimeoutError,
         ConfigurationError,
         InternalServerError,
         JobCancelledError,
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "_values._requests": ("SubmitOptions",),
     "_client._async": ("AsyncClient",),
+    "_client._async_batches": ("AsyncBatch", "AsyncBatches"),
     "_client._async_endpoint": ("AsyncEndpoint",),
     "_client._async_job": ("AsyncJob", "AsyncStream"),
     "_client._bulk._completed": ("as_completed",),
@@ -91,7 +97,9 @@ _ROOMS = {
     ),
     "_values._status": ("JobStatus",),
     "_client._sync": ("Client",),
+    "_client._sync_batches": ("Batch", "Batches"),
     "_client._sync_endpoint": ("Endpoint",),
+    "_values._batches": ("BatchResult", "BatchState"),
     "_client._sync_job": ("Job", "Stream"),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
@@ -103,6 +111,8 @@ _ROOMS = {
         "APITimeoutError",
         "AuthenticationError",
         "BadRequestError",
+        "BatchError",
+        "BatchTimeoutError",
         "ConfigurationError",
         "InternalServerError",
         "JobCancelledError",
@@ -132,6 +142,8 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatch",
+    "AsyncBatches",
     "AsyncClient",
     "AsyncEndpoint",
     "AsyncJob",
@@ -140,6 +152,12 @@ __all__ = [
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
+    "BatchError",
+    "BatchResult",
+    "BatchState",
+    "BatchTimeoutError",
+    "Batches",
     "Client",
     "Clock",
     "ConfigurationError",

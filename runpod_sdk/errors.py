@@ -22,6 +22,8 @@ RunpodError
 │   └── JobExpiredError             the service no longer knows the job
 ├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
+├── BatchError                      a batch is not what it should be
+│   └── BatchTimeoutError           the caller's own deadline passed (also a TimeoutError); the batch goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
 ├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
 ├── JournalError                    the journal of a bulk run cannot be used, or not be written
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from ._values._batches import BatchState
     from ._values._states import JobState
 
 
@@ -319,6 +322,22 @@ class JobsError(RunpodError, ExceptionGroup[RunpodError]):
 
 class WaitTimeoutError(JobBoundError, TimeoutError):
     """The `timeout` of this call passed before the job ended; see the notes for what became of the job."""
+
+
+class BatchError(RunpodError):
+    """A batch is not what it should be: it has another size, is no draft, or results of it are missing.
+
+    Attributes:
+        batch: what was last seen of it.
+    """
+
+    def __init__(self, message: str, *, batch: BatchState) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
+class BatchTimeoutError(BatchError, TimeoutError):
+    """The `timeout` of this call passed before the batch ended; it goes on."""
 
 
 class StreamInterruptedError(JobBoundError):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import runpod_sdk
-from runpod_sdk import Client, JobState, JobStatus, errors
+from runpod_sdk import BatchState, Client, JobState, JobStatus, errors
 
 # Not drawn: they only give several branches the same facts.
 HIDDEN = {"AnsweredError", "JobBoundError"}
@@ -61,6 +61,7 @@ def test_every_error_is_exported_and_says_what_it_is() -> None:
 def test_timeouts_are_pythons_timeouts_too() -> None:
     assert {name for name, kind in public().items() if issubclass(kind, TimeoutError)} == {
         "APITimeoutError",
+        "BatchTimeoutError",
         "WaitTimeoutError",
     }
 
@@ -80,6 +81,7 @@ FACTS: dict[str, Any] = {
     "input_sha256": "0" * 64,
     "submitted_at": datetime(2025, 1, 1, tzinfo=UTC),
     "state": STATE,
+    "batch": BatchState(id="b1", endpoint_id="abc", status="FINALIZED", total=2),
     "error_type": "ValueError",
     "error_message": "bad prompt",
     "worker_traceback": "Traceback …",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 import yaml
 
-from runpod_sdk._flows import _api
+from runpod_sdk._flows import _api, _batch_api
 from runpod_sdk._values._operations import OPERATIONS, OperationName
 from runpod_sdk._values._outcomes import Outcome
 
@@ -28,9 +28,18 @@ REQUESTS: dict[OperationName, Request] = {
     "retry": _api.retry("abc", "j1"),
     "purge-queue": _api.purge_queue("abc"),
     "health": _api.health("abc"),
+    "batch-create": _batch_api.create("abc"),
+    "batch-list": _batch_api.listed("abc"),
+    "batch-get": _batch_api.get("abc", "b1"),
+    "batch-add": _batch_api.add("abc", "b1", [{}])[0][0],
+    "batch-requests": _batch_api.page("abc", "b1", 0),
+    "batch-remove": _batch_api.remove("abc", "b1", "r1"),
+    "batch-finalize": _batch_api.finalize("abc", "b1"),
+    "batch-cancel": _batch_api.cancel("abc", "b1"),
 }
 # What may have happened is not done again: these start a job, run one again, or take something away.
-NOT_TWICE = {"run", "runsync", "retry", "purge-queue", "stream"}
+# What is done to a batch is looked up first.
+NOT_TWICE = {"run", "runsync", "retry", "purge-queue", "stream", "batch-add", "batch-remove", "batch-finalize"}
 
 each = pytest.mark.parametrize("name", OPERATIONS)
 
@@ -49,7 +58,8 @@ def test_a_row_is_in_the_document(name: OperationName) -> None:
 def test_a_request_is_as_its_row_says(name: OperationName) -> None:
     operation, request = OPERATIONS[name], REQUESTS[name]
     assert (request.operation, request.method) == (name, operation.method)
-    assert request.path.reveal().partition("?")[0] == "/abc" + operation.path.replace("{job_id}", "j1")
+    path = operation.path.replace("{job_id}", "j1").replace("{batch_id}", "b1").replace("{request_id}", "r1")
+    assert request.path.reveal().partition("?")[0] == "/abc" + path
     assert request.rules is operation
 
 
@@ -61,7 +71,8 @@ def test_what_may_have_happened_is_not_done_again(name: OperationName) -> None:
 
 def test_who_starts_a_job_has_a_limit_of_its_body() -> None:
     assert {name for name, operation in OPERATIONS.items() if operation.starts_job} == {"run", "runsync"}
-    assert {name for name, operation in OPERATIONS.items() if operation.body_max} == {"run", "runsync"}
+    with_body = {name for name, operation in OPERATIONS.items() if operation.body_max}
+    assert with_body == {"run", "runsync", "batch-create", "batch-add"}
 
 
 def test_only_what_is_held_has_connections_of_its_own() -> None:

@@ -17,7 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CLIENT = ROOT / "runpod_sdk" / "_client"
-TWINS = {"_async.py": "_sync.py", "_async_endpoint.py": "_sync_endpoint.py", "_async_job.py": "_sync_job.py"}
+TWINS = {
+    "_async.py": "_sync.py",
+    "_async_batches.py": "_sync_batches.py",
+    "_async_endpoint.py": "_sync_endpoint.py",
+    "_async_job.py": "_sync_job.py",
+}
 
 # Text of the client for tasks that says what does not hold for threads, and what is said of these.
 PASSAGES = {

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
     from ._async import AsyncClient
+    from ._async_batches import AsyncBatches
     from ._async_shield import AsyncShieldedSend
     from ._bulk._map import AsyncMap, AsyncOnResult
     from ._bulk._map_job import Inputs, JournalPath, OnSubmit
@@ -271,6 +272,13 @@ class AsyncEndpoint(Generic[T_co]):
     def job(self, job_id: str) -> AsyncJob[T_co]:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
         return AsyncJob(self._client, self.id, checked_id("job_id", job_id), None, self._read)
+
+    @property
+    def batches(self) -> AsyncBatches:
+        """The batches of this endpoint, a beta of the service."""
+        from ._async_batches import AsyncBatches
+
+        return AsyncBatches(self._client, self.id)
 
     async def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._journal._rows import Again
     from ._shield import ShieldedSend
     from ._sync import Client
+    from ._sync_batches import Batches
 
 T = TypeVar("T")
 
@@ -271,6 +272,13 @@ class Endpoint(Generic[T_co]):
     def job(self, job_id: str) -> Job[T_co]:
         """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
         return Job(self._client, self.id, checked_id("job_id", job_id), None, self._read)
+
+    @property
+    def batches(self) -> Batches:
+        """The batches of this endpoint, a beta of the service."""
+        from ._sync_batches import Batches
+
+        return Batches(self._client, self.id)
 
     def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.

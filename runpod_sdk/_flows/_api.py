@@ -91,7 +91,7 @@ def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noq
     """Submit a job."""
     from runpod_queue_client.api.jobs import run as generated
 
-    kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more))
+    kwargs = generated._get_kwargs(endpoint_id, body=run_body(input, more))
     return _submit(RUN, endpoint_id, kwargs, more)
 
 
@@ -99,7 +99,7 @@ def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  
     """Submit a job and hold the answer for a second, in case it ends at once."""
     from runpod_queue_client.api.jobs import run_sync as generated
 
-    kwargs = generated._get_kwargs(endpoint_id, body=_body(input, more), wait=_ms(RUN_SYNC_HOLD))
+    kwargs = generated._get_kwargs(endpoint_id, body=run_body(input, more), wait=_ms(RUN_SYNC_HOLD))
     return _submit(RUN_SYNC, endpoint_id, kwargs, more, hold=RUN_SYNC_HOLD)
 
 
@@ -109,7 +109,7 @@ def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Reques
     from runpod_queue_client.types import UNSET
 
     query = UNSET if ttl is None else _ms(checked_seconds("ttl", ttl, TTL_RANGE))
-    return _request(STATUS, endpoint_id, generated._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
+    return request_of(STATUS, endpoint_id, generated._get_kwargs(endpoint_id, job_id, ttl=query), job_id)
 
 
 def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
@@ -117,7 +117,7 @@ def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     from runpod_queue_client.api.jobs import get_status_sync as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
-    return _request(STATUS_SYNC, endpoint_id, kwargs, job_id, hold=hold)
+    return request_of(STATUS_SYNC, endpoint_id, kwargs, job_id, hold=hold)
 
 
 def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
@@ -125,35 +125,35 @@ def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     from runpod_queue_client.api.jobs import stream as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
-    return _request(STREAM, endpoint_id, kwargs, job_id, hold=hold)
+    return request_of(STREAM, endpoint_id, kwargs, job_id, hold=hold)
 
 
 def cancel(endpoint_id: str, job_id: str) -> Request:
     """Cancel a job."""
     from runpod_queue_client.api.jobs import cancel as generated
 
-    return _request(CANCEL, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
+    return request_of(CANCEL, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def retry(endpoint_id: str, job_id: str) -> Request:
     """Queue a failed job again."""
     from runpod_queue_client.api.jobs import retry as generated
 
-    return _request(RETRY, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
+    return request_of(RETRY, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def purge_queue(endpoint_id: str) -> Request:
     """Remove every waiting job."""
     from runpod_queue_client.api.endpoint import purge_queue as generated
 
-    return _request(PURGE_QUEUE, endpoint_id, generated._get_kwargs(endpoint_id))
+    return request_of(PURGE_QUEUE, endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def health(endpoint_id: str) -> Request:
     """Look at an endpoint."""
     from runpod_queue_client.api.endpoint import health as generated
 
-    return _request(HEALTH, endpoint_id, generated._get_kwargs(endpoint_id))
+    return request_of(HEALTH, endpoint_id, generated._get_kwargs(endpoint_id))
 
 
 def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's word
@@ -168,7 +168,8 @@ def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's wo
     return given
 
 
-def _body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
+def run_body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
+    """Return the body of a submit."""
     from runpod_queue_client import models
 
     unknown = more.keys() - SubmitOptions.__annotations__.keys()
@@ -235,23 +236,26 @@ def _submit(
     content = encoded(operation, kwargs["json"])
     kwargs["params"] = {**kwargs.get("params", {}), **checked_query(more.get("extra_query") or {})}
     kwargs["headers"] = {**kwargs["headers"], **checked_headers(more.get("extra_headers") or {})}
-    return _request(operation, endpoint_id, kwargs, content=content, hold=hold)
+    return request_of(operation, endpoint_id, kwargs, content=content, hold=hold)
 
 
-def _request(
+def request_of(
     operation: Operation,
     endpoint_id: str,
     kwargs: dict[str, Any],
     job_id: str | None = None,
     *,
+    batch_id: str | None = None,
     content: bytes | None = None,
     hold: float = 0.0,
 ) -> Request:
+    """Return a request of the generated client's as one of ours."""
     query = urlencode(kwargs.get("params", {}))
     return Request(
         operation=operation.name,
         endpoint_id=endpoint_id,
         job_id=job_id,
+        batch_id=batch_id,
         method=kwargs["method"].upper(),
         path=Hidden(kwargs["url"] + (f"?{query}" if query else "")),
         headers=Hidden(kwargs.get("headers", {})),
@@ -269,18 +273,18 @@ def _ms(seconds: float) -> int:
 
 def job_state(request: Request, answer: Answer, told: Told) -> JobState:
     """Read an answer that describes a job: submits, status, status-sync, cancel, retry."""
-    return _read(_job_state, request, answer, told)
+    return read(_job_state, request, answer, told)
 
 
 def stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
     """Read an answer of /stream: an object with status and stream, or the bare list of the documentation."""
-    return _read(_stream_part, request, answer, told)
+    return read(_stream_part, request, answer, told)
 
 
 def purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
     """Read an answer of /purge-queue."""
     try:
-        return _read(_purge_result, request, answer, told)
+        return read(_purge_result, request, answer, told)
     except APIResponseValidationError as error:
         error.add_note("The queue may have been purged all the same.")
         raise
@@ -288,10 +292,10 @@ def purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
 
 def health_of(request: Request, answer: Answer, told: Told) -> Health:
     """Read an answer of /health; a gauge that is not there is 0."""
-    return _read(_health_of, request, answer, told)
+    return read(_health_of, request, answer, told)
 
 
-def _read(read: Callable[[Request, Answer, Told], T], request: Request, answer: Answer, told: Told) -> T:
+def read(read: Callable[[Request, Answer, Told], T], request: Request, answer: Answer, told: Told) -> T:
     """Read an answer; what is wrong with it is raised from here, where no frame holds what it says.
 
     Raises:
@@ -305,7 +309,7 @@ def _read(read: Callable[[Request, Answer, Told], T], request: Request, answer: 
 
 
 def _job_state(request: Request, answer: Answer, told: Told) -> JobState:
-    data = _object(answer)
+    data = object_of(answer)
     status = _status(data)
     if request.rules.starts_job:
         if not _is_id(data.get("id")):
@@ -339,7 +343,7 @@ def state_of(data: dict[str, Any], endpoint_id: str, told: Told) -> JobState:
 def refused_job(request: Request, answer: Answer, told: Told) -> JobState | None:
     """Return the job that a refusal describes, with an id and a status of its own; None where it is no such thing."""
     try:
-        return state_of(_object(answer), request.endpoint_id, told)
+        return state_of(object_of(answer), request.endpoint_id, told)
     except Unusable:
         return None
 
@@ -364,7 +368,7 @@ def _state(data: dict[str, Any], job_id: str, endpoint_id: str, status: JobStatu
 
 
 def _stream_part(request: Request, answer: Answer, told: Told) -> StreamPart:
-    data = _json(answer)
+    data = json_of(answer)
     status: JobStatus | None = None
     items: Any = data
     if isinstance(data, dict):
@@ -389,7 +393,7 @@ def _chunk(item: Any, told: Told) -> StreamChunk:
 
 
 def _purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
-    data = _object(answer)
+    data = object_of(answer)
     _check_about(request, data)
     if "removed" not in data and _status(data) is None:
         raise Unusable("it says nothing of a purge")
@@ -398,7 +402,7 @@ def _purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
 
 
 def _health_of(request: Request, answer: Answer, told: Told) -> Health:
-    data = _object(answer)
+    data = object_of(answer)
     _check_about(request, data)
     found = Fields(data, told)
     jobs, workers = found.object("jobs"), found.object("workers")
@@ -451,15 +455,17 @@ def text_of(answer: Answer) -> str:
     return answer.text(BODY_SHOWN)
 
 
-def _json(answer: Answer) -> Any:
+def json_of(answer: Answer) -> Any:
+    """Return the JSON of an answer."""
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"it is not JSON ({type(error).__name__})") from None
 
 
-def _object(answer: Answer) -> dict[str, Any]:
-    data = _json(answer)
+def object_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer."""
+    data = json_of(answer)
     if not isinstance(data, dict):
         raise Unusable("it is not a JSON object")
     return data  # pyright: ignore[reportUnknownVariableType]

@@ -323,7 +323,11 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         f"{request.about}: HTTP {result.status}{tries}"
         + (f": {said}" if said else "")
         + (f"; retry after {asked_wait:.1f} s" if asked_wait is not None else "")
-        + (_NO_ENDPOINT if result.status == 404 and request.job_id is None else _ADVICE.get(result.status, "")),
+        + (
+            _NO_ENDPOINT
+            if result.status == 404 and not (request.job_id or request.batch_id)
+            else _ADVICE.get(result.status, "")
+        ),
         operation=request.operation,
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,

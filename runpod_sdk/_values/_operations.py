@@ -13,7 +13,25 @@ from ._outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OperationName = Literal["run", "runsync", "status", "status-sync", "stream", "cancel", "retry", "purge-queue", "health"]
+OperationName = Literal[
+    "run",
+    "runsync",
+    "status",
+    "status-sync",
+    "stream",
+    "cancel",
+    "retry",
+    "purge-queue",
+    "health",
+    "batch-create",
+    "batch-list",
+    "batch-get",
+    "batch-add",
+    "batch-requests",
+    "batch-remove",
+    "batch-finalize",
+    "batch-cancel",
+]
 
 
 class Rate(NamedTuple):
@@ -28,9 +46,10 @@ class Operation:
     """One operation.
 
     Attributes:
-        name: the service's name for it, and the part of its path that says so.
+        name: the service's name for it, and the part of its path that says so, unless `place` does.
         method: how it is called.
         of_job: whether a job's id ends its path.
+        place: its path below an endpoint's, where that is not its name.
         repeats_unknown: whether a repeat may follow a request that may have arrived. After one that did not, it may.
         starts_job: whether it may start a job whose id nobody knows yet.
         is_held: whether the service answers when there is news, and so its requests have connections of their own.
@@ -41,8 +60,9 @@ class Operation:
     """
 
     name: OperationName
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     of_job: bool = False
+    place: str | None = None
     repeats_unknown: bool = False
     starts_job: bool = False
     is_held: bool = False
@@ -54,6 +74,8 @@ class Operation:
     @property
     def path(self) -> str:
         """The path below an endpoint's, as the document writes it."""
+        if self.place is not None:
+            return self.place
         return f"/{self.name}/{{job_id}}" if self.of_job else f"/{self.name}"
 
     @property
@@ -91,7 +113,27 @@ PURGE_QUEUE = Operation(
 )
 HEALTH = Operation(name="health", method="GET", repeats_unknown=True)
 
+# docs: batch-jobs, a beta. A draft runs nothing, so a second one does no harm; nor does it to finalize one twice, but
+# whether its answer was lost is looked up, as with what is added: the counts of a batch tell. None of them has a rate.
+_BATCH = "/batch/{batch_id}"
+BATCH_CREATE = Operation(name="batch-create", method="POST", place="/batch", repeats_unknown=True, body_max=10 * _MIB)
+BATCH_LIST = Operation(name="batch-list", method="GET", place="/batch", repeats_unknown=True)
+BATCH_GET = Operation(name="batch-get", method="GET", place=_BATCH, repeats_unknown=True)
+BATCH_ADD = Operation(name="batch-add", method="POST", place=f"{_BATCH}/requests", body_max=10 * _MIB)
+BATCH_REQUESTS = Operation(name="batch-requests", method="GET", place=f"{_BATCH}/requests", repeats_unknown=True)
+BATCH_REMOVE = Operation(
+    name="batch-remove",
+    method="DELETE",
+    place=f"{_BATCH}/requests/{{request_id}}",
+    unknown_note="The outcome is unknown: the request may have been removed all the same.",
+)
+BATCH_FINALIZE = Operation(name="batch-finalize", method="POST", place=f"{_BATCH}/finalize")
+BATCH_CANCEL = Operation(name="batch-cancel", method="POST", place=f"{_BATCH}/cancel", repeats_unknown=True)
+
 OPERATIONS: Mapping[OperationName, Operation] = {
     operation.name: operation
-    for operation in (RUN, RUN_SYNC, STATUS, STATUS_SYNC, STREAM, CANCEL, RETRY, PURGE_QUEUE, HEALTH)
+    for operation in (
+        *(RUN, RUN_SYNC, STATUS, STATUS_SYNC, STREAM, CANCEL, RETRY, PURGE_QUEUE, HEALTH),
+        *(BATCH_CREATE, BATCH_LIST, BATCH_GET, BATCH_ADD, BATCH_REQUESTS, BATCH_REMOVE, BATCH_FINALIZE, BATCH_CANCEL),
+    )
 }

@@ -38,6 +38,7 @@ class Request:
     operation: OperationName
     endpoint_id: str
     job_id: str | None = None
+    batch_id: str | None = None
     method: str
     path: Hidden[str]
     headers: Hidden[Mapping[str, str]] = field(default_factory=_no_headers)
@@ -47,8 +48,8 @@ class Request:
     @property
     def about(self) -> str:
         """Say what is being done to what, as errors and logs begin."""
-        of_job = f" of job {self.job_id}" if self.job_id else ""
-        return f'{self.operation}{of_job} on endpoint "{self.endpoint_id}"'
+        of = f" of job {self.job_id}" if self.job_id else f" of {self.batch_id}" if self.batch_id else ""
+        return f'{self.operation}{of} on endpoint "{self.endpoint_id}"'
 
     @property
     def rules(self) -> Operation:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import pytest
 
-from runpod_sdk import AsyncClient, Client, Endpoint, Job, Map, Stream
+from runpod_sdk import AsyncClient, Batch, Batches, Client, Endpoint, Job, Map, Stream
 from runpod_sdk.emulator import Emulator, Options
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 # What AsyncClient and its kin answer without await.
-PLAIN = {"endpoint", "job", "map", "output_of", "report", "stream", "with_options", "chunks"}
+PLAIN = {"batch", "endpoint", "job", "map", "output_of", "report", "results", "stream", "with_options", "chunks"}
 
 
 class Ready(Generic[T]):
@@ -87,7 +87,7 @@ class Dressed:
 
 
 def dressed(value: Any) -> Any:
-    if isinstance(value, Client | Endpoint | Job | Map | Stream):
+    if isinstance(value, Batch | Batches | Client | Endpoint | Job | Map | Stream):
         return Dressed(value)
     return iterated(cast("Iterator[Any]", value)) if isinstance(value, Generator) else value
 

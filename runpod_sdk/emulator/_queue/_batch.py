@@ -39,7 +39,7 @@ _BY_STATUS = ("FAILED", "IN_PROGRESS", "IN_QUEUE", "COMPLETED", "CANCELLED")
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class BatchEntry:
     """One request of a batch; `job`: what it has become, once the batch is finalized."""
 
     id: str
@@ -69,13 +69,13 @@ class Entry:
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class QueuedBatch:
     """A batch. `created_at` is monotonic seconds; `is_cancelling`: it waits for what is in progress."""
 
     id: str
     endpoint_id: str
     created_at: float
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    entries: dict[str, BatchEntry] = field(default_factory=dict[str, BatchEntry])
     status: BatchStatus = BatchStatus.DRAFT
     is_cancelling: bool = False
 

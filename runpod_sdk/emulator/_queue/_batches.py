@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._limits import BATCH_REQUESTS_MAX, BATCHES_MAX, QUEUED_MAX
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._batch import Batch, BatchStatus, Entry
+from runpod_sdk.emulator._queue._batch import BatchEntry, BatchStatus, QueuedBatch
 from runpod_sdk.emulator._queue._effects import Webhook
 from runpod_sdk.emulator._queue._machine import Event, State
 from runpod_sdk.emulator._queue._requests import Reply, ReplyKind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UNKNOWN = Reply(ReplyKind.NOT_FOUND, message="batch not found")
 
 
-class Batches:
+class QueuedBatches:
     """All batches of a queue.
 
     Args:
@@ -61,8 +61,8 @@ class Batches:
 
     def clear(self) -> None:
         """Forget every batch."""
-        self._known: dict[str, Batch] = {}
-        self.cancelling: list[Batch] = []
+        self._known: dict[str, QueuedBatch] = {}
+        self.cancelling: list[QueuedBatch] = []
 
     def settle(self, effects: Effects) -> None:
         """End those that were cancelled, and of which nothing is in progress any more."""
@@ -74,7 +74,7 @@ class Batches:
     def _create(self, request: ask.CreateBatch, now: float, _: Effects) -> Reply:
         if sum(batch.is_active for batch in self._known.values()) >= BATCHES_MAX:
             return Reply(ReplyKind.TOO_MANY, message=f"the endpoint has {BATCHES_MAX} active batches")
-        batch = Batch(f"batch_{self._new_id()}", self._endpoint_id, now)
+        batch = QueuedBatch(f"batch_{self._new_id()}", self._endpoint_id, now)
         refusal = self._fill(batch, request.submissions)
         if refusal is not None:
             return refusal
@@ -147,7 +147,7 @@ class Batches:
         self._end(batch, BatchStatus.FAILED, effects)
         return _brief(batch)
 
-    def _draft(self, batch_id: str) -> Batch | Reply:
+    def _draft(self, batch_id: str) -> QueuedBatch | Reply:
         """Return a batch that can still be changed, or why there is none."""
         batch = self._known.get(batch_id)
         if batch is None:
@@ -156,25 +156,25 @@ class Batches:
             return Reply(ReplyKind.REFUSED, message=f"batch is {batch.status}; only a DRAFT can be changed")
         return batch
 
-    def _fill(self, batch: Batch, submissions: Iterable[Submit]) -> Reply | None:
+    def _fill(self, batch: QueuedBatch, submissions: Iterable[Submit]) -> Reply | None:
         """Add requests to a draft; all or, beyond the limit, none (assumed)."""
-        entries = [Entry(f"req_{self._new_id()}", submission) for submission in submissions]
+        entries = [BatchEntry(f"req_{self._new_id()}", submission) for submission in submissions]
         if len(batch.entries) + len(entries) > BATCH_REQUESTS_MAX:
             return Reply(ReplyKind.REFUSED, message=f"a batch has {BATCH_REQUESTS_MAX} requests at most")
         batch.entries.update((entry.id, entry) for entry in entries)
         return None
 
-    def _drop_queued(self, batch: Batch, now: float, effects: Effects) -> None:
+    def _drop_queued(self, batch: QueuedBatch, now: float, effects: Effects) -> None:
         for entry in batch.entries.values():
             job = entry.job
             if job is not None and job.state is State.IN_QUEUE and self._jobs.move(job, Event.CANCEL, effects):
                 self._jobs.end(job, now, effects)
 
-    def _end(self, batch: Batch, status: BatchStatus, effects: Effects) -> None:
+    def _end(self, batch: QueuedBatch, status: BatchStatus, effects: Effects) -> None:
         batch.status = status
         if self._options.batch_webhook is not None:  # docs: of these two ends, and not of success
             effects.webhooks.append(Webhook(self._options.batch_webhook, batch.id, batch.view(self._epoch)))
 
 
-def _brief(batch: Batch) -> Reply:
+def _brief(batch: QueuedBatch) -> Reply:
     return Reply(ReplyKind.DONE, {"id": batch.id, "status": batch.status.value})

@@ -15,7 +15,7 @@ from uuid import UUID
 from runpod_sdk.emulator._limits import DRAINING_HOLD, QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._batches import Batches
+from runpod_sdk.emulator._queue._batches import QueuedBatches
 from runpod_sdk.emulator._queue._chunks import split
 from runpod_sdk.emulator._queue._effects import Effects
 from runpod_sdk.emulator._queue._job import record_of
@@ -62,7 +62,7 @@ class Queue:
         self._known_at = made_at + self._options.endpoint_propagation
         self._jobs = Jobs(self._options)
         self._workers = Workers()
-        self._batches = Batches(endpoint_id, self._jobs, self._options, new_id, epoch)
+        self._batches = QueuedBatches(endpoint_id, self._jobs, self._options, new_id, epoch)
         self._handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Submit: self._submit,
             ask.Status: self._status,

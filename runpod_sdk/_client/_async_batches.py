@@ -1,0 +1,224 @@
+"""Batches of an endpoint, for tasks. The twin for threads, `_sync_batches.py`, is written from this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runpod_sdk._flows import _batch_api, _batches
+from runpod_sdk._flows._batches import BatchRef
+from runpod_sdk._flows._effects import Done
+from runpod_sdk._flows._exchange import ask
+from runpod_sdk._telemetry import span
+from runpod_sdk._values._arguments import checked_id
+from runpod_sdk._values._batches import BATCH_REQUESTS_MAX
+from runpod_sdk._values._hidden import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    from runpod_sdk._flows._effects import Flow
+    from runpod_sdk._values._batches import BatchResult, BatchState
+    from runpod_sdk._values._policies import Deadline
+    from runpod_sdk._values._requests import Request
+
+    from ._async import AsyncClient
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AsyncBatches:
+    """The batches of one endpoint, a beta of the service: many requests, processed when there is room.
+
+    A batch is submitted exactly once: it is made as a draft, which runs nothing, filled, and finalized; the counts of
+    the draft tell what has arrived where an answer was lost. Nobody has compared this with the service yet.
+    """
+
+    _client: AsyncClient
+    endpoint_id: str
+
+    async def submit(self, inputs: Iterable[Mapping[str, Any] | None], *, timeout: float | None = None) -> AsyncBatch:
+        """Make a batch of these inputs, and let it run: `create`, `add` and `finalize`.
+
+        Args:
+            inputs: 5,000 at most, each as for `run`. Nothing of a result tells which input it belongs to: let your
+                worker say so in its output.
+            timeout: most seconds for this call.
+
+        Raises:
+            TypeError, ValueError: a bad input, or too many; nothing was sent.
+            BatchError: the draft has not the size that it should have; it was not finalized.
+            APIError: the service refused, or could not be reached; a draft may be left, which runs nothing.
+        """
+        given = Hidden(_checked(inputs))
+        del inputs  # from here on no frame shows them
+        _batch_api.add(self.endpoint_id, "draft", given.reveal())  # raises before anything is sent
+        deadline = self._client._settings.deadline(timeout)
+        batch = await self._create(deadline)
+        await batch._add(_batch_api.add(self.endpoint_id, batch.id, given.reveal()), deadline)
+        await batch._finalize(deadline)
+        return batch
+
+    async def create(self) -> AsyncBatch:
+        """Make an empty draft. One whose answer is lost is left, empty, and runs nothing.
+
+        Raises:
+            APIError: the service refused (there may be ten at once), or could not be reached.
+        """
+        return await self._create(self._client._settings.deadline(None))
+
+    async def _create(self, deadline: Deadline) -> AsyncBatch:
+        client = self._client
+        request = _batch_api.create(self.endpoint_id)
+        with span(request.operation, self.endpoint_id):
+            state = await client._drive(ask(client._settings, request, deadline, _batch_api.state_of))
+        return AsyncBatch(client, self.endpoint_id, checked_id("batch_id", state.id), 0)
+
+    async def list(self) -> Sequence[BatchState]:
+        """Look at all batches of the endpoint, the newest first.
+
+        Raises:
+            APIError: the service refused, or could not be reached.
+        """
+        client = self._client
+        request = _batch_api.listed(self.endpoint_id)
+        with span(request.operation, self.endpoint_id):
+            flow = ask(client._settings, request, client._settings.deadline(None), _batch_api.states_of)
+            return await client._drive(flow)
+
+    def batch(self, batch_id: str) -> AsyncBatch:
+        """Return a handle on a batch by its id, from wherever the id comes. Makes no request."""
+        return AsyncBatch(self._client, self.endpoint_id, checked_id("batch_id", batch_id), None)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint_id!r})"
+
+
+class AsyncBatch:
+    """A handle on one batch. Makes no request by itself.
+
+    Attributes:
+        endpoint_id: its endpoint.
+        id: its id.
+    """
+
+    __slots__ = ("_client", "_size", "endpoint_id", "id")
+
+    def __init__(self, client: AsyncClient, endpoint_id: str, batch_id: str, size: int | None) -> None:
+        self._client = client
+        self.endpoint_id = endpoint_id
+        self.id = batch_id
+        self._size = size  # how many requests are known to be in it; None: nobody has looked
+
+    async def add(self, inputs: Iterable[Mapping[str, Any] | None], *, timeout: float | None = None) -> None:
+        """Add requests to a draft, each once, in as many calls as their size needs.
+
+        Raises:
+            TypeError, ValueError: a bad input, or too many; nothing was sent.
+            BatchError: the draft has not the size that it should have: somebody else adds to it, or a request that was
+                given up for lost arrived late.
+            APIError: the service refused, or could not be reached; then `state().total` tells what has arrived.
+        """
+        deadline = self._client._settings.deadline(timeout)
+        calls = _batch_api.add(self.endpoint_id, self.id, _checked(inputs))
+        del inputs  # from here on no frame shows them
+        await self._add(calls, deadline)
+
+    async def _add(self, calls: Sequence[tuple[Request, int]], deadline: Deadline) -> None:
+        known, self._size = self._ref, None  # unless all goes well
+        self._size = await self._drive("batch-add", _batches.add(self._client._settings, known, calls, deadline))
+
+    async def remove(self, request_id: str) -> None:
+        """Take one request out of a draft.
+
+        Raises:
+            TypeError, ValueError: an id that is none.
+            NotFoundError: there is no such request.
+            APIError: the service refused, or could not be reached; then it may have been removed.
+        """
+        request = _batch_api.remove(self.endpoint_id, self.id, checked_id("request_id", request_id))
+        self._size = None
+        settings = self._client._settings
+        await self._drive("batch-remove", ask(settings, request, settings.deadline(None), _batch_api.nothing_of))
+
+    async def finalize(self) -> BatchState:
+        """Lock the draft and let it run. A lost answer is looked up, so this can be called again safely.
+
+        Raises:
+            BatchError: it is no draft, or has not the size that this handle knows; nothing was finalized.
+            APIError: the service refused, or could not be reached: then it may have been finalized.
+        """
+        return await self._finalize(self._client._settings.deadline(None))
+
+    async def _finalize(self, deadline: Deadline) -> BatchState:
+        flow = _batches.finalize(self._client._settings, self._ref, deadline)
+        return await self._drive("batch-finalize", flow)
+
+    async def state(self) -> BatchState:
+        """Look at the batch and its counts.
+
+        Raises:
+            APIError: the service refused, or could not be reached.
+        """
+        settings = self._client._settings
+        return await self._drive("batch-get", _batches.look(settings, self._ref, settings.deadline(None)))
+
+    async def wait(self, timeout: float | None = None) -> BatchState:
+        """Return its state once it has ended: failed, cancelled, or all of its requests have.
+
+        Raises:
+            BatchTimeoutError: the timeout passed first; the batch goes on.
+            APIError: the service refused, or could not be reached.
+        """
+        settings = self._client._settings
+        return await self._drive("batch-wait", _batches.wait(settings, self._ref, settings.deadline(timeout)))
+
+    async def results(self, timeout: float | None = None) -> AsyncIterator[BatchResult]:
+        """Hand out each result once, as soon as a page shows it, until the batch has ended.
+
+        A failed request is a result with an `error`. Those that were cancelled are results only where the service
+        says so. They come in the order in which they end, more or less.
+
+        Raises:
+            BatchError: the batch has ended, and results that its counts promise are on no page.
+            BatchTimeoutError: the timeout passed first; the batch goes on.
+            APIError: the service refused, or could not be reached.
+        """
+        settings = self._client._settings
+        flow = _batches.results(settings, self._ref, settings.deadline(timeout))
+        try:
+            while not isinstance(step := await self._client._step(flow), Done):
+                result: BatchResult = step.item
+                yield result
+        finally:
+            flow.close()
+
+    async def cancel(self) -> BatchState:
+        """Cancel what is queued of it; what is in progress goes on, and the batch is CANCELLED after that.
+
+        Raises:
+            APIError: the service refused, or could not be reached.
+        """
+        settings = self._client._settings
+        return await self._drive("batch-cancel", _batches.cancel(settings, self._ref, settings.deadline(None)))
+
+    @property
+    def _ref(self) -> BatchRef:
+        return BatchRef(self.endpoint_id, self.id, self._size)
+
+    async def _drive(self, name: str, flow: Flow[T]) -> T:
+        with span(name, self.endpoint_id):
+            return await self._client._drive(flow)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint_id!r}, {self.id!r})"
+
+
+def _checked(inputs: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
+    if isinstance(inputs, (str, bytes, dict)):
+        raise TypeError(f"inputs is of type {type(inputs).__name__}: a list of inputs expected")
+    given = [*inputs]
+    if len(given) > BATCH_REQUESTS_MAX:
+        raise ValueError(f"inputs are {len(given)}: a batch has {BATCH_REQUESTS_MAX} requests at most")
+    return given
