@@ -42,13 +42,15 @@ def post(url: str, body: bytes, limit: float) -> int:
         raise ValueError("a URL with http:// or https:// and a host expected")
     deadline = time.monotonic() + limit
     host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
-    with closing(_Connection(_connected(host, parts.port or _PORTS[parts.scheme], deadline), deadline)) as connection:
+    with closing(
+        _ReceiverConnection(_connected(host, parts.port or _PORTS[parts.scheme], deadline), deadline)
+    ) as connection:
         if parts.scheme == "https":
             connection.secure(host)
         return _exchanged(connection, parts, host, body)
 
 
-def _exchanged(connection: _Connection, parts: SplitResult, host: str, body: bytes) -> int:
+def _exchanged(connection: _ReceiverConnection, parts: SplitResult, host: str, body: bytes) -> int:
     """Send the request, and return the status of the answer."""
     from http.client import HTTPConnection  # noqa: PLC0415  10 ms to import
 
@@ -79,7 +81,7 @@ def _connected(host: str, port: int, deadline: float) -> socket.socket:
     raise failure
 
 
-class _Connection:
+class _ReceiverConnection:
     """A socket as `http.client` uses one, whose reads and writes all end at one deadline."""
 
     def __init__(self, end: socket.socket, deadline: float) -> None:
@@ -121,7 +123,7 @@ class _Connection:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _ReceiverConnection) -> None:
         self._connection = connection
 
     def readable(self) -> bool:
