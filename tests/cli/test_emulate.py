@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk.cli import _emulate, main
+from runpod_sdk.cli import main
+from runpod_sdk.cli._emulate._announced import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -198,7 +199,7 @@ def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -
         assert call(url, n=1)["output"] == "changed"
         handler.write_text("raise ValueError('boom')")
         while not (line := running.err.readline()).startswith(str(handler)):
-            assert "_emulate.py" not in line
+            assert "_emulate" not in line
         assert line == f"{handler}: ValueError: boom\n"
         assert call(url, n=1)["output"] == "changed"
         assert running.end()[0] == 0
@@ -344,7 +345,7 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: p
     ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("box", False)]
 )
 def test_what_counts_as_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001  a table
-    assert _emulate._is_loopback(host) is expected
+    assert is_loopback(host) is expected
 
 
 def _groups_of(parent: int) -> list[int]:

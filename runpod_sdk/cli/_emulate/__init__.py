@@ -1,0 +1,193 @@
+"""The command `emulate`: the emulator on a socket, with a handler file, real workers, or the built-in handler.
+
+This file says what it takes, and decides what is declared; the others, what is printed and how it all ends.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runpod_sdk.cli._session import BAD_CALL, BadCallError
+from runpod_sdk.cli._shown import complain
+
+from ._announced import announce
+from ._checks import DEFAULT_ENDPOINT, check
+from ._ending import Ending
+from ._files import Files, show_why, stamps_of_all
+
+if TYPE_CHECKING:
+    import argparse
+
+    from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault
+
+_DESCRIPTION = """\
+Serves the queue API on a socket of this machine, for any client of it.
+Who runs the jobs:
+
+  emulate handler.py --workers 2
+                             a worker's file, unchanged, as a program in a
+                             process of each worker; the package runpod need
+                             not be installed
+  emulate handler.py -- --model x
+                             the same, with arguments of its own
+  emulate -m worker.handler  a module, as `python -m` runs it
+  emulate handler.py:run     a function of a file
+  emulate --worker "python handler.py" --workers 2
+                             any other command that starts a worker, each
+                             with a log
+  emulate --external         workers that you start elsewhere, in the
+                             environment that is printed
+  emulate                    a handler that does what the input says:
+                             mock_return, mock_delay, mock_error, ...
+
+A worker that dies is followed by another. Ctrl-C ends it all: held requests
+are answered, and workers of --worker may deliver their jobs; a second Ctrl-C
+kills them."""
+
+_EXIT_CODES = """\
+exit codes:
+  0    ended by Ctrl-C or SIGTERM, and everything it started is gone
+  1    a handler file cannot be loaded, or the port cannot be had
+  2    bad arguments, or the emulator's extra is not installed
+  130  Ctrl-C before it was ready, or a second one: workers were killed"""
+
+_DEFAULT_PORT = 8000
+_LOOK_EVERY = 0.3  # seconds between two looks at the files, with --reload
+_INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXIT_CODES
+    parser.add_argument("target", nargs="?", metavar="FILE[:FUNCTION]", help="a worker's file")
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a worker's module")
+    parser.set_defaults(behind=[])  # what stands behind --
+    parser.add_argument("--worker", metavar="COMMAND", help="start this as a worker")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (1)")
+    parser.add_argument("--external", action="store_true", help="print the environment of a worker")
+    parser.add_argument("--env-file", type=Path, metavar="PATH", help="write it to a file, as docker run takes it")
+    parser.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="NAME[=FILE]",
+        help=f"an endpoint's id ({DEFAULT_ENDPOINT}), and what runs its jobs; repeatable",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"0: any that is free ({_DEFAULT_PORT})")
+    parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
+    parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
+    parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
+    parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
+    parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON, once ready")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    try:
+        return _run(arguments)
+    except BadCallError as error:
+        complain(arguments.command, str(error))
+        return BAD_CALL
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    check(arguments)
+    ending = Ending()
+    ending.listen(ending.first)
+    out = sys.stdout
+    if arguments.json:
+        sys.stdout = sys.stderr  # what a handler prints is not the line that is read
+    try:
+        return _serve(arguments, ending, out)
+    finally:
+        sys.stdout = out
+
+
+def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415
+
+    clock = SystemClock()
+    with _emulator(arguments) as emulator:
+        try:
+            for fault in _faults(arguments):
+                emulator.inject(fault)
+            files = Files()
+            for named in arguments.endpoint or [DEFAULT_ENDPOINT]:
+                ending.endpoints.append(_declare(emulator, arguments, named, files))
+            server = emulator.serve(arguments.host, arguments.port)
+        except HandlerFileError as error:
+            show_why(error)
+            return 1
+        except ModuleNotFoundError:
+            raise BadCallError("it needs an extra: pip install 'runpod-sdk[emulator]'") from None
+        except OSError as error:
+            where = f"{arguments.host}:{arguments.port}"
+            reason = (error.strerror or str(error)).partition(" (")[0]
+            print(f"cannot listen on {where}: {reason}; --port 0 takes a free one", file=sys.stderr)
+            return 1
+        except (ValueError, NotImplementedError) as error:
+            raise BadCallError(str(error)) from None
+        try:
+            announce(arguments, server, ending.endpoints, out)
+            while True:
+                clock.sleep(_LOOK_EVERY if arguments.reload else 1.0)
+                if arguments.reload:
+                    files.reload_changed()
+        except KeyboardInterrupt:
+            emulator.close()
+            ending.ignore()  # nothing is left to end: one more Ctrl-C shall not change the exit code
+            return _INTERRUPTED if ending.is_forced else 0
+
+
+def _emulator(arguments: argparse.Namespace) -> Emulator:
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
+    from runpod_sdk.emulator import Emulator  # noqa: PLC0415
+
+    clock = SystemClock(rate=arguments.time_scale)
+    try:
+        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed)
+    except ValueError as error:
+        raise BadCallError(str(error)) from None
+
+
+def _faults(arguments: argparse.Namespace) -> list[Fault]:
+    """Read the file of faults."""
+    from runpod_sdk.emulator import faults_from_json  # noqa: PLC0415  as above
+
+    if arguments.faults is None:
+        return []
+    try:
+        return faults_from_json(json.loads(arguments.faults.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadCallError(f"--faults {arguments.faults}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadCallError(f"--faults {arguments.faults}: {error}") from None
+
+
+def _declare(emulator: Emulator, arguments: argparse.Namespace, named: str, files: Files) -> EmulatedEndpoint:
+    """Declare an endpoint: NAME=FILE, or NAME with what the other arguments say."""
+    from runpod_sdk.emulator._workers._programs import program_of  # noqa: PLC0415  as above
+
+    name, _, file = named.partition("=")
+    target = file or arguments.target or arguments.module
+    program = None if target is None else program_of(target, tuple(arguments.behind))
+    words = arguments.worker and not program
+    stamps: dict[Path, int] = {}
+    if arguments.reload:  # before a process reads them
+        stamps = stamps_of_all(program, shlex.split(arguments.worker) if words else [])
+    if program is not None:
+        endpoint = emulator.endpoint(name, program, workers=arguments.workers)
+    elif words:
+        endpoint = emulator.endpoint(name, command=arguments.worker, workers=arguments.workers)
+    else:
+        endpoint = emulator.endpoint(name, workers=0 if arguments.external else arguments.workers)
+    files.used[endpoint] = stamps
+    return endpoint
