@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _LEAST, _MOST = -(2**63), 2**63 - 1
 # Characters of a fingerprint that stand in a key: 128 bits.
 _SHOWN = 32
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def digest_of(given: Any) -> bytes:
@@ -22,9 +23,9 @@ def digest_of(given: Any) -> bytes:
         TypeError, ValueError, RecursionError: it is not JSON.
     """
     try:
-        text = json.dumps(given, sort_keys=True, separators=(",", ":"))
+        text = _canonical(given)
     except TypeError:  # keys that are no texts are some, once they have been written
-        text = json.dumps(json.loads(json.dumps(given)), sort_keys=True, separators=(",", ":"))
+        text = _canonical(json.loads(json.dumps(given)))
     return hashlib.sha256(text.encode("ascii")).digest()
 
 

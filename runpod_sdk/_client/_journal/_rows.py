@@ -82,7 +82,7 @@ class Known:
 
 def todo(row: Row | None, digest: bytes, again: frozenset[str]) -> Todo:
     """Decide what is to be done with an input of this digest; see the table at the top."""
-    if row is None or row.stage == Stage.UNSUBMITTED or kind_of(row) in again:
+    if row is None or row.stage == Stage.UNSUBMITTED or (again and kind_of(row) in again):
         return Todo.SUBMIT
     if row.digest != digest:
         return Todo.REFUSE

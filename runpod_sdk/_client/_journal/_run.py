@@ -148,7 +148,7 @@ class JournalRun:
             (number,),
         )
         self._ahead = {row[1]: Row._make(row) for row in rows}
-        self._read_to = number + len(self._ahead) // 2
+        self._read_to = number + len(self._ahead)
 
 
 def _begin(path: Path, database: sqlite3.Connection, endpoint_url: str, facts: dict[str, object]) -> None:
