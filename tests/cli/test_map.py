@@ -80,8 +80,10 @@ def test_each_input_has_a_line_with_its_output(bulk: Bulk) -> None:
     [job_id] = bulk.shell.emulator.jobs
     assert (done.code, done.out) == (0, "")
     assert [*result] == [
-        *("line", "id", "status", "output", "worker_id", "delay_time_ms", "execution_time_ms", "input_sha256")
+        *("line", "id", "status", "output", "worker_id", "delay_time_ms", "execution_time_ms", "input_sha256"),
+        "endpoint",
     ]
+    assert result["endpoint"] == here()
     assert (result["line"], result["id"], result["status"], result["output"]) == (1, job_id, "COMPLETED", 7)
     assert result["input_sha256"] == hashlib.sha256(b'{"n":7}').hexdigest()
     assert done.err.startswith("1 results in ")
@@ -218,15 +220,72 @@ def test_a_submit_that_is_unknown_is_not_repeated_unless_that_is_asked_for(bulk:
     assert bulk.statuses == [(1, "COMPLETED"), (2, "COMPLETED"), (3, "COMPLETED")]
 
 
-def test_another_input_in_the_place_of_one_that_is_done_is_told_and_not_run(bulk: Bulk) -> None:
-    bulk.give({"n": 1}, {"n": 2})
+def test_another_input_under_a_key_that_is_done_is_told_and_not_run(bulk: Bulk) -> None:
+    bulk.give({"key": "a", "input": {"n": 1}}, {"n": 2})
     bulk()
-    bulk.give({"n": 0}, {"n": 2})
+    bulk.give({"key": "a", "input": {"n": 0}}, {"n": 2})
     done = bulk()
     assert (done.code, bulk.submits) == (1, 0)
     assert done.err.startswith(
         "runpod-sdk map: line 1 is left out: another input than the one that was run here before"
     )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["", {"n": 0}, {"n": 1}, {"n": 2}],
+        [{"n": 2}, {"n": 0}, "   ", {"n": 1}],
+        [{"n": 1}],
+        [{"key": "a", "input": {"n": 0}}, {"id": 7, "input": {"n": 1}}, {"input": {"n": 2}}],
+    ],
+    ids=["a blank line in front", "moved", "left out", "given keys"],
+)
+def test_inputs_without_keys_are_known_wherever_they_stand(lines: list[Any], bulk: Bulk) -> None:
+    bulk.give(*numbered(3))
+    bulk()
+    bulk.give(*lines)
+    assert (bulk().code, bulk.submits) == (0, 0)
+    bulk.give({"n": 7}, *lines)
+    assert (bulk().code, bulk.submits) == (0, 1)
+
+
+def test_equal_inputs_are_run_as_often_as_they_are_there(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"n": 1}, {"n": 2})
+    assert (bulk().code, bulk.submits) == (0, 3)
+    bulk.give({"n": 2}, {"n": 1}, {"n": 1}, {"n": 1})
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert (bulk().code, bulk.submits) == (0, 0)
+
+
+def test_equal_inputs_that_are_given_keys_are_the_same(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"n": 1})
+    bulk()
+    bulk.give(*({"key": key, "input": {"n": 1}} for key in "abc"))
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert (bulk().code, bulk.submits) == (0, 0)
+
+
+def test_an_output_belongs_to_one_endpoint(bulk: Bulk) -> None:
+    bulk.shell.emulator.endpoint("other", handler)
+    bulk.give({"n": 1})
+    bulk()
+    before = bulk.output.read_bytes()
+    done = bulk.shell("map", "other", bulk.inputs, "--output", bulk.output)
+    assert (done.code, bulk.output.read_bytes()) == (2, before)
+    assert f"it has results of {here()}; take another --output" in done.err
+
+
+def test_an_output_of_version_0_1_is_taken_up(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"n": 2}, {"n": 1}, {"key": "k", "input": {"n": 3}})
+    bulk()
+    old = [
+        {name: value for name, value in each.items() if name not in ("endpoint", "occurrence")} for each in bulk.results
+    ]
+    bulk.output.write_text("".join(f"{json.dumps(each)}\n" for each in [old[2], old[0], old[3], old[1], old[0]]))
+    bulk.give("", {"n": 1}, {"n": 1}, {"n": 2}, {"key": "k", "input": {"n": 3}}, {"n": 1})
+    assert (bulk().code, bulk.submits) == (0, 1)
+    assert (bulk().code, bulk.submits) == (0, 0)
 
 
 def test_inputs_with_keys_may_change_places(bulk: Bulk) -> None:
@@ -325,13 +384,11 @@ def test_a_job_whose_line_is_gone_is_collected_all_the_same(bulk: Bulk) -> None:
     assert (bulk.results[1]["id"], bulk.journal.exists()) == (job_id, False)
 
 
-def test_a_job_whose_input_was_changed_meanwhile_is_collected_and_the_new_input_is_left_out(bulk: Bulk) -> None:
+def test_a_job_whose_input_was_changed_meanwhile_is_collected_and_the_new_input_is_run(bulk: Bulk) -> None:
     job_id = under_way(bulk, 1, {"n": 8})
     bulk.give({"n": 9})
-    done = bulk()
-    assert (done.code, bulk.submits, bulk.journal.exists()) == (1, 0, False)
-    assert done.err.startswith("runpod-sdk map: line 1 is left out: another input")
-    assert [(result["id"], result["output"]) for result in bulk.results] == [(job_id, 8)]
+    assert (bulk().code, bulk.submits, bulk.journal.exists()) == (0, 1, False)
+    assert {(result["id"] == job_id, result["output"]) for result in bulk.results} == {(True, 8), (False, 9)}
 
 
 def test_a_result_whose_line_end_was_lost_in_an_editor_counts(bulk: Bulk) -> None:

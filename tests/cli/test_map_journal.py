@@ -12,7 +12,7 @@ import pytest
 from runpod_sdk.cli._map._journal import Again, Journal, Place
 from runpod_sdk.cli._session import BadCallError
 
-A, B, C = (Place(line, key, f"{line:064x}") for line, key in ((1, None), (2, "b"), (3, None)))
+A, B, C = (Place(line, key, f"{line}" * 64) for line, key in ((1, None), (2, "b"), (3, None)))
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Runs a job for each line of a file, so many at once, and appends a line to the
 output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
-own if it likes, or an input as it is, known by its line's number.
+own if it likes, or an input as it is, known by its content: lines may be added,
+left out and moved. Equal ones are told apart by their number.
 
-A line of the output: line, key, id, status, output or error, times, worker and
-input_sha256, of the input as JSON with sorted keys and no spaces. The status is
+A line of the output: line, key, id, status, output or error, times, worker,
+input_sha256, of the input as JSON with sorted keys and no spaces, and endpoint:
+an output belongs to one. The status is
 the service's, or one of
   UNKNOWN      the submit was not answered: the job may run; not repeated
   UNSUBMITTED  refused, or an input that cannot be sent; the error says why
@@ -116,9 +118,11 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], jou
                 ends[status] += 1
                 if status == REFUSED:
                     inputs.stopped_by = inputs.stopped_by or result.error
+                    journal.keep_refused()
         except KeyboardInterrupt as interruption:
             results.close()  # again, should a second one have come meanwhile: now nothing is under way in here any more
             record_left(results, journal)
+            journal.keep_refused()
             journal.finish()
             _tell(arguments, results, inputs, ends)
             goes_on = len(journal.in_flight)

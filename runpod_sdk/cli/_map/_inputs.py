@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from runpod_sdk.cli._input import job_input
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk import Endpoint, Job
 
-    from ._journal import Again, Journal
+    from ._journal import Again, Journal, Name
 
 # Bad lines that are told one by one.
 _TOLD = 10
@@ -38,7 +39,8 @@ class Inputs:
         self._endpoint = endpoint
         self._journal = journal
         self._again = again
-        self._keys: dict[int | str, int] = {}
+        self._keys: dict[Name, int] = {}
+        self._met: Counter[bytes] = Counter()
         self._known = {name: begun.job_id for name, begun in journal.in_flight.items() if begun.job_id is not None}
         self.skipped: Counter[str] = Counter()
         self.collected = self.bad = 0
@@ -65,6 +67,7 @@ class Inputs:
                 continue
             try:
                 place, given = _read(number, line)
+                place = self._as_known(place)
                 todo = self._todo(place, given)
             except (ValueError, RecursionError) as error:
                 self._complain(number, str(error) or type(error).__name__)
@@ -74,10 +77,21 @@ class Inputs:
         for name in list(self._known):  # their lines are gone, or were changed
             yield self._journal.in_flight[name].place, self._collected(name)
 
+    def _as_known(self, place: Place) -> Place:
+        """Return an input as it is known: one that got its key later is the same as without."""
+        if place.key is not None:
+            if self._keys.setdefault(place.name, place.line) != place.line:
+                raise ValueError(f"the key {json.dumps(place.key)} stands on line {self._keys[place.name]}, too")
+            if self._journal.knows(place):
+                return place
+        bare = replace(place, key=None, occurrence=self._met[place.digest])
+        if place.key is not None and not self._journal.knows(bare):
+            return place
+        self._met[place.digest] += 1
+        return bare
+
     def _todo(self, place: Place, given: dict[str, Any]) -> dict[str, Any] | Job | None:
         """Return what is to be done with an input; None for nothing."""
-        if place.key is not None and self._keys.setdefault(place.name, place.line) != place.line:
-            raise ValueError(f"the key {place.name} stands on line {self._keys[place.name]}, too")
         end = self._journal.end_of(place)
         is_known = place.name in self._known
         if not is_known and (end is None or self._again.applies(end)):
@@ -89,7 +103,7 @@ class Inputs:
         self.skipped[cast("str", end)] += 1
         return None
 
-    def _collected(self, name: int | str) -> Job:
+    def _collected(self, name: Name) -> Job:
         self.collected += 1
         return self._endpoint.job(self._known.pop(name))
 

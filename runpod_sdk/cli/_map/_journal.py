@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.cli._session import BadCallError
@@ -29,26 +29,45 @@ if TYPE_CHECKING:
 # result the service has forgotten.
 UNKNOWN, UNSUBMITTED, EXPIRED = "UNKNOWN", "UNSUBMITTED", "EXPIRED"
 COMPLETED = "COMPLETED"
+# Of the hash of an input without a key, hexadecimal digits that are its name.
+_DIGITS = 32
+Name = str | bytes
 _DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which input is meant: its line from 1, the key that it gives itself, and what is to be run."""
+    """Which input is meant: the key that it gives itself, or else what is to be run; and its line from 1, to find it.
+
+    `occurrence` tells inputs apart that have no key and are equal, from 0.
+    """
 
     line: int
     key: str | int | None
     input_sha256: str
+    occurrence: int = 0
 
     @property
-    def name(self) -> int | str:
-        """What tells it from all others, also in a later run; a line's number is never a key."""
-        return self.line if self.key is None else json.dumps(self.key)
+    def name(self) -> Name:
+        """What tells it from all others, also in a later run, wherever it stands then."""
+        if self.key is not None:
+            return json.dumps(self.key)
+        return self.digest + self.occurrence.to_bytes(4, "big")
+
+    @property
+    def digest(self) -> bytes:
+        """As much of the hash as tells two inputs apart."""
+        return bytes.fromhex(self.input_sha256[:_DIGITS])
 
     @property
     def facts(self) -> dict[str, Any]:
         """Return how each line about it begins."""
-        return {"line": self.line} if self.key is None else {"line": self.line, "key": self.key}
+        facts: dict[str, Any] = {"line": self.line}
+        if self.key is not None:
+            facts["key"] = self.key
+        elif self.occurrence:
+            facts["occurrence"] = self.occurrence
+        return facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +104,13 @@ class Journal:
         output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
         self._journal_path = output.with_name(output.name + ".journal")
         # Status and digest, of earlier runs: what this one adds does not come up in it again.
-        self._ends: dict[int | str, tuple[str, int]] = {}
+        self._ends: dict[Name, tuple[str, int]] = {}
         self._is_superseded = False
-        self.in_flight: dict[int | str, InFlight] = {}
+        # What was refused, and has not been met again: its line says nothing of what there is now.
+        self._refused: set[Name] = set()
+        # Of files of version 0.1, which know an input by its line: the occurrence of each, by hash and line.
+        self._old: dict[bytes, dict[int, int]] = {}
+        self.in_flight: dict[Name, InFlight] = {}
         with ExitStack() as files:
             self._results = files.enter_context(closing(Log(output)))
             self._results.lock()
@@ -98,7 +121,12 @@ class Journal:
     def end_of(self, place: Place) -> str | None:
         """Return the status with which an input had ended before this run."""
         end = self._ends.get(place.name)
+        self._refused.discard(place.name)
         return None if end is None else end[0]
+
+    def knows(self, place: Place) -> bool:
+        """Whether an input has an end or a job."""
+        return place.name in self._ends or place.name in self.in_flight
 
     def is_changed(self, place: Place) -> bool:
         """Whether it is another input than the one that is known by this name."""
@@ -116,10 +144,10 @@ class Journal:
         """Note that a submit is about to be sent (`job` is None), or what job came of it."""
         if job is None:
             self.in_flight[place.name] = InFlight(place)
-            self._journal.append({**place.facts, "event": "sending", "input_sha256": place.input_sha256})
+            self._note(place, "sending", {"endpoint": self._endpoint_url})
         else:
             self.in_flight[place.name] = InFlight(place, job.id)
-            self._journal.append({**place.facts, "event": "submitted", "id": job.id, "endpoint": self._endpoint_url})
+            self._note(place, "submitted", {"id": job.id, "endpoint": self._endpoint_url})
 
     def ended(self, place: Place, status: str, facts: Mapping[str, Any]) -> None:
         """Write a result."""
@@ -130,6 +158,7 @@ class Journal:
                 "status": status,
                 **facts,
                 "input_sha256": place.input_sha256,
+                "endpoint": self._endpoint_url,
             }
         )
         self._is_superseded = self._is_superseded or place.name in self._ends
@@ -138,31 +167,44 @@ class Journal:
     def withdrawn(self, place: Place) -> None:
         """Note that nothing of an input is under way any more."""
         if self.in_flight.pop(place.name, None) is not None:
-            self._journal.append({**place.facts, "event": "settled"})
+            self._note(place, "settled", {})
 
     def finish(self) -> None:
         """Tidy up after an orderly end: a line for each input that has an end, and no journal where none is left."""
         if not self.in_flight:
             self._journal.close()  # Windows removes no file that is open
             self._journal_path.unlink()
-        if self._is_superseded:  # last: the new file is not locked, and whoever takes it has a journal of his own
+        if (
+            self._is_superseded or self._refused
+        ):  # last: the new file is not locked, and whoever takes it has a journal of his own
             self._drop_superseded()
+
+    def keep_refused(self) -> None:
+        """Leave the lines of what was refused before: not all inputs have been met."""
+        self._refused.clear()
 
     def close(self) -> None:
         """Close both files."""
         self._files.close()
 
+    def _note(self, place: Place, event: str, facts: Mapping[str, Any]) -> None:
+        self._journal.append({**place.facts, "event": event, **facts, "input_sha256": place.input_sha256})
+
     def _load(self) -> None:
-        ids: dict[int | str, str | None] = {}
+        ids: dict[Name, str | None] = {}
         for facts in self._results.lines():
             with _reading(self._results):
-                place = _place(facts)
+                place = self._place(facts)
+                self._check_endpoint(facts)
                 ids[place.name] = facts.get("id")
                 self._is_superseded = self._is_superseded or place.name in self._ends
                 self._ends[place.name] = (sys.intern(str(facts.get("status"))), _digest(place.input_sha256))
+        sent: dict[int, Place] = {}
         for facts in self._journal.lines():
             with _reading(self._journal):
-                self._replay(_place(facts), facts)
+                if "input_sha256" in facts:
+                    sent[facts["line"]] = self._place(facts)
+                self._replay(self._place(facts) if "key" in facts else sent[facts["line"]], facts)
         for begun in list(self.in_flight.values()):
             if begun.job_id is None:
                 # No answer was noted. What the process did after it had noted the submit, nobody knows.
@@ -170,6 +212,7 @@ class Journal:
                 self._ends[begun.place.name] = (UNKNOWN, _digest(begun.place.input_sha256))
             elif ids.get(begun.place.name) == begun.job_id:
                 self.withdrawn(begun.place)  # its result was written, and the process ended right then
+        self._refused = {name for name, (status, _) in self._ends.items() if status == UNSUBMITTED}
 
     def _replay(self, place: Place, facts: Mapping[str, Any]) -> None:
         if facts.get("event") == "settled":
@@ -182,9 +225,30 @@ class Journal:
         else:
             self.in_flight[place.name] = InFlight(place)
 
+    def _check_endpoint(self, facts: Mapping[str, Any]) -> None:
+        where = facts.get("endpoint", self._endpoint_url)  # version 0.1 did not say
+        if where != self._endpoint_url:
+            raise BadCallError(f"{self._results.path}: it has results of {where}; take another --output")
+
+    def _place(self, facts: Mapping[str, Any]) -> Place:
+        """Return what a line is about.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+        line, key = int(facts["line"]), facts.get("key")
+        place = Place(line, key, facts.get("input_sha256", ""), facts.get("occurrence", 0))
+        if key is None and "endpoint" not in facts and facts.get("event") != "settled":
+            known = self._old.setdefault(place.digest, {})
+            return replace(place, occurrence=known.setdefault(line, len(known)))
+        place.name  # noqa: B018  raises
+        return place
+
     def _drop_superseded(self) -> None:
         """Write the output anew, with the last line of each input."""
-        last = {_place(facts).name: number for number, facts in enumerate(self._results.lines())}
+        last = {self._place(facts).name: number for number, facts in enumerate(self._results.lines())}
+        for name in self._refused:
+            last.pop(name, None)
         new = self._journal_path.with_name(self._journal_path.name + ".new")
         new.touch(mode=0o600)
         shutil.copymode(self._results.path, new)
@@ -205,10 +269,6 @@ def _reading(log: Log) -> Generator[None]:
         yield
     except (KeyError, TypeError, ValueError):
         raise BadCallError(f"{log.path}: a line of it is damaged; take another --output") from None
-
-
-def _place(facts: Mapping[str, Any]) -> Place:
-    return Place(facts["line"], facts.get("key"), facts.get("input_sha256", ""))
 
 
 def _digest(sha256: str) -> int:
