@@ -250,9 +250,9 @@ def test_a_refused_result_ends_its_job_without_output_and_is_told(write: Write, 
     job = endpoint.run({"n": 1})
     state = job.wait(timeout=60)
     assert (state.status, "output" in state.raw, state.error) == ("COMPLETED", False, None)
+    lab.close()  # its worker has told by then
     [noted] = lab.of(JobNoted)
     assert (noted.job_id, "is refused" in noted.text) == (job.id, True)
-    lab.close()
 
 
 @pytest.mark.parametrize("value", ["float('nan')", "[float('-inf')]", "'\\udce9'", "{1}"])
@@ -261,6 +261,7 @@ def test_what_is_no_json_is_never_served_and_is_told(lab: Lab, write: Write, val
     job = endpoint.run({"n": 1}, execution_timeout=5)
     state = job.wait(timeout=60)
     assert (state.status, state.output) == ("FAILED", None)
+    lab.emulator.close()
     [noted] = lab.of(JobNoted)
     assert noted.job_id == job.id
 

@@ -253,6 +253,7 @@ def test_a_refused_result_ends_its_job_without_output_and_is_told(
             emulator.inject(Fault.refuse_result(times=1))
         with caplog.at_level(logging.WARNING, "runpod_sdk.emulator"):
             state = run_sync(call, emulator, {"n": 1})
+            run_sync(call, emulator, {"n": 2})  # its worker has told by then
     assert (state["status"], state.keys() & {"output", "error"}) == ("COMPLETED", set())
     assert f"job {state['id']}: its result of " in caplog.text
 
