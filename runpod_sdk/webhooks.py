@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ._flows import _api
+from ._flows import _answers
 from ._telemetry import log_misfit
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str
     if not isinstance(data, dict):
         raise ValueError("the body of a webhook is not a JSON object")  # noqa: TRY004  what came in, no argument
     try:
-        return _api.state_of(cast("dict[str, Any]", data), endpoint_id, log_misfit)
-    except (_api.Unusable, RecursionError) as problem:
+        return _answers.state_of(cast("dict[str, Any]", data), endpoint_id, log_misfit)
+    except (_answers.Unusable, RecursionError) as problem:
         raise ValueError(f"the body of a webhook does not describe a job: {problem}") from None
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import runpod_sdk._flows._answers as answers
 import runpod_sdk._flows._api as api
 from runpod_sdk import (
     APIResponseValidationError,
@@ -213,7 +214,7 @@ def nothing(name: str, value: object) -> None:
 
 
 def read(told: Callable[[str, object], object] = nothing, /, **fields: Any) -> JobState:
-    return api.job_state(STATUS, answer(200, {"id": "j1", "status": "COMPLETED"} | fields), told)
+    return answers.job_state(STATUS, answer(200, {"id": "j1", "status": "COMPLETED"} | fields), told)
 
 
 def test_a_minimal_answer() -> None:
@@ -287,7 +288,7 @@ def test_an_error_that_cannot_be_written_again_is_as_good_as_not_sent(monkeypatc
     monkeypatch.setattr("runpod_sdk._values._fields.json.dumps", too_deep)
     told = Told()
     body = b'{"id": "j1", "status": "FAILED", "error": [[]]}'
-    assert api.job_state(STATUS, Answer(200, {}, body), told).error is None
+    assert answers.job_state(STATUS, Answer(200, {}, body), told).error is None
     assert told.names == ["error"]
 
 
@@ -296,20 +297,20 @@ def test_an_answer_about_something_else_is_our_error_on_every_operation(job_id: 
     asked = [api.status("abc", "j1"), api.status_sync("abc", "j1", hold=1.0), api.cancel("abc", "j1")]
     for request in [*asked, api.retry("abc", "j1")]:
         with pytest.raises(APIResponseValidationError, match="it is about another job"):
-            api.job_state(request, answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
+            answers.job_state(request, answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
     with pytest.raises(APIResponseValidationError, match="it is about another job"):
-        api.stream_part(STREAM, answer(200, {"id": job_id, "status": "COMPLETED", "stream": []}), nothing)
+        answers.stream_part(STREAM, answer(200, {"id": job_id, "status": "COMPLETED", "stream": []}), nothing)
     with pytest.raises(APIResponseValidationError, match="it is about another job"):
-        api.purge_result(api.purge_queue("abc"), answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
+        answers.purge_result(api.purge_queue("abc"), answer(200, {"id": job_id, "status": "COMPLETED"}), nothing)
     with pytest.raises(APIResponseValidationError, match="it is about another job"):
-        api.health_of(api.health("abc"), answer(200, {"id": job_id, "jobs": JOBS, "workers": WORKERS}), nothing)
+        answers.health_of(api.health("abc"), answer(200, {"id": job_id, "jobs": JOBS, "workers": WORKERS}), nothing)
 
 
 @pytest.mark.parametrize(
     "body", [{"status": "COMPLETED", "output": 7}, {"id": None, "status": "COMPLETED", "output": 7}]
 )
 def test_an_answer_without_an_id_is_about_the_job_that_was_asked_for(body: object) -> None:
-    found = api.job_state(STATUS, answer(200, body), nothing)
+    found = answers.job_state(STATUS, answer(200, body), nothing)
     assert (found.id, found.output) == ("j1", 7)
 
 
@@ -326,14 +327,14 @@ def test_a_look_without_a_status_tells_nothing(status: object) -> None:
 @pytest.mark.parametrize("status", [None, 404, "", ["COMPLETED"], {}, True, float("nan")])
 def test_whoever_gives_a_job_an_id_has_queued_it(submit: Request, status: object) -> None:
     told: list[str] = []
-    found = api.job_state(submit, answer(200, {"id": "j9", "status": status}), lambda name, _: told.append(name))
+    found = answers.job_state(submit, answer(200, {"id": "j9", "status": status}), lambda name, _: told.append(name))
     assert (found.id, found.status, told) == ("j9", "IN_QUEUE", [] if status is None else ["status"])
 
 
 @pytest.mark.parametrize("job_id", [None, "", 5, ["j1"], "\ud800"])
 def test_a_submit_without_an_id_is_not_known(job_id: object) -> None:
     with pytest.raises(APIResponseValidationError, match="it has no id of a job"):
-        api.job_state(api.run("abc", {}, {}), answer(200, {"id": job_id, "status": "IN_QUEUE"}), nothing)
+        answers.job_state(api.run("abc", {}, {}), answer(200, {"id": job_id, "status": "IN_QUEUE"}), nothing)
 
 
 def chunks(*items: object) -> object:
@@ -344,7 +345,7 @@ STREAM = api.stream("abc", "j1", hold=10.0)
 
 
 def test_a_part_of_a_stream() -> None:
-    part = api.stream_part(
+    part = answers.stream_part(
         STREAM, answer(200, chunks({"output": 0}, {"output": None, "metrics": {"n": 1}, "x": 2})), nothing
     )
     assert part.status == "IN_PROGRESS"
@@ -353,7 +354,7 @@ def test_a_part_of_a_stream() -> None:
 
 
 def test_the_bare_list_of_the_documentation() -> None:
-    part = api.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]), nothing)
+    part = answers.stream_part(STREAM, answer(200, [{"output": "a"}, {"output": "b"}]), nothing)
     assert part == StreamPart(
         (StreamChunk(output="a", raw={"output": "a"}), StreamChunk(output="b", raw={"output": "b"})), None
     )
@@ -379,7 +380,7 @@ def test_the_bare_list_of_the_documentation() -> None:
 )
 def test_a_malformed_part_is_our_error(body: object) -> None:
     with pytest.raises(APIResponseValidationError, match="stream of job j1"):
-        api.stream_part(STREAM, answer(200, body), Told())
+        answers.stream_part(STREAM, answer(200, body), Told())
 
 
 @pytest.mark.parametrize("status", [404, "", None, ["COMPLETED"], True])
@@ -388,15 +389,15 @@ def test_chunks_are_read_whatever_stands_beside_them(status: object) -> None:
         "status": status,
         "stream": [{"output": 1, "metrics": 5}, {"output": 2, "metrics": []}, {"output": 3}],
     }
-    part = api.stream_part(STREAM, answer(200, body), Told())
+    part = answers.stream_part(STREAM, answer(200, body), Told())
     assert part.status is None
     assert [(chunk.output, chunk.metrics) for chunk in part.chunks] == [(1, None), (2, None), (3, None)]
     assert part.chunks[0].raw == {"output": 1, "metrics": 5}
 
 
 def test_no_chunks_may_be_null() -> None:
-    assert api.stream_part(STREAM, answer(200, {"stream": []}), nothing) == StreamPart((), None)
-    part = api.stream_part(STREAM, answer(200, {"id": "j1", "status": "COMPLETED", "stream": None}), nothing)
+    assert answers.stream_part(STREAM, answer(200, {"stream": []}), nothing) == StreamPart((), None)
+    part = answers.stream_part(STREAM, answer(200, {"id": "j1", "status": "COMPLETED", "stream": None}), nothing)
     assert part == StreamPart((), JobStatus("COMPLETED"))
 
 
@@ -417,13 +418,13 @@ def test_no_chunks_may_be_null() -> None:
     ids=str,
 )
 def test_of_the_answer_to_a_purge_what_there_is_is_kept(body: object, expected: PurgeResult) -> None:
-    assert api.purge_result(api.purge_queue("abc"), answer(200, body), Told()) == expected
+    assert answers.purge_result(api.purge_queue("abc"), answer(200, body), Told()) == expected
 
 
 @pytest.mark.parametrize("body", [[], {}, {"error": "no"}, {"status": 404, "title": "Not Found"}, None, "completed"])
 def test_what_says_nothing_of_a_purge_is_our_error(body: object) -> None:
     with pytest.raises(APIResponseValidationError, match="purge-queue on endpoint") as caught:
-        api.purge_result(api.purge_queue("abc"), answer(200, body), Told())
+        answers.purge_result(api.purge_queue("abc"), answer(200, body), Told())
     assert caught.value.__notes__ == ["The queue may have been purged all the same."]
 
 
@@ -432,7 +433,7 @@ WORKERS = {"idle": 1, "initializing": 2, "ready": 3, "running": 4, "throttled": 
 
 
 def health(jobs: object, workers: object, **more: object) -> Health:
-    return api.health_of(api.health("abc"), answer(200, {"jobs": jobs, "workers": workers, **more}), nothing)
+    return answers.health_of(api.health("abc"), answer(200, {"jobs": jobs, "workers": workers, **more}), nothing)
 
 
 def test_the_health_of_an_endpoint() -> None:
@@ -451,7 +452,7 @@ def test_older_samples_show_fewer_workers_and_newer_ones_may_show_more() -> None
 def test_a_gauge_that_is_no_count_is_0_and_the_others_stay(wrong: object) -> None:
     told = Told()
     body = {"jobs": JOBS | {"inQueue": wrong}, "workers": WORKERS | {"idle": wrong}}
-    found = api.health_of(api.health("abc"), answer(200, body), told)
+    found = answers.health_of(api.health("abc"), answer(200, body), told)
     assert found.jobs == JobCounts(completed=1, failed=2, in_progress=3, in_queue=0, retried=5)
     assert found.workers == WorkerCounts(idle=0, initializing=2, ready=3, running=4, throttled=5, unhealthy=6)
     assert told.names == ["inQueue", "idle"]
@@ -461,21 +462,21 @@ def test_a_gauge_that_is_no_count_is_0_and_the_others_stay(wrong: object) -> Non
 def test_of_health_one_half_is_enough(wrong: object) -> None:
     request = api.health("abc")
     told = Told()
-    assert api.health_of(request, answer(200, {"workers": WORKERS}), nothing).workers.unhealthy == 6
-    assert api.health_of(request, answer(200, {"jobs": JOBS, "workers": wrong}), told).workers == WorkerCounts()
-    assert api.health_of(request, answer(200, {"jobs": wrong, "workers": WORKERS}), told).jobs == JobCounts()
+    assert answers.health_of(request, answer(200, {"workers": WORKERS}), nothing).workers.unhealthy == 6
+    assert answers.health_of(request, answer(200, {"jobs": JOBS, "workers": wrong}), told).workers == WorkerCounts()
+    assert answers.health_of(request, answer(200, {"jobs": wrong, "workers": WORKERS}), told).jobs == JobCounts()
     assert told.names == ["workers", "jobs"]
     with pytest.raises(APIResponseValidationError, match="it has neither jobs nor workers"):
-        api.health_of(request, answer(200, {"jobs": wrong, "workers": wrong}), told)
+        answers.health_of(request, answer(200, {"jobs": wrong, "workers": wrong}), told)
 
 
 Reader = Callable[[Request, Answer, Callable[[str, object], object]], object]
 READERS: list[tuple[Reader, Request]] = [
-    (api.job_state, STATUS),
-    (api.job_state, api.run("abc", {}, {})),
-    (api.stream_part, STREAM),
-    (api.purge_result, api.purge_queue("abc")),
-    (api.health_of, api.health("abc")),
+    (answers.job_state, STATUS),
+    (answers.job_state, api.run("abc", {}, {})),
+    (answers.stream_part, STREAM),
+    (answers.purge_result, api.purge_queue("abc")),
+    (answers.health_of, api.health("abc")),
 ]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 FIELDS = st.sampled_from(
@@ -527,7 +528,7 @@ class TestNoAnswerIsTooOdd:
 
 def test_the_error_keeps_the_beginning_of_the_answer() -> None:
     with pytest.raises(APIResponseValidationError) as caught:
-        api.job_state(STATUS, answer(200, b"<html>" + b"x" * 9_000, server="edge"), nothing)
+        answers.job_state(STATUS, answer(200, b"<html>" + b"x" * 9_000, server="edge"), nothing)
     assert caught.value.body == "<html>" + "x" * 494
     assert (caught.value.status_code, caught.value.headers, caught.value.job_id) == (200, {"server": "edge"}, "j1")
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import runpod_sdk._flows._answers as answers
 import runpod_sdk._flows._api as api
 from runpod_sdk import (
     APIConnectionError,
@@ -399,20 +400,20 @@ def test_no_answer_names_what_the_transport_said() -> None:
 
 def test_a_failure_is_the_cause_of_its_error() -> None:
     on = settings()
-    done = play(on, ask(on, HEALTH, on.deadline(None), api.health_of), lambda _: failure("ReadError", "reset"))
+    done = play(on, ask(on, HEALTH, on.deadline(None), answers.health_of), lambda _: failure("ReadError", "reset"))
     error = done.raised(APIConnectionError)
     assert type(error.__cause__).__name__ == "ReadError"
 
 
 def test_an_unknown_purge_says_so() -> None:
     on = settings()
-    done = play(on, ask(on, api.purge_queue("abc"), on.deadline(None), api.purge_result), [answer(502)])
+    done = play(on, ask(on, api.purge_queue("abc"), on.deadline(None), answers.purge_result), [answer(502)])
     error = done.raised(InternalServerError)
     assert "the queue may have been purged" in "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 def test_a_refused_purge_does_not_say_so() -> None:
     on = settings()
-    done = play(on, ask(on, api.purge_queue("abc"), on.deadline(None), api.purge_result), [answer(401)])
+    done = play(on, ask(on, api.purge_queue("abc"), on.deadline(None), answers.purge_result), [answer(401)])
     error = done.raised(AuthenticationError)
     assert "may have been purged" not in "\n".join([str(error), *getattr(error, "__notes__", [])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from runpod_sdk._flows import _api
+from runpod_sdk._flows import _answers, _api
 from runpod_sdk._flows._control import end_instead
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
@@ -286,7 +286,7 @@ class AsyncEndpoint(Generic[T_co]):
         Raises:
             APIError: the service refused, or could not be reached.
         """
-        return await self._ask(_api.health(self.id), _api.health_of)
+        return await self._ask(_api.health(self.id), _answers.health_of)
 
     async def purge_queue(self) -> PurgeResult:
         """Remove every job that waits in the queue; running jobs go on. Not repeated when its outcome is unknown.
@@ -294,7 +294,7 @@ class AsyncEndpoint(Generic[T_co]):
         Raises:
             APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
         """
-        return await self._ask(_api.purge_queue(self.id), _api.purge_result)
+        return await self._ask(_api.purge_queue(self.id), _answers.purge_result)
 
     async def _ask(self, request: Request, read: Callable[[Request, Answer, Told], T]) -> T:
         settings = self._client._settings

@@ -1,7 +1,7 @@
 """The other door to the generated client, for batches: builds requests with its modules, and reads answers.
 
-As in `_api.py`, only what decides must be right: an id and a status of a batch, an id and a status of a result. What a
-change of a batch answers is not known, and not read.
+As in `_answers.py`, only what decides must be right: an id and a status of a batch, an id and a status of a result.
+What a change of a batch answers is not known, and not read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from runpod_sdk._values._operations import (
 )
 from runpod_sdk._values._status import JobStatus
 
-from . import _api
+from . import _answers, _api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,17 +134,17 @@ def _changed(operation: Operation, endpoint_id: str, batch_id: str, kwargs: dict
 
 def state_of(request: Request, answer: Answer, told: Told) -> BatchState:
     """Read an answer that describes a batch."""
-    return _api.read(_state, request, answer, told)
+    return _answers.read(_state, request, answer, told)
 
 
 def states_of(request: Request, answer: Answer, told: Told) -> list[BatchState]:
     """Read the list of batches: a list, or an object with one (its shape is not known)."""
-    return _api.read(_states, request, answer, told)
+    return _answers.read(_states, request, answer, told)
 
 
 def page_of(request: Request, answer: Answer, told: Told) -> BatchPage:
     """Read a page of results."""
-    return _api.read(_page, request, answer, told)
+    return _answers.read(_page, request, answer, told)
 
 
 def nothing_of(_: Request, __: Answer, ___: Told) -> None:
@@ -152,9 +152,9 @@ def nothing_of(_: Request, __: Answer, ___: Told) -> None:
 
 
 def _state(request: Request, answer: Answer, told: Told) -> BatchState:
-    data = _api.object_of(answer)
+    data = _answers.object_of(answer)
     if request.batch_id is not None and data.get("id") not in (None, request.batch_id):
-        raise _api.Unusable("it is about another batch")
+        raise _answers.Unusable("it is about another batch")
     return _batch({**data, "id": data.get("id") or request.batch_id}, request.endpoint_id, told)
 
 
@@ -162,7 +162,7 @@ def _batch(data: Mapping[str, Any], endpoint_id: str, told: Told) -> BatchState:
     found = Fields(data, told)
     batch_id, status = found.text("id"), found.text("status")
     if batch_id is None or status is None:
-        raise _api.Unusable("it has no id and status of a batch")
+        raise _answers.Unusable("it has no id and status of a batch")
     made_ms = found.count("createdAt")
     return BatchState(
         id=batch_id,
@@ -178,34 +178,34 @@ def _batch(data: Mapping[str, Any], endpoint_id: str, told: Told) -> BatchState:
 
 
 def _states(request: Request, answer: Answer, told: Told) -> list[BatchState]:
-    data = _api.json_of(answer)
+    data = _answers.json_of(answer)
     rows: Any = data
     if isinstance(data, dict):
         lists: list[Any] = [value for value in cast("dict[str, Any]", data).values() if isinstance(value, list)]
         rows = lists[0] if len(lists) == 1 else None
     if not isinstance(rows, list):
-        raise _api.Unusable("it has no list of batches")
+        raise _answers.Unusable("it has no list of batches")
     found = [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]  # pyright: ignore[reportUnknownVariableType]
     return [_batch(row, request.endpoint_id, told) for row in found]
 
 
 def _page(_: Request, answer: Answer, told: Told) -> BatchPage:
-    data = _api.object_of(answer)
+    data = _answers.object_of(answer)
     rows: Any = data.get("requests")
     if not isinstance(rows, list):
-        raise _api.Unusable("it has no list of requests")
+        raise _answers.Unusable("it has no list of requests")
     results = tuple(_result(row, told) for row in rows)  # pyright: ignore[reportUnknownVariableType]
     return BatchPage(results=results, has_more=bool(results) and data.get("hasMore") is not False)
 
 
 def _result(row: Any, told: Told) -> BatchResult:
     if not isinstance(row, dict):
-        raise _api.Unusable("a request is not an object")
+        raise _answers.Unusable("a request is not an object")
     data = cast("dict[str, Any]", row)
     found = Fields(data, told)
     request_id, status = found.text("id"), found.text("status")
     if request_id is None or status is None:
-        raise _api.Unusable("a request has no id and status")
+        raise _answers.Unusable("a request has no id and status")
     return BatchResult(
         id=request_id,
         status=JobStatus(status),

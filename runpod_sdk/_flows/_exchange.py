@@ -37,7 +37,7 @@ from runpod_sdk.errors import (
     RateLimitError,
 )
 
-from . import _api
+from . import _answers
 from ._effects import Flow, Send, Sleep
 from ._limiter import glance
 
@@ -298,7 +298,9 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
     """Return our error for a result that is not a 2xx."""
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     if isinstance(result, Failure) and result.partial is not None:
-        return _api.invalid(request, result.partial, f"it broke off or cannot be read ({type(result.error).__name__})")
+        return _answers.invalid(
+            request, result.partial, f"it broke off or cannot be read ({type(result.error).__name__})"
+        )
     if isinstance(result, Failure):
         timed_out = isinstance(result.error, TimeoutError) or "Timeout" in type(result.error).__name__
         kind = APITimeoutError if timed_out else APIConnectionError
@@ -313,7 +315,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         return error
     if 300 <= result.status < 400:
         where = shorten(result.cut(_place(result.headers.get("location", "nowhere"))))
-        return _api.invalid(request, result, f"a redirect to {where}, which is not followed; check base_url")
+        return _answers.invalid(request, result, f"a redirect to {where}, which is not followed; check base_url")
     words = _words(result)
     said = shorten(result.cut(words[:_READ]))
     status_error = _BY_STATUS.get(result.status) or (InternalServerError if result.status >= 500 else APIStatusError)
@@ -333,7 +335,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         job_id=request.job_id,
         status_code=result.status,
         headers=result.told_headers(),
-        body=_api.text_of(result),
+        body=_answers.text_of(result),
     )
 
 

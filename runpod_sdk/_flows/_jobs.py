@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from runpod_sdk._values._policies import HOLD_MAX, Deadline, backoff
 from runpod_sdk.errors import JobExpiredError, NotFoundError, WaitTimeoutError
 
-from . import _api
+from . import _answers
 from ._effects import Flow, Sleep
 from ._exchange import Refused, Settings, exchange
 
@@ -137,7 +137,7 @@ def asked(
 
 def state_of(settings: Settings, job: JobRef, request: Request, answer: Answer) -> JobState:
     """Read an answer about a job, and take note of how it stands."""
-    return job.note(_api.job_state(request, answer, settings.meter.misfit))
+    return job.note(_answers.job_state(request, answer, settings.meter.misfit))
 
 
 def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:

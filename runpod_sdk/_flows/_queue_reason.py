@@ -15,7 +15,7 @@ from runpod_sdk._values._states import JobState, QueueReason
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import APIResponseValidationError
 
-from . import _api
+from . import _answers, _api
 from ._exchange import Settings, result_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _reason(settings: Settings, request: Request, answer: Answer) -> QueueReason
         settings.meter.misfit(name, value)
 
     try:
-        health = _api.health_of(request, answer, told)
+        health = _answers.health_of(request, answer, told)
     except APIResponseValidationError:
         return None
     # What is counted as 0 because it was not said, or not as a number, is no reason.

@@ -12,7 +12,7 @@ from runpod_sdk._values._outcomes import Outcome
 from runpod_sdk._values._policies import HOLD_MIN
 from runpod_sdk.errors import APIResponseValidationError, NotFoundError
 
-from . import _api
+from . import _answers, _api
 from ._effects import Flow, Sleep
 from ._exchange import Refused, Settings, cause_of, exchange
 from ._jobs import JobRef, asked, gone, state_of, timed_out, young_pause
@@ -42,7 +42,7 @@ def read(settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse) -> F
         request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(STREAM_HOLD, left)))
         try:
             answer, _ = yield from exchange(settings, request, deadline, pulse=pulse)
-            return _api.stream_part(request, answer, settings.meter.misfit)
+            return _answers.stream_part(request, answer, settings.meter.misfit)
         except APIResponseValidationError as error:
             return error
         except Refused as refused:

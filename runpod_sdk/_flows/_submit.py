@@ -13,7 +13,7 @@ from runpod_sdk.errors import (
     SubmissionUnknownError,
 )
 
-from . import _api
+from . import _answers
 from ._effects import Emit, Flow, Send, Sleep
 from ._exchange import Refused, Settings, cause_of, exchange, notice
 from ._job_errors import error_of
@@ -54,7 +54,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
             unknown, result, sent_at = refused.error, refused.result, refused.sent_at
         else:
             try:
-                return _api.job_state(request, answer, settings.meter.misfit)
+                return _answers.job_state(request, answer, settings.meter.misfit)
             except APIResponseValidationError as error:
                 # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
                 unknown, result = error, answer
@@ -80,7 +80,7 @@ def _failed_at_once(settings: Settings, request: Request, refused: Refused) -> J
     # docs: public-endpoints, 400 with id, status and error
     if not isinstance(refused.result, Answer) or refused.result.status != _BAD_REQUEST:
         return None
-    state = _api.refused_job(request, refused.result, settings.meter.misfit)
+    state = _answers.refused_job(request, refused.result, settings.meter.misfit)
     return None if state is None else error_of(state)
 
 
@@ -110,7 +110,7 @@ def left_behind(
     outcome = outcome_of(result)
     if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
         with suppress(APIResponseValidationError):
-            return _api.job_state(request, result, settings.meter.misfit)
+            return _answers.job_state(request, result, settings.meter.misfit)
     elif outcome is not Outcome.UNKNOWN:
         return None
     return unknown_error(request, error, result, sent_at)

@@ -1,6 +1,6 @@
 """The operations of the queue, a row each: all that the SDK goes by, but for how a request and its answer are written.
 
-To add one: a row here, its request and what is read of its answer in `_flows/_api.py`, and the call for users.
+To add one: a row here, its request in `_flows/_api.py`, what is read of its answer in `_flows/_answers.py`, its call.
 """
 
 from __future__ import annotations

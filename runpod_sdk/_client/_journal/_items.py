@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk._flows import _api
+from runpod_sdk._flows import _answers
 from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk.errors import JournalError
 
@@ -95,8 +95,8 @@ def state_from(path: Path, text: str, endpoint_id: str) -> JobState:
         JournalError: it was changed by somebody else.
     """
     try:
-        return _api.state_of(json.loads(text), endpoint_id, _untold)
-    except (ValueError, TypeError, AttributeError, _api.Unusable) as problem:
+        return _answers.state_of(json.loads(text), endpoint_id, _untold)
+    except (ValueError, TypeError, AttributeError, _answers.Unusable) as problem:
         raise JournalError(f"{path}: an outcome in it is damaged: {problem}", path=str(path)) from None
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from runpod_sdk._flows import _api
+from runpod_sdk._flows import _answers
 from runpod_sdk._telemetry import log_misfit
 from runpod_sdk._values._arguments import checked_id, kind_of
 from runpod_sdk._values._version import __version__
@@ -179,8 +179,8 @@ def _state_of(job: object) -> JobState | None:
         return None
     try:
         data: Any = dict(cast("Mapping[str, Any]", job)) if isinstance(job, Mapping) else json.loads(cast("str", job))
-        return _api.state_of(data, "", log_misfit)
-    except (TypeError, ValueError, AttributeError, RecursionError, _api.Unusable) as problem:
+        return _answers.state_of(data, "", log_misfit)
+    except (TypeError, ValueError, AttributeError, RecursionError, _answers.Unusable) as problem:
         raise ValueError(f"job is neither an id nor the body of a webhook: {problem}") from None
 
 
