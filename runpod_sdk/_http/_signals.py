@@ -35,6 +35,19 @@ def raised_by_handler(error: BaseException, handled: BaseException | None = None
     return None
 
 
+def let_pass(error: BaseException, handled: BaseException | None = None) -> None:
+    """Raise what a signal handler raised, as it was raised, if this is it or was made of it."""
+    foreign = raised_by_handler(error, handled)
+    if foreign is None:
+        return
+    context = foreign.__context__
+    try:
+        raise foreign
+    finally:
+        foreign.__context__ = context  # not what was made of it
+        del foreign, error  # they know this frame
+
+
 def _has_passed_handler(trace: TracebackType | None, installed: set[CodeType]) -> bool:
     """Whether one of the frames is a handler's: of a function that was given the very frame that called it."""
     before: FrameType | None = None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import random
 import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import httpx
+import pydantic
 import pytest
 
 from runpod_sdk import AsyncClient, Client, as_completed
@@ -21,6 +24,7 @@ from tests.faults.server import KEY, Act, Connection, FaultServer, answer, respo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import FrameType
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread here")
@@ -170,6 +174,90 @@ def test_it_is_raised_while_an_input_is_handed_over(
         with pytest.raises(kind, match="enough"):
             list(client.endpoint("e").map([{"n": 1}]))
     assert rung
+
+
+def ring_here(value: Any) -> Any:
+    """Be a validator that takes its time."""
+    signal.raise_signal(signal.SIGALRM)
+    return value
+
+
+@dataclass
+class Slow:
+    a: str
+
+    def __post_init__(self) -> None:
+        ring_here(self.a)
+
+
+class Holder(TypedDict):
+    a: Slow
+
+
+class SlowModel(pydantic.BaseModel):
+    a: Annotated[str, pydantic.AfterValidator(ring_here)]
+
+
+SLOW: dict[str, Any] = {
+    "class": Slow,
+    "classes": list[Slow],
+    "mapping": dict[str, Slow],
+    "union": list[Slow | str],
+    "TypedDict": Holder,
+    "model": SlowModel,
+    "models": list[SlowModel],
+}
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("output_type", SLOW)
+def test_it_is_raised_while_an_output_is_read(
+    raising: Callable[[type[BaseException]], None], output_type: str, kind: type[BaseException]
+) -> None:
+    """It is no fault of the output, and no member of a union fits better for it."""
+    one = {"a": "b"}
+    raising(kind)
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        job = server.script("e")
+        job.output = {"mapping": {"a": one}, "TypedDict": {"a": one}}.get(
+            output_type, one if output_type in ("class", "model") else [one]
+        )
+        with pytest.raises(kind, match="enough") as caught:
+            client.endpoint("e", output_type=SLOW[output_type]).job("j1").output()
+    assert caught.value.__cause__ is None
+
+
+def ring_and_answer_each(connection: Connection) -> None:
+    for _ in range(3):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    answer(connection)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("handler", ["of Python's", "of C's"])
+def test_a_handler_that_returns_disturbs_nothing(handler: str, call: str, tmp_path: Path) -> None:
+    """One that writes down where the program is, say."""
+    with (tmp_path / "traces").open("w") as traces:
+
+        def dump(_signum: int, _frame: object) -> None:
+            faulthandler.dump_traceback(traces)
+
+        before = signal.getsignal(signal.SIGALRM)
+        if handler == "of C's":
+            faulthandler.register(signal.SIGALRM, traces)
+        else:
+            signal.signal(signal.SIGALRM, dump)
+        try:
+            with FaultServer(default=ring_and_answer_each) as server, Client(KEY, base_url=server.url) as client:
+                job = server.script("e", status="FAILED" if call == "retry" else "COMPLETED")
+                CALLS[call](client)
+        finally:
+            faulthandler.unregister(signal.SIGALRM)
+            signal.signal(signal.SIGALRM, before)
+        assert traces.tell() > 0
+    assert job.queued <= 1
+    assert client.unknowns == ()
+    assert "cancel" not in server.operations("e") or call == "cancel"
 
 
 def test_it_is_raised_in_a_pause_between_two_requests_too(raising: Callable[[type[BaseException]], None]) -> None:

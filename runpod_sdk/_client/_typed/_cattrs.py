@@ -6,6 +6,7 @@ fields have defaults. This file decides that it does not, and in which order the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import (
     Callable,
     Collection,
@@ -45,6 +46,8 @@ from cattrs import (
 from cattrs.disambiguators import create_default_dis_func
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn  # pyright: ignore[reportUnknownVariableType]
 
+from runpod_sdk._http._signals import let_pass
+
 from ._misfit import Misfit, first_line, is_class_with_fields, json_name, name_of, step
 
 Hook = Callable[[Any, Any], Any]
@@ -83,9 +86,11 @@ def reading(kind: Any) -> Callable[[Any], Any]:
         ) from error
 
     def read(output: Any) -> Any:
+        handled = sys.exception()
         try:
             return hook(output, kind)
         except Exception as error:  # noqa: BLE001  validators of the caller's classes may raise anything
+            let_pass(error, handled)
             faults = list(_faults(error, "output", kind))
         path, why = faults[0]
         raise Misfit(path, why, len(faults) - 1)
@@ -265,7 +270,8 @@ def _union(kind: Any, converter: Converter) -> Hook:
         for member, hook in others:
             try:
                 return hook(value, member)
-            except Exception:  # the next one may fit
+            except Exception as fault:  # the next one may fit
+                let_pass(fault)
                 if len(others) == 1 and (_is_a(value, list) or _is_a(value, dict)):
                     raise  # it can have been meant as nothing else, and knows better where it is wrong
         raise _wrong(kind, value)

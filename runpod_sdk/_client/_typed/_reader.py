@@ -13,6 +13,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
+from runpod_sdk._http._signals import let_pass
 from runpod_sdk._values._states import shorten
 from runpod_sdk.errors import OutputTypeError
 
@@ -45,11 +46,13 @@ def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:
 
 
 def _read(read: Callable[[Any], Any], name: str, state: JobState) -> Any:
+    handled = sys.exception()
     try:
         return read(state.output)
     except Misfit as misfit:
         path, why, more = misfit.path, misfit.why, misfit.more
     except Exception as error:  # noqa: BLE001  validators and constructors of the caller's types may raise anything
+        let_pass(error, handled)
         path, why, more = "output", f"reading it raised {type(error).__name__}", 0
     others = f" (and {more} more)" if more else ""
     raise OutputTypeError(
@@ -86,11 +89,16 @@ def _by_pydantic(kind: Any) -> Callable[[Any], Any]:
         raise TypeError(f"output_type={name_of(kind)}: {first_line(error)}") from error
 
     def read(output: Any) -> Any:
+        handled = sys.exception()
         try:
             # From JSON: a strict model takes a list for a tuple, and a string for a datetime, only there.
             return adapter.validate_json(json.dumps(output))
         except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            faults = error.errors(include_url=False, include_input=False)
+            for fault in faults:
+                own_error = fault.get("ctx", {}).get("error")
+                if isinstance(own_error, Exception):
+                    let_pass(own_error, handled)
         fault = faults[0]
         # The texts of a user's own validators may show the value.
         own = fault["type"] in ("value_error", "assertion_error")
