@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ._client._bulk._map import AsyncMap, Map
     from ._client._bulk._map_job import AsyncMapResult, MapResult
     from ._client._bulk._map_report import MapReport, Percentiles
-    from ._client._journal._journal import Journal, JournalItem
+    from ._client._journal._items import JournalItem
+    from ._client._journal._journal import Journal
     from ._client._sync import Client
     from ._client._sync_batches import Batch, Batches
     from ._client._sync_endpoint import Endpoint
@@ -83,7 +84,8 @@ _ROOMS = {
     "_client._bulk._map": ("AsyncMap", "Map"),
     "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),
-    "_client._journal._journal": ("Journal", "JournalItem"),
+    "_client._journal._items": ("JournalItem",),
+    "_client._journal._journal": ("Journal",),
     "_values._policies": ("PollPolicy", "Retry", "RetryPolicy"),
     "_values._states": (
         "Health",
