@@ -13,6 +13,7 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
 from ._async_shell import AsyncShell, new_lock
+from ._async_streams import AsyncOpenStreams
 
 if TYPE_CHECKING:
     import httpx
@@ -111,6 +112,7 @@ class AsyncClient(AsyncShell):
         )
         self._service = service
         self._wires = {service: self._new_wire(service)}  # all that are closed with this client
+        self._streams = AsyncOpenStreams()
         super().__init__(settings, self._wires[service], Unknowns())
 
     @overload
@@ -197,9 +199,15 @@ class AsyncClient(AsyncShell):
         return self._unknowns.all()
 
     async def aclose(self) -> None:
-        """Close the connections. Calls after this raise RuntimeError."""
-        for wire in list(self._wires.values()):
-            await wire.close()
+        """Close the connections. Calls after this raise RuntimeError.
+
+        Before, a job whose stream is open is cancelled, where that would have been done when leaving the stream.
+        """
+        try:
+            await self._streams.close()
+        finally:
+            for wire in list(self._wires.values()):
+                await wire.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from runpod_sdk._flows import _control, _delivery, _stream, _wait
@@ -256,6 +257,7 @@ class AsyncStream(Generic[T_co]):
         self._job: AsyncJob[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
+        self._leave: Callable[[], Awaitable[object]] | None = None
         self._closed = False
         self._is_over = False
         self.received = 0
@@ -326,6 +328,9 @@ class AsyncStream(Generic[T_co]):
             self._closed = False
             self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
+            if self._on_abandon == "cancel":
+                self._leave = partial(_leave, self._client, job._ref, self._span)
+                self._client._streams.watch(self, self._leave)
 
     async def _next(self) -> StreamChunk | None:
         try:
@@ -368,6 +373,7 @@ class AsyncStream(Generic[T_co]):
 
     def _end(self, error: BaseException | None) -> None:
         self._is_over = True
+        self._client._streams.forget(self._leave)
         if self._flow is not None:
             self._flow.close()
             self._flow = None
@@ -375,3 +381,9 @@ class AsyncStream(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job={self._job!r}, received={self.received})"
+
+
+async def _leave(client: AsyncClient, job: JobRef, span: ExitStack) -> None:
+    """Cancel the job of a stream that nobody holds any more."""
+    with span:
+        await client._abandon(job, "cancel", Exception())

@@ -13,6 +13,7 @@ from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 from runpod_sdk._values._policies import GRACE
 from runpod_sdk.errors import RunpodError
 
+from ._event_loop import running_loop
 from ._submission import Left, Submission
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class AsyncShell:
     async def _step(self, flow: Flow[T], submission: Submission[AsyncShieldedSend] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
+        running_loop()
         with self._settings.clock.participate():
             while True:
                 try:
@@ -186,6 +188,11 @@ class AsyncShell:
 
         from ._async_shield import out_of_reach
 
+        try:
+            running_loop()
+        except RuntimeError:
+            work.close()
+            raise
         value, cancelled = await out_of_reach(work, self._abandoned)
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             for note in getattr(error, "__notes__", ()):

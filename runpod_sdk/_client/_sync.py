@@ -13,6 +13,7 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
 from ._sync_shell import Shell, new_lock
+from ._sync_streams import OpenStreams
 
 if TYPE_CHECKING:
     import httpx
@@ -109,6 +110,7 @@ class Client(Shell):
         )
         self._service = service
         self._wires = {service: self._new_wire(service)}  # all that are closed with this client
+        self._streams = OpenStreams()
         super().__init__(settings, self._wires[service], Unknowns())
 
     @overload
@@ -195,9 +197,15 @@ class Client(Shell):
         return self._unknowns.all()
 
     def close(self) -> None:
-        """Close the connections. Calls after this raise RuntimeError."""
-        for wire in list(self._wires.values()):
-            wire.close()
+        """Close the connections. Calls after this raise RuntimeError.
+
+        Before, a job whose stream is open is cancelled, where that would have been done when leaving the stream.
+        """
+        try:
+            self._streams.close()
+        finally:
+            for wire in list(self._wires.values()):
+                wire.close()
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from runpod_sdk._flows import _control, _delivery, _stream, _wait
@@ -252,6 +253,7 @@ class Stream(Generic[T_co]):
         self._job: Job[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
+        self._leave: Callable[[], object] | None = None
         self._closed = False
         self._is_over = False
         self.received = 0
@@ -322,6 +324,9 @@ class Stream(Generic[T_co]):
             self._closed = False
             self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
             self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
+            if self._on_abandon == "cancel":
+                self._leave = partial(_leave, self._client, job._ref, self._span)
+                self._client._streams.watch(self, self._leave)
 
     def _next(self) -> StreamChunk | None:
         try:
@@ -364,6 +369,7 @@ class Stream(Generic[T_co]):
 
     def _end(self, error: BaseException | None) -> None:
         self._is_over = True
+        self._client._streams.forget(self._leave)
         if self._flow is not None:
             self._flow.close()
             self._flow = None
@@ -371,3 +377,9 @@ class Stream(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job={self._job!r}, received={self.received})"
+
+
+def _leave(client: Client, job: JobRef, span: ExitStack) -> None:
+    """Cancel the job of a stream that nobody holds any more."""
+    with span:
+        client._abandon(job, "cancel", Exception())

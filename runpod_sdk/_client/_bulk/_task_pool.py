@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from runpod_sdk._client._event_loop import running_loop
 from runpod_sdk._http._signals import raised_by_handler
 
 Item = TypeVar("Item")
@@ -119,7 +120,7 @@ class Line(Generic[Item, Result]):
         self._fed = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._task_pool.add(first)
         self._feeder = asyncio.ensure_future(self._feed())
 

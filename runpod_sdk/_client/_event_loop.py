@@ -1,0 +1,35 @@
+"""The event loop that a client for tasks works in: asyncio's, or one that stands in for it, such as uvloop's."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop that runs here.
+
+    Raises:
+        RuntimeError: there is none; under trio it says what to do.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    if _is_in_trio():
+        raise RuntimeError(
+            "an AsyncClient works in an event loop of asyncio, and this is trio: use Client in a thread "
+            "(trio.to_thread.run_sync), or AsyncClient under trio-asyncio. Nothing was sent"
+        )
+    raise RuntimeError("an AsyncClient works in a running event loop of asyncio, and there is none here")
+
+
+def _is_in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
