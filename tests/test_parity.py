@@ -50,6 +50,7 @@ PLAIN = {
 WORDS = {
     "httpx.AsyncClient": "httpx.Client",
     "httpx.AsyncBaseTransport": "httpx.BaseTransport",
+    "AsyncBatches": "Batches",
     "AsyncClient": "Client",
     "AsyncEndpoint": "Endpoint",
     "AsyncJob": "Job",
