@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
     from ._bulk._map import Map, OnResult
-    from ._bulk._map_job import Inputs, JournalPath, OnSubmit
+    from ._bulk._map_job import InputOptions, Inputs, JournalPath, OnSubmit
     from ._journal._journal import Journal
     from ._journal._rows import Again
     from ._shield import ShieldedSend
@@ -197,6 +197,7 @@ class Endpoint(Generic[T_co]):
         retries: int = 0,
         journal: JournalPath | Journal | None = None,
         again: Iterable[Again] = (),
+        input_options: InputOptions | None = None,
         on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
         on_result: OnResult[T_co] | None = None,
@@ -225,6 +226,9 @@ class Endpoint(Generic[T_co]):
                 its result has that as its `key`. Another input under a known key is refused.
             again: of what is in the journal: "failed" submits again what FAILED, TIMED_OUT or was CANCELLED, "expired"
                 what the service had forgotten, "unknown" what may have arrived and may run twice then.
+            input_options: called with the key and the input right before a submit; what it returns are options of `run`
+                for that input, over those of all: a webhook that has the key in its URL, say. What it raises ends the
+                run; where it returns no such options, the result has a TypeError or ValueError.
             on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
                 or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
@@ -266,6 +270,7 @@ class Endpoint(Generic[T_co]):
             on_submit=on_submit,
             journal=journal_of(journal),
             again=again_of(again, journal),
+            input_options=input_options,
         )
         return Map(self._client, plan, on_result, progress=progress)
 

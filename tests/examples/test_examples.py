@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from runpod_sdk import Client
-from runpod_sdk.emulator import Emulator
+from runpod_sdk.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ def run_example(name: str, *arguments: object) -> subprocess.CompletedProcess[st
         text=True,
         timeout=120,
         check=False,
+        input="\n",
     )
 
 
@@ -84,6 +86,23 @@ def test_reattach_collects_in_another_process_what_one_submitted(emulator: Emula
         re.findall(r"COMPLETED (\S+)", collected.stdout)
     )
     assert run_example("reattach.py", "collect", book).stdout == ""
+
+
+def test_bulk_webhooks_take_what_was_lost_on_the_way(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_TOKEN", "a token, & more")
+    emulator.inject(Fault.drop("after", times=3, on="run"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ("abc123", tmp_path / "run.sqlite", f"http://127.0.0.1:{port}/runpod", port)
+    first = run_example("bulk_webhooks.py", *arguments)
+    assert first.returncode == 0, first.stderr
+    second = run_example("bulk_webhooks.py", *arguments)
+    assert second.returncode == 0, second.stderr
+    assert len(re.findall("^prompt-", first.stdout, re.MULTILINE)) == 20
+    assert len(emulator.jobs) == 20, "whatever has come meanwhile, nothing is submitted again"
 
 
 def test_batch_images_makes_every_picture_once_and_names_the_bad_one(emulator: Emulator, tmp_path: Path) -> None:

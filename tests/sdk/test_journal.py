@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import shutil
 import sqlite3
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from runpod_sdk import (
+    AsyncClient,
     Client,
     InternalServerError,
     JobExpiredError,
@@ -22,7 +27,7 @@ from runpod_sdk import (
     RateLimitError,
     SubmissionUnknownError,
 )
-from runpod_sdk.emulator import Fault
+from runpod_sdk.emulator import Emulator, Fault
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
 if TYPE_CHECKING:
@@ -492,6 +497,58 @@ async def test_a_webhook_brings_back_what_the_service_had_forgotten(world: World
     (item,) = Journal("run.sqlite").items("EXPIRED")
     Journal("run.sqlite").resolve("slow", {"id": item.job_id, "status": "COMPLETED", "output": 4})
     assert outputs(await listed(endpoint.map(inputs, journal="run.sqlite"))) == [4]
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_webhooks_with_the_key_in_their_url_resolve_what_they_can(kind: type[Client | AsyncClient]) -> None:
+    """Of ten answers that are lost, five submits had arrived: those are resolved, and the others never were jobs."""
+    journal = Journal("run.sqlite")
+    inputs = {f"k {n}": {"n": n} for n in range(30)}
+
+    def key_of(path: str) -> str:
+        return parse_qs(urlsplit(path).query)["key"][0]
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            journal.resolve(key_of(self.path), body)
+            arrived.release()
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002  the parent's name
+
+    arrived = threading.Semaphore(0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver, Emulator() as emulator:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        emulator.endpoint("abc", lambda job: job["input"]["n"], workers=8)
+        emulator.inject(Fault.drop("after", times=5, on="run"))
+        emulator.inject(Fault.drop("before", times=5, on="run"))
+        place = f"http://127.0.0.1:{receiver.server_port}/runpod"
+
+        def options(key: Any, given: Any) -> Any:
+            assert inputs[key] == given
+            return {"webhook": f"{place}?{urlencode({'key': key})}"}
+
+        async def run() -> list[MapResult[Any]]:
+            async with World.dress(kind(**server.connection)) as client:
+                results = client.endpoint("abc").map(inputs, journal=journal, input_options=options)
+                return await listed(results)
+
+        with emulator.serve() as server:
+            first = asyncio.run(run())
+            for _ in emulator.jobs:
+                assert arrived.acquire(timeout=30)
+            second = asyncio.run(run())
+        receiver.shutdown()
+    unknown = {result.key for result in first if result.error is not None}
+    resolved = {result.key for result in second}
+    assert (len(unknown), len(resolved)) == (10, 5)
+    assert resolved < unknown
+    assert all(result.output == inputs[result.key]["n"] for result in second)
+    ran = {job.input["n"] for job in emulator.jobs.values()}
+    assert {item.key for item in journal.unknowns()} == unknown - resolved
+    assert {inputs[key]["n"] for key in unknown - resolved} == {*range(30)} - ran, "they never arrived"
 
 
 # Files that are no journals.

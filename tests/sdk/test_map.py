@@ -419,3 +419,38 @@ def test_progress_is_written_to_standard_error(lazy: bool, capsys: pytest.Captur
     assert capsys.readouterr().err.splitlines() == [
         f'map on endpoint "abc"  {5 * n:5} s  {n}{total} done, 0 failed' for n in (1, 2, 3)
     ]
+
+
+@both_flavours
+async def test_options_of_one_input_go_over_those_of_all(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world))
+    inputs = {"a": {"n": 1}, "b": {"n": 2}}
+
+    def options(key: Any, given: Any) -> Any:
+        assert inputs[key] == given
+        return {"low_priority": False} if key == "a" else None
+
+    results = await listed(world.client().endpoint("abc").map(inputs, input_options=options, low_priority=True))
+    assert all(result.is_success for result in results)
+    assert {job.input["n"]: job.low_priority for job in world.emulator.jobs.values()} == {1: False, 2: True}
+
+
+@both_flavours
+async def test_bad_options_of_one_input_are_its_result(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world))
+    given: list[Any] = [{"ttl": 1}, {"webhok": "https://me.example"}, ["ttl"], {}]
+    results = world.client().endpoint("abc").map(enumerate([{"n": 1}] * 4), input_options=lambda key, _: given[key])
+    errors = {result.key: result.error for result in await listed(results)}
+    assert [type(errors[key]) for key in range(4)] == [ValueError, TypeError, TypeError, type(None)]
+    assert "'webhok'" in str(errors[1])
+
+
+@both_flavours
+async def test_what_the_options_of_an_input_raise_ends_the_run(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world))
+
+    def options(_: Any, __: Any) -> Any:
+        raise LookupError("ours")
+
+    await caught(LookupError, listed(world.client().endpoint("abc").map([{"n": 1}], input_options=options)))
+    assert world.operations == []

@@ -22,6 +22,7 @@ from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import kind_of
 from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._requests import HiddenOptions, SubmitOptions
 from runpod_sdk._values._states import JobState, T_co, shorten
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from runpod_sdk._client._journal._rows import Known
     from runpod_sdk._client._sync_job import Job
     from runpod_sdk._flows._jobs import JobRef, Life
-    from runpod_sdk._values._requests import HiddenOptions
 
     from ._map_report import Tally
 
@@ -75,6 +75,7 @@ Given = Mapping[str, Any] | Handle
 Input = Given | tuple[Any, Given]
 Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Given]
 JournalPath = str | PathLike[str]
+InputOptions = Callable[[Any, Any], "SubmitOptions"]
 OnSubmit = Callable[[Any, Any], object]
 
 # How many unknown submits, and jobs left behind, a bulk run keeps; ours.
@@ -188,6 +189,7 @@ class Plan(Generic[R]):
     on_submit: OnSubmit | None = None
     journal: Journal | None = None
     again: frozenset[str] = frozenset()
+    input_options: InputOptions | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -297,15 +299,16 @@ class Runner(Generic[R]):
         plan, settings = self._plan, self._shell._settings
         if isinstance(item.input.reveal(), plan.handle):
             return await self._collected(item, item.input.reveal())
+        options = self._options(item)
         try:
-            request = _api.built(_api.run, plan.endpoint_id, item.input, plan.options)
+            request = _api.built(_api.run, plan.endpoint_id, item.input, checked_options(options))
         except (TypeError, ValueError) as error:
             return self.of(item, error=error)
         if self._refusal is not None:
             return self.of(item, error=_unsubmitted(self._refusal))
         submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
         submission: Submission[AsyncShieldedSend] = Submission(
-            request=request, deadline=settings.deadline(None), options=plan.options, on_abandon=plan.on_abandon
+            request=request, deadline=settings.deadline(None), options=options, on_abandon=plan.on_abandon
         )
         is_told = False
 
@@ -338,6 +341,13 @@ class Runner(Generic[R]):
             # The second: refused as a job that has failed already.
             return self.of(item, state=error.state if isinstance(error, JobError) else None, error=error)
         return await self.waited(item, submission.ref(settings, state), job_of(state))
+
+    def _options(self, item: Item) -> HiddenOptions:
+        """Return the options of one input: those of the run, and over them what the caller says for it."""
+        own = self._plan.input_options
+        if own is None:
+            return self._plan.options
+        return merged(self._plan.options, Hidden(own(item.key, item.input.reveal())))
 
     async def _submitted(self, item: Item, submission: Submission[AsyncShieldedSend]) -> JobState:
         async def announce() -> None:
@@ -448,6 +458,27 @@ class Kept(Generic[R]):
     def __init__(self) -> None:
         self.unknowns: deque[R] = deque(maxlen=KEPT)
         self.abandoned: deque[R] = deque(maxlen=KEPT)
+
+
+def merged(options: HiddenOptions, own: Hidden[Any]) -> HiddenOptions:
+    """Return options with others over them; what is no mapping stays as it is, to be refused."""
+    if isinstance(own.reveal(), Mapping):
+        return HiddenOptions(cast("SubmitOptions", {**options.reveal(), **own.reveal()}))
+    return options if own.reveal() is None else HiddenOptions(own.reveal())
+
+
+def checked_options(options: HiddenOptions) -> HiddenOptions:
+    """Return the options of one input, if there are such.
+
+    Raises:
+        TypeError: they are no mapping, or one has a name that none has.
+    """
+    if not isinstance(options.reveal(), dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"input_options returned what is {kind_of(options.reveal())}: a dict of options expected")
+    unknown = options.reveal().keys() - SubmitOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"input_options: there is no option {next(iter(unknown))!r}")
+    return options
 
 
 def about(error: Exception, job: Any) -> Exception:

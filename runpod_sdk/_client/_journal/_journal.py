@@ -92,8 +92,14 @@ class Journal:
         One after the other, so that as many as you like fit in; while a run is at work, as they stand at the beginning.
         """
         wanted = None if status is None else {status} if isinstance(status, str) else {*status}
+        yield from self._found(*_where(wanted, is_running=is_held(self.path)))
+
+    def item(self, key: Key) -> JournalItem | None:
+        """Return one input by its key; None if there is no such one."""
+        return next(self._found("WHERE key = ?", [checked_key(key)]), None)
+
+    def _found(self, where: str, values: list[object]) -> Iterator[JournalItem]:
         is_running = is_held(self.path)
-        where, values = _where(wanted, is_running=is_running)
         with told(self.path), closing(opened_to_read(self.path)) as database:
             facts = cast("dict[str, Any]", dict(database.execute("SELECT name, value FROM run").fetchall()))
             endpoint = str(facts.get("endpoint_id", ""))
