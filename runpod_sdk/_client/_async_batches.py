@@ -10,7 +10,7 @@ from runpod_sdk._flows._batches import BatchRef
 from runpod_sdk._flows._effects import Done
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._telemetry import span
-from runpod_sdk._values._arguments import checked_id
+from runpod_sdk._values._arguments import checked_id, kind_of
 from runpod_sdk._values._batches import BATCH_REQUESTS_MAX
 from runpod_sdk._values._hidden import Hidden
 
@@ -217,7 +217,7 @@ class AsyncBatch:
 
 def _checked(inputs: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
     if isinstance(inputs, (str, bytes, dict)):
-        raise TypeError(f"inputs is of type {type(inputs).__name__}: a list of inputs expected")
+        raise TypeError(f"inputs is {kind_of(inputs)}: a list of inputs expected")
     given = [*inputs]
     if len(given) > BATCH_REQUESTS_MAX:
         raise ValueError(f"inputs are {len(given)}: a batch has {BATCH_REQUESTS_MAX} requests at most")
