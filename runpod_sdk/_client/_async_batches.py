@@ -217,7 +217,8 @@ class AsyncBatch:
 
 def _checked(inputs: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
     if isinstance(inputs, (str, bytes, dict)):
-        raise TypeError(f"inputs is {kind_of(inputs)}: a list of inputs expected")
+        kind = kind_of(inputs)  # pyright: ignore[reportUnknownArgumentType]
+        raise TypeError(f"inputs is {kind}: a list of inputs expected")
     given = [*inputs]
     if len(given) > BATCH_REQUESTS_MAX:
         raise ValueError(f"inputs are {len(given)}: a batch has {BATCH_REQUESTS_MAX} requests at most")
