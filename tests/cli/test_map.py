@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runpod_sdk.emulator import Fault
+from tests.cli.disk import full_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -494,21 +495,29 @@ def test_two_processes_do_not_write_to_one_output(bulk: Bulk) -> None:
     assert done.err.endswith("another process is writing to it\n")
 
 
-def test_a_full_disk_ends_the_run_and_doubles_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    resource: Any = pytest.importorskip("resource")
-    signal: Any = pytest.importorskip("signal")
+@pytest.mark.parametrize("room", [2_000, 5_000, 9_000])
+def test_a_full_disk_ends_the_run_and_loses_no_job(bulk: Bulk, room: int) -> None:
+    """The ids of jobs that are on their way find room all the same."""
     bulk.give(*numbered(50))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
-    try:
+    with full_at(room):
         done = bulk("--concurrency", "4")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
     assert done.code == 1
     assert done.err.endswith("run it again to go on\n")
-    assert bulk().code in (0, 3), "a job whose id could not be written down is unknown"
-    assert [result["line"] for result in bulk.results] == list(range(1, 51))
+    assert bulk.submits > 0 or room < 4096
+    assert bulk().code == 0
+    assert bulk.statuses == [(line, "COMPLETED") for line in range(1, 51)]
     inputs = [job.input["n"] for job in bulk.shell.emulator.jobs.values()]
     assert sorted(inputs) == list(range(50))
+
+
+def test_an_output_of_what_was_never_submitted_belongs_to_no_service(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk.give({"n": 1})
+    assert bulk("--base-url", "http://127.0.0.1:9/v2", "--allow-http").code == 1
+    assert bulk.statuses == [(1, "UNSUBMITTED")]
+    assert bulk().code == 0
+    assert bulk.statuses == [(1, "COMPLETED")]
+    done = bulk("--base-url", "http://127.0.0.1:9/v2", "--allow-http")
+    assert (done.code, bulk.submits) == (2, 0)
+    assert "it has results of" in done.err

@@ -11,6 +11,7 @@ import pytest
 
 from runpod_sdk.cli._map._journal import Again, Journal, Place
 from runpod_sdk.cli._session import BadCallError
+from tests.cli.disk import full_at
 
 A, B, C = (Place(line, key, f"{line}" * 64) for line, key in ((1, None), (2, "b"), (3, None)))
 
@@ -20,9 +21,12 @@ class Handle:
     id: str
 
 
-def places(begin: int, end: int) -> list[int]:
-    """Return where a write may break off: at each of its ends, and here and there between."""
-    return sorted({begin, begin + 1, *range(begin, end, 11), end - 1, end} & {*range(begin, end + 1)})
+def torn(before: bytes, after: bytes) -> list[bytes]:
+    """Return what is in a file if a write breaks off: at each of its ends, and here and there between."""
+    begin = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), len(before))
+    end = next((at for at in range(len(after), begin, -1) if after[at - 1 : at] != before[at - 1 : at]), begin)
+    ends = {begin, begin + 1, *range(begin, min(end, begin + 400), 11), end - 1, end} & {*range(begin, end + 1)}
+    return [after[:at] + before[at:] for at in sorted(ends)]
 
 
 class Story:
@@ -69,8 +73,8 @@ class Story:
         for (before, promised), (after, _) in zip(self.moments, self.moments[1:], strict=False):
             results, journal = after
             assert results == before[0] or journal == before[1], "one write, to one file"
-            cuts += [((results[:at], before[1]), promised) for at in places(len(before[0]), len(results))]
-            cuts += [((results, journal[:at]), promised) for at in places(len(before[1]), len(journal))]
+            cuts += [((content, before[1]), promised) for content in torn(before[0], results)]
+            cuts += [((results, content), promised) for content in torn(before[1], journal)]
         return [*cuts, self.moments[-1]]
 
 
@@ -116,6 +120,30 @@ def test_a_second_end_in_the_same_place_is_no_worse(story: Story) -> None:
         second = Journal(story.output, "abc")
         assert (second.in_flight, [second.end_of(place) for place in (A, B, C)]) == known
         second.close()
+
+
+def test_the_id_of_a_job_is_written_though_the_disk_is_full(tmp_path: Path) -> None:
+    """Its room was taken before it was submitted; and where there is none, nothing is."""
+    output, long = tmp_path / "results", "j" * 60
+    journal = Journal(output, "https://api.invalid/v2/abc")
+    journal.on_submit(A, None)
+    journal.on_submit(B, None)
+
+    def submit_all() -> None:
+        for line in range(4, 100):
+            journal.on_submit(Place(line, f"{line}", "4" * 64), None)
+
+    with full_at((tmp_path / "results.journal").stat().st_size):
+        with pytest.raises(OSError, match=r"No space left|too large"):
+            submit_all()
+        for begun in [*journal.in_flight.values()][:-1]:  # the last one was not sent
+            journal.on_submit(begun.place, Handle(long))
+    journal.close()
+    again = Journal(output, "https://api.invalid/v2/abc")
+    assert len(again.in_flight) > 2
+    assert {begun.job_id for begun in again.in_flight.values()} == {long}
+    assert again.counts().total() == 0, "none is unknown"
+    again.close()
 
 
 def test_the_last_line_of_an_input_counts_and_the_others_go(story: Story) -> None:

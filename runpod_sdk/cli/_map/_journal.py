@@ -32,6 +32,8 @@ COMPLETED = "COMPLETED"
 # Of the hash of an input without a key, hexadecimal digits that are its name.
 _DIGITS = 32
 Name = str | bytes
+# Bytes of the journal that a job's id takes, beside what is there before it: room is kept for each that is to come.
+_ROOM = 256
 _DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
 
 
@@ -111,6 +113,8 @@ class Journal:
         # Of files of version 0.1, which know an input by its line: the occurrence of each, by hash and line.
         self._old: dict[bytes, dict[int, int]] = {}
         self.in_flight: dict[Name, InFlight] = {}
+        # What is kept free in the journal for the id of each job that is being submitted, bytes.
+        self._room: dict[Name, int] = {}
         with ExitStack() as files:
             self._results = files.enter_context(closing(Log(output)))
             self._results.lock()
@@ -188,7 +192,13 @@ class Journal:
         self._files.close()
 
     def _note(self, place: Place, event: str, facts: Mapping[str, Any]) -> None:
-        self._journal.append({**place.facts, "event": event, **facts, "input_sha256": place.input_sha256})
+        """Write a line of the journal. Where there is no room left for the ids of what was sent, nothing more is."""
+        if event == "sending":
+            self._room[place.name] = _ROOM + len(json.dumps([place.facts, self._endpoint_url]))
+        else:
+            self._room.pop(place.name, None)
+        keep = 0 if event == "submitted" else sum([*self._room.values()])  # a copy: threads share it
+        self._journal.append({**place.facts, "event": event, **facts, "input_sha256": place.input_sha256}, keep=keep)
 
     def _load(self) -> None:
         ids: dict[Name, str | None] = {}
@@ -227,7 +237,7 @@ class Journal:
 
     def _check_endpoint(self, facts: Mapping[str, Any]) -> None:
         where = facts.get("endpoint", self._endpoint_url)  # version 0.1 did not say
-        if where != self._endpoint_url:
+        if where != self._endpoint_url and facts.get("status") != UNSUBMITTED:  # of which nothing is there
             raise BadCallError(f"{self._results.path}: it has results of {where}; take another --output")
 
     def _place(self, facts: Mapping[str, Any]) -> Place:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runpod_sdk.cli._session import BadCallError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # How every line of ours begins, so that a torn one is known from somebody else's.
 _BEGIN = b'{"line": '
+# Room is taken in pieces of so many bytes, as file systems give it.
+_BLOCK = 4096
 
 
 class Log:
@@ -29,22 +31,40 @@ class Log:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._is_open = True
-        self._end = os.lseek(self._file, 0, os.SEEK_END)
+        self._end = self._size = os.lseek(self._file, 0, os.SEEK_END)
         self._lock = threading.Lock()
 
-    def append(self, facts: Mapping[str, Any]) -> None:
+    def append(self, facts: Mapping[str, Any], *, keep: int = 0) -> None:
         """Write a line; or nothing, if there is no room for all of it.
+
+        `keep` bytes of room are then left behind it, for lines that have to be written when the disk is full. Until
+        then they are blank lines.
 
         Raises:
             OSError: it could not be written.
         """
         line = json.dumps(facts).encode("ascii") + b"\n"
         with self._lock:
+            self._take_room(len(line), keep)
             os.lseek(self._file, self._end, os.SEEK_SET)
             if os.write(self._file, line) < len(line):
-                os.ftruncate(self._file, self._end)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                self._give_up()
             self._end += len(line)
+            self._size = max(self._size, self._end)
+
+    def _take_room(self, length: int, keep: int) -> None:
+        """See that there is room behind a line that is about to be written, if any is to be kept."""
+        missing = self._end + length + keep - self._size
+        if keep and missing > 0:
+            room = b"\n" * (-(-missing // _BLOCK) * _BLOCK)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            if os.write(self._file, room) < len(room):
+                self._give_up()
+            self._size += len(room)
+
+    def _give_up(self) -> NoReturn:
+        os.ftruncate(self._file, self._size)  # what was there stays
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Read all lines; cut off one that is torn, and end one that lost no more than its line end.
@@ -55,12 +75,15 @@ class Log:
         whole = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if not line.startswith(_BEGIN[: len(line)]):
+                body = line.rstrip(b"\n")
+                if body[: len(_BEGIN)] != _BEGIN[: len(body)]:
                     raise BadCallError(f"{self.path}, line {number}: no line of a bulk run; take another --output")
                 try:
-                    facts = json.loads(line)
+                    facts = json.loads(body)
                 except ValueError:
-                    if not line.endswith(b"\n"):
+                    rest = file.read()
+                    is_torn = not line.endswith(b"\n") or bool(rest)  # here, or in room that was kept
+                    if not rest.strip(b"\n") and (is_torn or not body):
                         break
                     raise BadCallError(f"{self.path}, line {number}: it is damaged; take another --output") from None
                 whole += len(line)
@@ -70,12 +93,14 @@ class Log:
                     whole += os.write(self._file, b"\n")
                     break  # what was just written is no line of its own
         os.ftruncate(self._file, whole)
-        self._end = whole
+        self._end = self._size = whole
 
     def close(self) -> None:
         """Close the file; may be called twice."""
         if self._is_open:
             self._is_open = False
+            if self._size > self._end:
+                os.ftruncate(self._file, self._end)
             os.close(self._file)
 
     def lock(self) -> None:
