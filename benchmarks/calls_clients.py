@@ -128,7 +128,7 @@ async def async_aiohttp(url: str, stack: AsyncExitStack) -> AsyncCall:
 
 
 async def async_sdk(url: str, stack: AsyncExitStack) -> AsyncCall:
-    """AsyncClient, over the connections that its environment has: httpcore's, or aiohttp's with the extra `fast`."""
+    """AsyncClient, with the parser that its environment has: h11, or httptools with the extra `fast`."""
     from runpod_sdk import AsyncClient
 
     client = await stack.enter_async_context(AsyncClient("key", base_url=url, limits=LIMITS))

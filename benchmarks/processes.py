@@ -1,8 +1,8 @@
 """The processes of a comparison: which Python each client runs in, a server beside them, a fresh one for each run.
 
 BENCH_BASE_PYTHON names a Python that has the base install and nothing else, BENCH_FAST_PYTHON one with the extra
-`fast`, RUNPOD_OFFICIAL_PYTHON one with the official package; `nox -s bench` makes all three. Without them the first two
-are this Python, where aiohttp is hidden from who should not have it; what is not there is left out.
+`fast` and aiohttp, RUNPOD_OFFICIAL_PYTHON one with the official package; `nox -s bench` makes all three. Without them
+the first two are this Python, where httptools is hidden from who should not have it; what is not there is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What is compared. In the base install: the SDK, httpx, and floors of the standard library; with `fast` also aiohttp.
+# What is compared. In the base install: the SDK, httpx, and floors of the standard library; with `fast` aiohttp, too.
 OURS, FAST, OFFICIAL = "runpod_sdk", "runpod_sdk[fast]", "runpod (official)"
 FLOOR, HTTPX, AIOHTTP = "floor", "httpx", "aiohttp"
 ORDER = (OURS, FAST, OFFICIAL, HTTPX, AIOHTTP, FLOOR)  # in tables
@@ -33,7 +33,8 @@ def python_of(client: str) -> str | None:
     if client == OFFICIAL:
         return os.environ.get("RUNPOD_OFFICIAL_PYTHON")
     if client in (FAST, AIOHTTP):
-        return os.environ.get("BENCH_FAST_PYTHON") or (sys.executable if find_spec("aiohttp") else None)
+        is_here = find_spec("aiohttp" if client == AIOHTTP else "httptools") is not None
+        return os.environ.get("BENCH_FAST_PYTHON") or (sys.executable if is_here else None)
     return os.environ.get("BENCH_BASE_PYTHON", sys.executable)
 
 
@@ -43,9 +44,11 @@ def present(clients: Iterable[str]) -> list[str]:
 
 
 def begin(client: str) -> None:
-    """Be the process of a client: one of the base install finds no aiohttp, even where this Python has it."""
-    if client not in (FAST, AIOHTTP, OFFICIAL):
-        sys.modules["aiohttp"] = None  # type: ignore[assignment]
+    """Be the process of a client: one of the base install finds no httptools, even where this Python has it."""
+    if client == OURS:
+        import runpod_sdk._http._parsers
+
+        runpod_sdk._http._parsers.has_httptools = lambda: False
 
 
 def end(found: Any) -> None:

@@ -1,184 +1,272 @@
-"""Connections to the one origin that a client calls, for the tasks of one loop, over asyncio's own sockets.
+"""Connections to the one origin that a client calls, for the tasks of one loop; what `_connections.py` says holds here.
 
-Which connection carries a request is decided as for threads, in `_connections.py`; what holds there holds here.
+Each is a protocol of asyncio's, which hands what comes to the parser at once. The limit of a request is kept by who
+makes it, and cancels what waits here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import httpcore
+import httpx
 
-from ._connections import Origin, Stack, in_words_of_httpx
-from ._message import unpacked_async
-from ._trace import Trace
+from ._addresses import STAGGER, Resolver, socket_to
+from ._connections import PIECE, parts_of
+from ._parsers import parser_class
+from ._sockets import is_readable, unreachable
+from ._stack import Stack
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
+    import socket
+    from collections.abc import Sequence
+    from concurrent.futures import Future
 
+    from runpod_sdk._values._hidden import Hidden
+
+    from ._addresses import SocketAddress
     from ._message import Address, Transfer
+    from ._parsing import Parser
 
-# Bytes that wait to be read before the far side is made to wait, per connection; ours.
-_BUFFER_MAX = 2**20
+
+class AsyncConnection(asyncio.Protocol):
+    """One connection, which carries one request at a time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._descriptor = -1
+        self._is_clean = True
+        self._is_new_to_tls = False
+        self._parser: Parser | None = None
+        self._answered: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(PIECE)
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._is_new_to_tls = transport.get_extra_info("ssl_object") is not None
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:  # nobody has asked
+            self.close()
+        elif parser.is_complete:
+            parser.is_reusable = False
+        else:
+            try:
+                parser.feed(data)
+            except Exception as error:  # noqa: BLE001  raised in the task that waits for the answer
+                self._end(error)
+            else:
+                if parser.is_complete:
+                    self._end(None)
+
+    def eof_received(self) -> None:
+        parser = self._parser
+        if parser is not None and not parser.is_complete:
+            try:
+                parser.end()
+            except Exception as error:  # noqa: BLE001  as above
+                self._end(error)
+            else:
+                self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        error = httpx.ReadError(str(exc or "the connection was closed"))
+        error.__cause__ = exc
+        self._end(error)
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def _end(self, error: Exception | None) -> None:
+        """Let the task that carries a request go on: the answer is complete, or none will be."""
+        answered = self._answered
+        if answered is not None and not answered.done():
+            if error is None:
+                answered.set_result(None)
+            else:
+                answered.set_exception(error)
+        self.resume_writing()
+
+    # What tasks call.
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left of the last request, and nothing came since that the loop has read."""
+        return self._is_clean and not self._transport.is_closing()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing came that the loop has not read yet; after its handshake, TLS has news of its own."""
+        return self._is_new_to_tls or not is_readable(self._descriptor)
+
+    async def carry(self, transfer: Transfer, head: Hidden[bytes], parser: Parser) -> None:
+        """Write a request, and wait for its answer."""
+        self._is_clean = self._is_new_to_tls = False
+        answered = self._loop.create_future()
+        self._parser, self._answered = parser, answered
+        try:
+            transfer.stage = "while sending"
+            parts = parts_of(head, transfer.content)
+            self._write(transfer, parts[0])
+            for part in parts[1:]:
+                await self._write_large(transfer, part, answered)
+            transfer.stage = "waiting for the answer"
+            await answered
+            is_sent = transfer.sent == sum(map(len, parts)) and not self._transport.get_write_buffer_size()
+            self._is_clean = is_sent and parser.is_reusable
+        finally:
+            self._parser = self._answered = None
+            if answered.done() and not answered.cancelled():
+                answered.exception()  # nobody else may ask for it
+
+    def _write(self, transfer: Transfer, view: memoryview) -> None:
+        if self._transport.is_closing():
+            raise httpx.WriteError("the connection was closed")
+        transfer.sent += len(view)
+        self._transport.write(view)
+
+    async def _write_large(self, transfer: Transfer, view: memoryview, answered: asyncio.Future[None]) -> None:
+        """Write a body piece by piece, until it is answered."""
+        while view and not answered.done():
+            self._write(transfer, view[:PIECE])
+            view = view[PIECE:]
+            if self._writable is not None and not answered.done():
+                await self._writable
+
+    def close(self) -> None:
+        """Close it; may be called twice. What is left of a request that was broken off is not sent."""
+        self._is_clean = False
+        self._transport.abort()
+
+    abort = close
 
 
 class AsyncConnections:
     """Connections for the tasks of one loop: `most` at once, idle ones for `keepalive` seconds."""
 
     def __init__(self, address: Address, *, most: int, keepalive: float) -> None:
-        self._origin = Origin(address)
-        origin, verify, backend = self._origin.value, address.verify, _Backend()
-
-        def make() -> httpcore.AsyncHTTPConnection:
-            return httpcore.AsyncHTTPConnection(origin, verify, keepalive_expiry=keepalive, network_backend=backend)
-
-        self._stack: Stack[httpcore.AsyncHTTPConnection] = Stack(make, keepalive)
+        self._address = address
+        self._verify = address.verify
+        self._resolver = Resolver(address.host, address.port)
+        self._stack: Stack[AsyncConnection] = Stack(keepalive)
         self._places = asyncio.Semaphore(most)
+        self._parser = parser_class()
 
     async def carry(self, transfer: Transfer) -> None:
-        """Make one request, and feed it its answer."""
-        trace = Trace(transfer, tells=True)
+        """Make one request, count what is sent of it, and feed it its answer."""
+        transfer.sent = 0
+        transfer.stage = "in line for a connection"
         async with self._places:
             connection = self._stack.take()
+            if connection is None:
+                transfer.stage = "while connecting"
+                connection = await self._opened(transfer.seconds)
+                self._stack.add(connection)
             try:
-                with in_words_of_httpx():
-                    answer = await connection.handle_async_request(self._origin.request(transfer, trace.note_async))
-                    try:
-                        is_packed = transfer.begin(answer.status, answer.headers)
-                        parts = answer.aiter_stream()
-                        async for part in unpacked_async(answer.headers, parts) if is_packed else parts:
-                            transfer.feed(part)
-                    finally:
-                        await answer.aclose()
+                await connection.carry(transfer, self._address.head(transfer), self._parser(transfer))
             finally:
                 self._stack.put(connection)
-                for outdated in self._stack.outdated():
-                    await outdated.aclose()
+
+    async def _opened(self, seconds: float) -> AsyncConnection:
+        loop = asyncio.get_running_loop()
+        try:
+            addresses = await _looked_up(self._resolver, loop)
+        except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
+            raise unreachable([error]) from error
+        opened = await connected(addresses, loop)
+        tls: dict[str, Any] = {}
+        if self._verify is not None:
+            # The limit of the request ends the handshake; asyncio's own may not do so before.
+            tls = {"ssl": self._verify, "server_hostname": self._address.host, "ssl_handshake_timeout": seconds + 60.0}
+        try:
+            _, connection = await loop.create_connection(AsyncConnection, sock=opened, **tls)
+        except BaseException as error:
+            opened.close()
+            if isinstance(error, OSError):
+                raise httpx.ConnectError(str(error) or "the connection was closed") from error
+            raise
+        if connection.is_clean and connection.is_silent:
+            return connection
+        connection.close()
+        raise httpx.ConnectError("the far side closed the connection, or spoke before it was asked")
 
     async def close(self) -> None:
         """Close every connection."""
-        for connection in self._stack.all():
-            await connection.aclose()
+        self._stack.close()
 
 
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Opens connections with asyncio. The time of a request is bounded as a whole, by who makes it."""
+async def _looked_up(resolver: Resolver, loop: asyncio.AbstractEventLoop) -> list[SocketAddress]:
+    """Return the addresses of the host. Whoever is cancelled leaves the lookup to the others."""
+    found = resolver.lookup()
+    if not found.done():
+        arrived = asyncio.Event()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> _Stream:
-        loop = asyncio.get_running_loop()
-        # uvloop knows no such argument.
-        race: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+        def tell(_: Future[list[SocketAddress]]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody in it waits any more
+                loop.call_soon_threadsafe(arrived.set)
+
+        found.add_done_callback(tell)
+        await arrived.wait()
+    return found.result()
+
+
+async def connected(addresses: Sequence[SocketAddress], loop: asyncio.AbstractEventLoop) -> socket.socket:
+    """Return a socket that is connected to whichever of these addresses answers first.
+
+    Raises:
+        httpx.ConnectError: none can be reached.
+    """
+    if len(addresses) == 1:
         try:
-            _, stream = await loop.create_connection(_Stream, host, port, **race)
+            return await _tried(addresses[0], loop)
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        return stream
+            raise unreachable([error]) from error
+    trying: set[asyncio.Task[socket.socket]] = set()
+    problems: list[BaseException] = []
+    try:
+        for place, address in enumerate(addresses, 1):
+            trying.add(asyncio.ensure_future(_tried(address, loop)))
+            while trying:
+                patience = STAGGER if place < len(addresses) else None
+                done, _ = await asyncio.wait(trying, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    trying.discard(task)
+                    problem = task.exception()
+                    if problem is None:
+                        return task.result()
+                    problems.append(problem)
+                if patience is not None:
+                    break
+    finally:
+        for task in trying:
+            task.add_done_callback(_drop)
+            task.cancel()
+    raise unreachable(problems)
 
 
-class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """One connection of asyncio's, to be read by one task at a time."""
+async def _tried(address: SocketAddress, loop: asyncio.AbstractEventLoop) -> socket.socket:
+    made = socket_to(address)
+    try:
+        await loop.sock_connect(made, address.where)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
-    def __init__(self) -> None:
-        self._parts: deque[bytes] = deque()
-        self._size = 0
-        self._paused = False
-        self._over = False
-        self._error: Exception | None = None
-        self._transport: asyncio.Transport
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > _BUFFER_MAX and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        self._wake(self._reader)
-
-    def eof_received(self) -> None:
-        self._over = True
-        self._wake(self._reader)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._over, self._error = True, exc
-        self._wake(self._reader)
-        self._wake(self._writer)
-
-    def pause_writing(self) -> None:
-        self._writer = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        self._wake(self._writer)
-        self._writer = None
-
-    @staticmethod
-    def _wake(waiter: asyncio.Future[None] | None) -> None:
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what has come, however much; nothing once the far side has closed."""
-        while not (self._parts or self._over):
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        if self._parts:
-            data = self._parts.popleft()
-            self._size -= len(data)
-            if self._paused and not self._parts:
-                self._paused = False
-                self._transport.resume_reading()
-            return data
-        if self._error is not None:
-            raise httpcore.ReadError(str(self._error)) from self._error
-        return b""
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(buffer)
-            if self._writer is not None:
-                await self._writer
-        if self._transport.is_closing():
-            raise httpcore.WriteError(str(self._error or "the connection is closed"))
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> _Stream:
-        loop, plain = asyncio.get_running_loop(), self._transport
-        try:
-            secure = await loop.start_tls(plain, self, ssl_context, server_hostname=server_hostname)
-        except BaseException as error:
-            plain.abort()
-            if isinstance(error, OSError):
-                raise httpcore.ConnectError(str(error)) from error
-            raise
-        if secure is None:
-            raise httpcore.ConnectError("the connection was closed")
-        self._transport = secure
-        return self
-
-    async def aclose(self) -> None:
-        self._transport.abort()  # what is left of a request that was cancelled is not sent
-
-    def get_extra_info(self, info: str) -> Any:
-        # What comes on an idle connection is no answer to the next request: a farewell, or the end.
-        return bool(self._parts or self._over) if info == "is_readable" else None
+def _drop(task: asyncio.Task[socket.socket]) -> None:
+    """Close the socket of an attempt that came second."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

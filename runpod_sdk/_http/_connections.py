@@ -1,181 +1,221 @@
 """Connections to the one origin that a client calls, for threads; those for tasks are in `_async_connections.py`.
 
-The HTTP is that of httpcore, the library under httpx. Decided here is which connection carries a request: with one
-origin, the one that was used last, so a stack does. httpcore's own pool looks through all its connections for each
-request, and hands one to many tasks (docs/transports.md).
+A request has one limit: over its place among the connections, the lookup of the name, all addresses, TLS, and each byte
+that is written or read. Nobody blocks in a socket, so an answer that comes before the request is out is read.
 
-Errors are httpx's: ConnectError, ConnectTimeout and PoolTimeout are raised only where not one byte of the request has
-left. Nothing here repeats a request.
+What is written is counted before, and corrected when the socket has taken less: an interruption finds no less than what
+has left. Errors are httpx's. Nothing here sends a request twice.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from contextlib import contextmanager
+from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 
-from ._deadlines import Bounded
-from ._message import unpacked
-from ._trace import Trace
+from ._addresses import Resolver
+from ._parsers import parser_class
+from ._signals import raised_by_handler
+from ._sockets import connected, is_readable, looked_up, ready, secured
+from ._stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    import socket
+
+    from runpod_sdk._values._hidden import Hidden
 
     from ._message import Address, Transfer
+    from ._parsing import Parser
+
+# How much is written at once, and read at once, bytes; ours.
+PIECE, READ = 2**18, 2**16
 
 
-class _Connection(Protocol):
-    """What httpcore's connections of both kinds tell of themselves."""
-
-    def has_expired(self) -> bool: ...
-
-    def is_available(self) -> bool: ...
-
-
-C = TypeVar("C", bound=_Connection)
+def parts_of(head: Hidden[bytes], content: Hidden[bytes | None]) -> list[memoryview]:
+    """Return a request in parts to be written: one for a small one. A view shows nothing of what it is of."""
+    if len(content.reveal() or b"") <= READ:
+        return [memoryview(head.reveal() + (content.reveal() or b""))]
+    return [memoryview(head.reveal()), memoryview(content.reveal() or b"")]
 
 
-class Stack(Generic[C]):
-    """The connections of one pool, the one that was used last on top."""
+class Connection:
+    """One connection, which carries one request at a time.
 
-    def __init__(self, make: Callable[[], C], keepalive: float) -> None:
-        self._make: Callable[[], C] = make
-        self._keepalive = keepalive
-        self._lock = threading.Lock()
-        self._open: set[C] = set()
-        self._idle: deque[tuple[float, C]] = deque()
-        self._over: list[C] = []
+    Args:
+        opened: its socket, which does not block.
+        blocked: what the socket raises where it would block.
+        is_exact: whether the socket has sent nothing of what it raised for.
+    """
 
-    def take(self) -> C:
-        """Return a connection for one request: an idle one that is alive, or a new one."""
-        with self._lock:
-            while self._idle:
-                _, connection = self._idle.pop()
-                if not connection.has_expired():
-                    return connection
-                self._over.append(connection)
-            new = self._make()
-            self._open.add(new)
-            return new
-
-    def put(self, connection: C) -> None:
-        """Take it back after its request, whatever came of that."""
-        now = monotonic()
-        with self._lock:
-            if connection.is_available() and connection in self._open:
-                self._idle.append((now, connection))
-            else:
-                self._over.append(connection)
-            while self._idle and self._idle[0][0] < now - self._keepalive:
-                self._over.append(self._idle.popleft()[1])
-
-    def outdated(self) -> list[C]:
-        """Return, once, those that are to be closed."""
-        if not self._over:
-            return []
-        with self._lock:
-            outdated, self._over = self._over, []
-            self._open.difference_update(outdated)
-        return outdated
-
-    def all(self) -> list[C]:
-        """Return, once, all that are open."""
-        with self._lock:
-            found = list(self._open)
-            self._open.clear()
-            self._idle.clear()
-        return found
-
-
-class Origin:
-    """A service as httpcore writes it."""
-
-    def __init__(self, address: Address) -> None:
-        url = httpx.URL(address.base_url)
-        self._scheme, self._host, self._port = url.raw_scheme, url.raw_host, url.port
-        self._prefix = url.raw_path.rstrip(b"/")
-        self._netloc = url.netloc
+    def __init__(
+        self, opened: socket.socket, blocked: tuple[type[OSError], ...] = (BlockingIOError,), *, is_exact: bool = True
+    ) -> None:
+        self._socket = opened
+        self._descriptor = opened.fileno()
+        self._blocked = blocked
+        self._is_exact = is_exact
+        self._is_clean = True
 
     @property
-    def value(self) -> httpcore.Origin:
-        """The origin alone."""
-        return httpcore.Origin(self._scheme, self._host, self._port or (443 if self._scheme == b"https" else 80))
+    def is_clean(self) -> bool:
+        """Whether nothing is left of the last request."""
+        return self._is_clean
 
-    def request(self, transfer: Transfer, trace: object) -> httpcore.Request:
-        """Return a request."""
-        headers = {b"host": self._netloc}
-        if transfer.method != "GET":
-            headers[b"content-length"] = b"%d" % len(transfer.content.reveal() or b"")
-        for name, text in transfer.headers.reveal().items():
-            headers[name.encode()] = text.encode()
-        target = self._prefix + transfer.target.reveal().encode()
-        limit = transfer.timeout
-        return httpcore.Request(
-            transfer.method,
-            httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target),
-            headers=list(headers.items()),
-            content=transfer.content.reveal(),
-            extensions={"timeout": {"connect": limit, "read": limit, "write": limit}, "trace": trace},
-        )
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing came since."""
+        return not is_readable(self._descriptor)
+
+    def check_silence(self) -> None:
+        """Refuse a new connection on which the far side speaks first: what it says would be taken for an answer.
+
+        Raises:
+            httpx.ConnectError: it does, or it has closed already.
+        """
+        try:
+            said = self._socket.recv(1)
+        except self._blocked:  # as it should be; and TLS has read the news of its own
+            return
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        raise httpx.ConnectError("the far side " + ("spoke before it was asked" if said else "closed the connection"))
+
+    def carry(self, transfer: Transfer, head: Hidden[bytes], parser: Parser, until: float) -> None:
+        """Write a request, and read its answer."""
+        self._is_clean = False
+        transfer.stage = "while sending"
+        parts = parts_of(head, transfer.content)
+        try:
+            is_sent = all(self._write(part, transfer, parser, until) for part in parts)
+        except httpx.WriteError:
+            if transfer.sent == 0:
+                raise
+            is_sent = False  # the far side may have answered before it hung up
+        transfer.stage = "waiting for the answer"
+        while not parser.is_complete:
+            self._read(parser, until)
+        self._is_clean = is_sent and parser.is_reusable
+
+    def _write(self, view: memoryview, transfer: Transfer, parser: Parser, until: float) -> bool:
+        """Write a part of a request; return whether all of it was written before the answer was complete."""
+        while view:
+            count = self._send(view[:PIECE], transfer)
+            view = view[count:]
+            if not count:
+                left = until - monotonic()
+                if left <= 0:
+                    raise httpx.WriteTimeout("timed out")
+                if ready([self._descriptor], [self._descriptor], left).readable:
+                    self._take(parser)
+                    if parser.is_complete:
+                        return False
+        return True
+
+    def _send(self, piece: memoryview, transfer: Transfer) -> int:
+        """Write what the socket takes, and count it; 0 if it takes nothing now."""
+        before = transfer.sent
+        transfer.sent = before + len(piece)
+        try:
+            count = self._socket.send(piece)
+        except self._blocked:
+            if self._is_exact:
+                transfer.sent = before
+            return 0
+        except OSError as error:
+            if raised_by_handler(error) is not None:
+                raise
+            if self._is_exact:
+                transfer.sent = before
+            raise httpx.WriteError(str(error)) from error
+        transfer.sent = before + count
+        return count
+
+    def _read(self, parser: Parser, until: float) -> None:
+        """Wait for a part of the answer, and read it."""
+        if self._is_exact or not self._take(parser):  # TLS may have read it already
+            left = until - monotonic()
+            if left <= 0 or not ready([self._descriptor], [], left).readable:
+                raise httpx.ReadTimeout("timed out")
+            self._take(parser)
+
+    def _take(self, parser: Parser) -> bool:
+        """Read what is there; return whether that was something."""
+        try:
+            data = self._socket.recv(READ)
+        except self._blocked:
+            return False
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
+        if data:
+            parser.feed(data)
+        else:
+            parser.end()
+        return True
+
+    def close(self) -> None:
+        """Close it; may be called twice."""
+        self._is_clean = False
+        self._socket.close()
+
+    def abort(self) -> None:
+        """End what it is carrying. Whoever uses it closes it, since a closed descriptor may be another's at once."""
+        import socket  # noqa: PLC0415  named here alone
+
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class Connections:
     """Connections for threads: `most` at once, idle ones for `keepalive` seconds."""
 
     def __init__(self, address: Address, *, most: int, keepalive: float) -> None:
-        self._origin = Origin(address)
-        origin, verify = self._origin.value, address.verify
-        backend = cast("httpcore.NetworkBackend", Bounded(httpcore.SyncBackend()))
-
-        def make() -> httpcore.HTTPConnection:
-            return httpcore.HTTPConnection(origin, verify, keepalive_expiry=keepalive, network_backend=backend)
-
-        self._stack: Stack[httpcore.HTTPConnection] = Stack(make, keepalive)
+        self._address = address
+        self._verify = address.verify
+        self._resolver = Resolver(address.host, address.port)
+        self._stack: Stack[Connection] = Stack(keepalive)
         self._places = threading.BoundedSemaphore(most)
+        self._parser = parser_class()
 
     def carry(self, transfer: Transfer) -> None:
-        """Make one request, and feed it its answer."""
-        trace = Trace(transfer, tells=True)
-        if not self._places.acquire(timeout=transfer.timeout):
+        """Make one request, count what is sent of it, and feed it its answer."""
+        transfer.sent = 0
+        transfer.stage = "in line for a connection"
+        seconds = transfer.seconds
+        until = monotonic() + seconds
+        if not self._places.acquire(timeout=seconds):
             raise httpx.PoolTimeout("every connection is in use")
         try:
             connection = self._stack.take()
+            if connection is None:
+                transfer.stage = "while connecting"
+                connection = self._opened(until)
+                self._stack.add(connection)
             try:
-                with in_words_of_httpx():
-                    answer = connection.handle_request(self._origin.request(transfer, trace.note))
-                    try:
-                        is_packed = transfer.begin(answer.status, answer.headers)
-                        parts = answer.iter_stream()
-                        for part in unpacked(answer.headers, parts) if is_packed else parts:
-                            transfer.feed(part)
-                    finally:
-                        answer.close()
+                connection.carry(transfer, self._address.head(transfer), self._parser(transfer), until)
             finally:
                 self._stack.put(connection)
         finally:
             self._places.release()
-            for outdated in self._stack.outdated():
-                outdated.close()
+
+    def _opened(self, until: float) -> Connection:
+        opened = connected(looked_up(self._resolver, max(0.0, until - monotonic())), until)
+        if self._verify is None:
+            connection = Connection(opened)
+        else:
+            import ssl  # noqa: PLC0415  15 ms that plain connections need not pay
+
+            secure = secured(opened, self._verify, self._address.host, until)
+            connection = Connection(secure, (ssl.SSLWantReadError, ssl.SSLWantWriteError), is_exact=False)
+        try:
+            connection.check_silence()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in self._stack.all():
-            connection.close()
-
-
-@contextmanager
-def in_words_of_httpx() -> Generator[None]:
-    """Raise httpcore's errors as httpx's of the same name: they mean the same."""
-    try:
-        yield
-    except Exception as error:
-        kind = type(error)
-        same: Any = getattr(httpx, kind.__name__, None) if kind.__module__.startswith("httpcore") else None
-        if same is None:
-            raise
-        raise same(str(error)) from error
+        self._stack.close()

@@ -15,15 +15,23 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpcore
+
 from runpod_sdk._http._signals import raised_by_handler
 
+from ._addresses import Resolver, socket_options
 from ._errors import Passing
+from ._sockets import looked_up
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Generator
 
     import httpx
+
+
+# How much is written at once, bytes: what a socket takes in one go once it takes anything; ours.
+_PIECE = 2**14
 
 
 class _Moment(threading.local):
@@ -71,27 +79,60 @@ def _called(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise Passing(foreign) from None
 
 
-def bound_reads(client: httpx.Client) -> None:
-    """Make the connections of a client of httpx's obey `within`.
+def improve(client: httpx.Client | httpx.AsyncClient) -> None:
+    """Make the connections of a client of httpx's obey `within`, for threads, and have TCP keep all alive.
 
     httpx has no argument for httpcore's network backend, so it is exchanged in the pool before the first connection.
     Where a later httpx keeps it elsewhere, each read is bounded as before, and a test says so.
     """
+    made = Bounded if hasattr(client, "close") else KeptAlive
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  see above
         pool = getattr(transport, "_pool", None)
         if pool is not None and hasattr(pool, "_network_backend"):
-            pool._network_backend = Bounded(pool._network_backend)  # noqa: SLF001  see above
+            pool._network_backend = made(pool._network_backend)  # noqa: SLF001  see above
 
 
-class Bounded:
-    """A network backend of httpcore whose streams ask for the time that is left."""
+class KeptAlive:
+    """A network backend of httpcore, for tasks, whose connections are kept alive by TCP."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, **kwargs: Any) -> _Stream:
-        kwargs["timeout"] = _left(kwargs.get("timeout"))
-        return _Stream(_called(self._backend.connect_tcp, **kwargs))
+    async def connect_tcp(self, **kwargs: Any) -> Any:
+        return await self._backend.connect_tcp(**_with_options(kwargs))
+
+    async def connect_unix_socket(self, **kwargs: Any) -> Any:
+        return await self._backend.connect_unix_socket(**kwargs)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+def _with_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "socket_options": [*socket_options(), *(kwargs.get("socket_options") or ())]}
+
+
+class Bounded:
+    """A network backend of httpcore whose streams ask for the time that is left.
+
+    Names are looked up as for our own connections, and each address gets its share of the time.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **kwargs: Any) -> _Stream:
+        addresses = _called(looked_up, Resolver(host, port), _left(timeout))
+        problems: list[Exception] = []
+        for place, address in enumerate(addresses):
+            left = _left(timeout)
+            share = None if left is None else left / (len(addresses) - place)
+            named: dict[str, Any] = {"host": address.where[0], "port": port, "timeout": share}
+            try:
+                return _Stream(_called(self._backend.connect_tcp, **named, **_with_options(kwargs)))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                problems.append(error)
+        raise problems[-1] if problems else httpcore.ConnectError("it has no address")
 
     def connect_unix_socket(self, **kwargs: Any) -> _Stream:
         kwargs["timeout"] = _left(kwargs.get("timeout"))
@@ -112,7 +153,8 @@ class _Stream:
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        _called(self._stream.write, buffer, _left(timeout))
+        for start in range(0, len(buffer), _PIECE):  # httpcore gives each send of a write the whole time
+            _called(self._stream.write, buffer[start : start + _PIECE], _left(timeout))
 
     def close(self) -> None:
         self._stream.close()

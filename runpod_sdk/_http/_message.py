@@ -6,7 +6,9 @@ Everything that all requests of a client share is prepared once. Nothing here se
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from runpod_sdk._values._hidden import Hidden
@@ -18,7 +20,9 @@ from ._proxies import proxy_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import httpx
 
     from runpod_sdk._values._requests import Request
     from runpod_sdk._values._service import Service
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 # The largest answer that is read, bytes, decompressed; ours. Inputs of the service end at 20 MiB.
 BODY_CAP = 256 * 2**20
+# The path and query of a request.
+_TARGET = re.compile(r"[!-~]+")
 # What the environment may say of certificates; read in `_certificates.py`.
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE")
 
@@ -54,6 +60,7 @@ class Address:
         self.is_ours = is_ours
         self.proxy: Proxy | None = None
         self._headers = service.headers
+        self._written = _written(self._headers)
         self._key = service.api_key
         self._certificates: ssl.SSLContext | None = None
         if is_ours:
@@ -88,6 +95,46 @@ class Address:
             self._certificates = httpx.create_ssl_context(trust_env=False)
         return self._certificates
 
+    @cached_property
+    def _url(self) -> httpx.URL:
+        import httpx  # noqa: PLC0415  50 ms that an import of the package need not pay
+
+        return httpx.URL(self.base_url)
+
+    @property
+    def host(self) -> str:
+        """The host as it is looked up, and as its certificate names it."""
+        return self._url.raw_host.decode("ascii")
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return self._url.port or (443 if self.scheme == "https" else 80)
+
+    @cached_property
+    def _start(self) -> tuple[bytes, bytes]:
+        """What stands before each target, and after it."""
+        return self._url.raw_path.rstrip(b"/"), b" HTTP/1.1\r\nhost: %b\r\n" % self._url.netloc
+
+    def head(self, transfer: Transfer) -> Hidden[bytes]:
+        """Return what is written before a request's body. Its headers have been checked: they hold no line ends.
+
+        Raises:
+            httpx.LocalProtocolError: a path that cannot be written.
+        """
+        if not _TARGET.fullmatch(transfer.target.reveal()):
+            import httpx  # noqa: PLC0415  as above
+
+            raise httpx.LocalProtocolError("a path holds blanks or other characters that have to be escaped")
+        prefix, rest = self._start
+        own = self._written if transfer.headers is self._headers else _written(transfer.headers)
+        size = len(transfer.content.reveal() or b"")
+        length = b"" if transfer.method == "GET" else b"content-length: %d\r\n" % size
+        prefix = transfer.method.encode("ascii") + b" " + prefix
+        return Hidden(
+            b"%b%b%b%b%b\r\n" % (prefix, transfer.target.reveal().encode("ascii"), rest, length, own.reveal())
+        )
+
     def transfer(self, request: Request, clock: Clock, timeout: float) -> Transfer:
         """Return a request, with `timeout` seconds from now for all of it."""
         return Transfer(
@@ -107,6 +154,13 @@ class WithdrawnError(Exception):
     """A request was about to be sent that its caller has given up."""
 
 
+def _written(headers: Hidden[Mapping[str, str]]) -> Hidden[bytes]:
+    return Hidden("".join(f"{name}: {value}\r\n" for name, value in headers.reveal().items()).encode("ascii"))
+
+
+Stage = Literal["in line for a connection", "while connecting", "while sending", "waiting for the answer"]
+
+
 class Transfer:
     """One request on its way, and what has come back: the answer's body up to the cap, in the time that there is.
 
@@ -114,9 +168,10 @@ class Transfer:
         method, target, headers, content: the request in full; `target` is its path and query. Hidden as far as the
             caller or the key are in it.
         timeout: bounds each of its parts, seconds.
-        hold, is_held: as in `Request`; a request that is held has connections of its own.
+        hold, is_held, starts_job: as in `Request`; a request that is held has connections of its own.
         sent: bytes of it that may have left: 0 until a carrier takes it. One that counts goes on from there; for any
             other it is `SENT`.
+        stage: what its time is spent on, where its carrier says so.
     """
 
     def __init__(
@@ -133,9 +188,10 @@ class Transfer:
         self.headers = headers
         self.content = request.content
         self.timeout = timeout
-        self.hold, self.is_held = request.hold, request.is_held
+        self.hold, self.is_held, self.starts_job = request.hold, request.is_held, request.rules.starts_job
         self._sent = 0
         self._is_withdrawn = False
+        self.stage: Stage | None = None
         self._quotes = Quotes(key, request)
         self._clock = clock
         self._until = clock.monotonic() + timeout
@@ -162,63 +218,68 @@ class Transfer:
         self._is_withdrawn = True
         return self._sent == 0
 
-    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Take in status and headers; return whether the body is compressed."""
+    @property
+    def seconds(self) -> float:
+        """What is left of its time, in seconds of this world."""
+        return max(0.0, self._until - self._clock.monotonic()) / getattr(self._clock, "rate", 1.0)
+
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take in status and headers."""
         self._status = status
         for raw_name, raw_value in headers:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
             self._headers[name] = f"{self._headers[name]}, {value}" if name in self._headers else value
-        return "content-encoding" in self._headers
 
     def feed(self, chunk: bytes) -> None:
-        """Take in a part of the body, decompressed.
+        """Take in a part of the body; one that is not decompressed yet is to be followed by `finish`.
 
         Raises:
             BodyTooLargeError: it is above the cap.
-            TimeoutError: it came after the time of the request.
         """
         self._left -= len(chunk)
         if self._left < 0:
             raise BodyTooLargeError(f"the answer is larger than {BODY_CAP} bytes")
-        if self._clock.monotonic() > self._until:
-            raise TimeoutError("the answer came too slowly")
         self._chunks.append(chunk)
+
+    def finish(self) -> None:
+        """Decompress the body as its headers say, with httpx's decoders.
+
+        Raises:
+            httpx.DecodingError: it cannot be.
+            Exception: what `feed` raises.
+        """
+        encoding = self._headers.get("content-encoding")
+        if encoding is None:
+            return
+        import httpx  # noqa: PLC0415  see Address
+
+        class Parts(httpx.SyncByteStream):
+            def __init__(self, parts: list[bytes]) -> None:
+                self._parts = parts
+
+            def __iter__(self) -> Iterator[bytes]:
+                return iter(self._parts)
+
+        packed, self._chunks, self._left = Parts(self._chunks), [], BODY_CAP
+        for part in httpx.Response(200, headers={"content-encoding": encoding}, stream=packed).iter_bytes():
+            self.feed(part)
 
     def result(self) -> Result:
         """Return what came of it, once its carrier is done."""
-        return self._answer() or self.failure(RuntimeError("the transport returned nothing"))
+        return self.answer() or self.failure(RuntimeError("the transport returned nothing"))
 
     def failure(self, error: BaseException) -> Failure:
         """Return what is known of it after an error, or an interruption: what came, and what was sent."""
         hide_writers(error)
+        if type(error) is TimeoutError and not error.args and self.stage is not None:
+            error.args = (f"timed out {self.stage}",)
         cut_messages(error, self._quotes.cut)
-        return Failure(error, self._answer(), self.sent)
+        return Failure(error, self.answer(), self.sent)
 
-    def _answer(self) -> Answer | None:
+    def answer(self) -> Answer | None:
+        """Return what has come so far."""
         if self._status is None:
             return None
         chunks = self._chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return Answer(self._status, self._headers, body, self._quotes)
-
-
-def unpacked(headers: Sequence[tuple[bytes, bytes]], parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress a body as its headers say, with httpx's decoders."""
-    import httpx  # noqa: PLC0415  see Address
-
-    class Parts(httpx.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            return iter(parts)
-
-    return httpx.Response(200, headers=headers, stream=Parts()).iter_bytes()
-
-
-def unpacked_async(headers: Sequence[tuple[bytes, bytes]], parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Decompress a body as its headers say, with httpx's decoders."""
-    import httpx  # noqa: PLC0415  see Address
-
-    class Parts(httpx.AsyncByteStream):
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return aiter(parts)
-
-    return httpx.Response(200, headers=headers, stream=Parts()).aiter_bytes()

@@ -12,12 +12,20 @@ import httpx
 
 from runpod_sdk._values._outcomes import SENT
 
+from ._stale import is_followed
+
 if TYPE_CHECKING:
-    from ._message import Transfer
+    from ._message import Stage, Transfer
 
 # The steps in which the first bytes of a request are written. Whatever else is written before belongs to the
 # connection: TLS, a proxy's CONNECT, HTTP/2's preface.
 _SENDING = (".send_request_headers.started", ".send_request_body.started")
+
+_STAGES: dict[str, Stage] = {
+    ".connect_tcp.": "while connecting",
+    ".send_request_": "while sending",
+    ".receive_response_": "waiting for the answer",
+}
 
 # What httpx raises before the first byte of a request: of a transport that cannot tell, only where its owner vouches
 # for it. Exact classes, since a subclass may mean something else.
@@ -39,26 +47,63 @@ class Trace:
     Args:
         transfer: the request.
         tells: whether its transport is known to say all that it does.
+
+    Attributes:
+        is_heard: whether it has a connection that says what becomes of it.
     """
 
     def __init__(self, transfer: Transfer, *, tells: bool) -> None:
         self._transfer = transfer
-        self._is_heard = tells
+        self.is_heard = tells
         self._began = False
         self._opening: Any = None
+        self._response: httpx.Response | None = None
         if tells:
             transfer.sent = 0
 
+    def watch(self, response: httpx.Response | None) -> None:
+        """Look after the connection of this answer; of None when it is done with, as an answer knows its trace."""
+        self._response = response
+
     def note(self, step: str, info: dict[str, Any]) -> None:
         """Be told of a step, before it is done."""
-        self._is_heard = True
+        self._count(step, info)
+        if self._is_last_of_connection(step):
+            self.drop()
+
+    def _is_last_of_connection(self, step: str) -> bool:
+        is_over = step.endswith(".response_closed.started")
+        return is_over and self._response is not None and is_followed(self._response)
+
+    def drop(self) -> None:
+        """Close the connection of the answer, so that it carries nothing more: httpx finds it closed."""
+        stream = self._stream()
+        if stream is not None:
+            stream.close()
+
+    async def drop_async(self) -> None:
+        """Close the connection of the answer, so that it carries nothing more: httpx finds it closed."""
+        stream = self._stream()
+        if stream is not None:
+            await stream.aclose()
+
+    def _stream(self) -> Any:
+        return None if self._response is None else self._response.extensions.get("network_stream")
+
+    def _count(self, step: str, info: dict[str, Any]) -> None:
+        self.is_heard = True
+        for part, stage in _STAGES.items():
+            if part in step:
+                self._transfer.stage = stage
         if step.endswith(_SENDING) and getattr(info.get("request"), "method", None) != b"CONNECT":
             self._began = True
         self._transfer.sent = SENT if self._began else 0
 
     async def note_async(self, step: str, info: dict[str, Any]) -> None:
         """Be told of a step, before it is done."""
-        self.note(step, info)
+        self._count(step, info)
+        if self._is_last_of_connection(step):
+            await self.drop_async()
         if step.endswith(".connect_tcp.complete"):
             self._opening = info.get("return_value")
         elif step.endswith((".start_tls.complete", *_SENDING)):
@@ -72,7 +117,7 @@ class Trace:
 
     def failed(self, error: BaseException, *, trust: bool) -> None:
         """Take note of the error that a request ended with; `trust`: the transport's owner vouches for its word."""
-        if trust and not self._is_heard and type(error) in _BEFORE_SENDING:
+        if trust and not self.is_heard and type(error) in _BEFORE_SENDING:
             self._transfer.sent = 0
 
 

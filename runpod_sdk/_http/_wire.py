@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk._values._outcomes import SENT
 
-from ._deadlines import within
 from ._errors import Passing, hide_writers, transports_own
 from ._message import Address
 
@@ -71,6 +70,11 @@ def _check_client(client: httpx.Client | httpx.AsyncClient, service: Service) ->
     check_client(client, service)
 
 
+def is_proxied(address: Address) -> bool:
+    """Whether there is a proxy on the way to the service: httpx knows all kinds of them."""
+    return address.proxy is not None
+
+
 def _limits(*, held: bool) -> dict[str, Any]:
     return {"most": _HELD_MAX if held else _ORDINARY_MAX, "keepalive": _KEEPALIVE}
 
@@ -115,8 +119,7 @@ class Wire:
         try:
             try:
                 transfer.sent = SENT
-                with within(transfer.timeout):
-                    carrier.carry(transfer)
+                carrier.carry(transfer)
             except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
                 return transfer.failure(transports_own(error, handled))
         except BaseException as error:
@@ -138,16 +141,14 @@ class Wire:
             return self._carriers[held]
 
     def _new_carrier(self, *, held: bool) -> Carrier:
-        from ._transports import HttpxConnections, is_proxied  # noqa: PLC0415  60 ms that an import need not pay
+        limits = _limits(held=held)
+        if self._given is None and self._transport is None and not is_proxied(self._address):
+            from ._connections import Connections  # noqa: PLC0415  50 ms that an import need not pay
 
-        if self._given is not None:
-            return HttpxConnections(self._address, given=self._given, trust=self._trust)
-        if self._transport is not None or is_proxied(self._address):
-            limits = _limits(held=held)
-            return HttpxConnections(self._address, transport=self._transport, trust=self._trust, **limits)
-        from ._connections import Connections  # noqa: PLC0415  as above
+            return Connections(self._address, **limits)
+        from ._transports import HttpxConnections  # noqa: PLC0415  as above
 
-        return Connections(self._address, **_limits(held=held))
+        return HttpxConnections(self._address, self._given, self._transport, trust=self._trust, **limits)
 
     def twin(self) -> AsyncWire | None:
         """Return a wire for tasks that ends no later than this one; None where what was given knows no tasks."""
@@ -249,20 +250,14 @@ class AsyncWire:
         return self._carriers[held]
 
     def _new_carrier(self, *, held: bool) -> AsyncCarrier:
-        from . import _transports  # noqa: PLC0415  60 ms that an import need not pay
+        limits = _limits(held=held)
+        if self._given is None and self._transport is None and not is_proxied(self._address):
+            from ._async_connections import AsyncConnections  # noqa: PLC0415  50 ms that an import need not pay
 
-        if self._given is not None:
-            return _transports.AsyncHttpxConnections(self._address, given=self._given, trust=self._trust)
-        if self._transport is not None or _transports.is_proxied(self._address):
-            limits = _limits(held=held)
-            return _transports.AsyncHttpxConnections(
-                self._address, transport=self._transport, trust=self._trust, **limits
-            )
-        if _transports.has_aiohttp():
-            return _transports.AiohttpConnections(self._address, **_limits(held=held))
-        from ._async_connections import AsyncConnections  # noqa: PLC0415  as above
+            return AsyncConnections(self._address, **limits)
+        from ._transports import AsyncHttpxConnections  # noqa: PLC0415  as above
 
-        return AsyncConnections(self._address, **_limits(held=held))
+        return AsyncHttpxConnections(self._address, self._given, self._transport, trust=self._trust, **limits)
 
     def check_open(self) -> None:
         """Raise RuntimeError if this object is closed, or its lender."""

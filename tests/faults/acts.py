@@ -99,3 +99,13 @@ def endless_interim(connection: Connection) -> None:
     connection.server.take(connection)
     connection.send(b"HTTP/1.1 103 Early Hints\r\n")
     connection.trickle(b"\r\nHTTP/1.1 103 Early Hints\r\n")
+
+
+def twice(rest: bytes | None = None) -> Act:
+    """Answer, and go on in the same packet: with the same answer, or with something else."""
+
+    def act(connection: Connection) -> None:
+        whole = connection.server.take(connection) or b""
+        connection.send(whole + (whole if rest is None else rest))
+
+    return act

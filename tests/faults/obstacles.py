@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -14,30 +14,28 @@ from tests.faults.server import Connection, FaultServer, response
 Obstacle = Callable[[], AbstractContextManager[str]]
 
 
-def _backlogged() -> tuple[list[socket.socket], int]:
-    """Return a port that answers no further SYN: a socket that listens, and accepts nobody, with its line full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    sockets = [listener]
-    while True:
-        waiting = socket.socket()
-        sockets.append(waiting)
-        waiting.settimeout(0.2)
-        try:
-            waiting.connect(listener.getsockname())
-        except TimeoutError:
-            return sockets, listener.getsockname()[1]
+@contextmanager
+def backlogged(host: str, port: int = 0) -> Generator[int]:
+    """Provide a port that answers no further SYN: a socket that listens, and accepts nobody, with its line full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        is_full = False
+        while not is_full:
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            try:
+                waiting.connect(listener.getsockname())
+            except TimeoutError:
+                is_full = True
+        yield listener.getsockname()[1]
 
 
 @contextmanager
 def no_answer_to_syn() -> Generator[str]:
-    sockets, port = _backlogged()
-    try:
+    with backlogged("127.0.0.1") as port:
         yield f"http://127.0.0.1:{port}/v2"
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @contextmanager

@@ -14,7 +14,8 @@ HEALTH = {
 class OneJob:
     """Whatever it accepts counts, answered or not."""
 
-    def __init__(self, status: str = "COMPLETED", *, looks: int = 0) -> None:
+    def __init__(self, status: str = "COMPLETED", *, looks: int = 0, job_id: str = "j1") -> None:
+        self.job_id = job_id
         self.status = status
         self.looks = looks  # how many more find it IN_PROGRESS
         self.queued = 0
@@ -25,7 +26,7 @@ class OneJob:
     def answer(self, operation: str) -> tuple[int, Any]:
         is_running = self.looks > 0 and self.status == "COMPLETED"
         self.looks -= operation in ("status", "status-sync")
-        job = {"id": "j1", "status": "IN_PROGRESS" if is_running else self.status}
+        job = {"id": self.job_id, "status": "IN_PROGRESS" if is_running else self.status}
         match operation:
             case "run" | "runsync":
                 self.queued += 1

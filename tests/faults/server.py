@@ -132,13 +132,20 @@ def answer(connection: Connection) -> None:
 
 
 class FaultServer:
-    """Listens from the start, or once `listen` is called; `with` closes it and waits for its threads."""
+    """Listens from the start, or once `listen` is called; `with` closes it and waits for its threads.
+
+    Attributes:
+        greetings: what it says, unasked, on each of the next connections.
+        released: for acts that hold a connection until the test lets it go, or is over.
+    """
 
     def __init__(self, *, listening: bool = True, default: Act = answer) -> None:
         self.acts: dict[str, list[Act]] = {}
         self.jobs: dict[str, OneJob] = {}
         self.arrivals: list[Arrival] = []  # as their first bytes came
         self.requests: list[Arrival] = []  # those that were read whole
+        self.greetings: list[bytes] = []
+        self.released = threading.Event()
         self.stalled = threading.Semaphore(0)
         self.closed = threading.Semaphore(0)
         self._default = default
@@ -161,10 +168,12 @@ class FaultServer:
                 self._socket.listen(256)
                 self._spawn(self._accept)
 
-    def script(self, endpoint_id: str, *acts: Act, status: str = "COMPLETED", looks: int = 0) -> OneJob:
+    def script(
+        self, endpoint_id: str, *acts: Act, status: str = "COMPLETED", looks: int = 0, job_id: str = "j1"
+    ) -> OneJob:
         """Give an endpoint its job, and say what happens to its next requests."""
         self.acts[endpoint_id] = [*acts]
-        self.jobs[endpoint_id] = OneJob(status, looks=looks)
+        self.jobs[endpoint_id] = OneJob(status, looks=looks, job_id=job_id)
         return self.jobs[endpoint_id]
 
     def take(self, connection: Connection) -> bytes | None:
@@ -193,6 +202,7 @@ class FaultServer:
 
     def close(self) -> None:
         """Hang up on everybody."""
+        self.released.set()
         with self._lock:
             listening, self._listening = self._listening, False
         if listening:
@@ -222,6 +232,8 @@ class FaultServer:
             if not self._listening:
                 opened.close()
                 return
+            if self.greetings:
+                opened.sendall(self.greetings.pop(0))
             connection = Connection(self, opened)
             self._open.add(connection)
             self._spawn(self._serve, connection)

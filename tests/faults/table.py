@@ -74,7 +74,6 @@ headers without end                 unknown  unknown  again    settled  mended  
 interim answers without end         unknown  unknown  again    settled  mended   settled  settled  error    again
 content-length too long             unknown  unknown  again    settled  mended   settled  settled  error    again
 content-length too short            unknown  unknown  error    error    mended   error    settled  error    error
-content-length too short, aiohttp   unknown  unknown  again    settled  mended   settled  settled  error    again
 content-length twice                unknown  unknown  again    settled  mended   settled  settled  error    again
 bad chunk size                      unknown  unknown  again    settled  mended   settled  settled  error    again
 chunks without end                  unknown  unknown  again    settled  mended   settled  settled  error    again
@@ -95,10 +94,11 @@ HTTP 400                            error    error    error    settled  error   
 # What carries the requests: each kind of connections that the SDK opens itself; transports of the caller's, which are
 # httpx's too; and such as keep to themselves what they send.
 WIRES: dict[str, Flavour] = {
-    "httpcore": SYNC,
+    "h11": SYNC,
+    "httptools": SYNC,
+    "async-h11": ASYNC,
+    "async-httptools": ASYNC,
     "httpx": SYNC,
-    "aiohttp": ASYNC,
-    "async-httpcore": ASYNC,
     "async-httpx": ASYNC,
     "given": SYNC,
     "async-given": ASYNC,
@@ -112,14 +112,14 @@ TELLING = tuple(name for name in WIRES if name not in MUTE)
 
 
 def choose(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let clients choose these connections, as they do where aiohttp is not installed, or behind a proxy."""
-    monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: wire == "aiohttp")
+    """Let clients choose these connections, as they do where httptools is not installed, or behind a proxy."""
+    monkeypatch.setattr("runpod_sdk._http._parsers.has_httptools", lambda: wire.endswith("httptools"))
     if wire.endswith("httpx"):
 
         def is_proxied(_: object) -> bool:
             return True
 
-        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
+        monkeypatch.setattr("runpod_sdk._http._wire.is_proxied", is_proxied)
 
 
 def hold_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,11 +236,7 @@ _FAULTS: dict[str, dict[str, Any]] = {
     "headers without end": {"acts": (always(HEADERS),)},
     "interim answers without end": {"acts": (endless_interim,), "is_slow": True, "wires": OURS},
     "content-length too long": {"acts": (of_length(10),)},
-    "content-length too short": {
-        "acts": (of_length(-3),),
-        "wires": tuple(name for name in TELLING if name != "aiohttp"),
-    },
-    "content-length too short, aiohttp": {"acts": (of_length(-3),), "wires": ("aiohttp",)},
+    "content-length too short": {"acts": (of_length(-3),)},
     "content-length twice": {"acts": (always(LENGTH_TWICE),)},
     "bad chunk size": {"acts": (always(CHUNKED + b"xyz\r\n{}\r\n0\r\n\r\n"),)},
     "chunks without end": {"acts": (always(CHUNKED + b"2\r\n{}\r\n"),)},

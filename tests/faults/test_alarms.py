@@ -428,14 +428,14 @@ def test_a_submit_that_waits_for_a_connection_is_withdrawn(
     monkeypatch.setattr("runpod_sdk._client._sync_shell.GRACE", 0.05)
     raising(SoftTimeLimit)
     connecting, may_connect = threading.Event(), threading.Event()
-    connect = socket.create_connection
+    connect = socket.socket.connect_ex
 
-    def slowly(*args: Any, **kwargs: Any) -> socket.socket:
+    def slowly(made: socket.socket, where: Any) -> int:
         if threading.current_thread() is threading.main_thread():
             raise AssertionError("the main thread connects by itself")
         connecting.set()
         may_connect.wait()
-        return connect(*args, **kwargs)
+        return connect(made, where)
 
     def ring() -> None:
         connecting.wait()
@@ -446,7 +446,7 @@ def test_a_submit_that_waits_for_a_connection_is_withdrawn(
         threading.Thread(target=ring).start()
         client = Client(KEY, base_url=server.url)
         with monkeypatch.context() as patch:
-            patch.setattr(socket, "create_connection", slowly)
+            patch.setattr(socket.socket, "connect_ex", slowly)
             with pytest.raises(SoftTimeLimit) as caught:
                 client.endpoint("e").run({"n": 1})
             assert (client.unknowns, notes(caught.value)) == ((), "")

@@ -179,7 +179,7 @@ def test_what_cannot_be_used_is_told_when_a_client_is_made(
 def test_certificates_of_the_environment_count_on_this_machine_too(
     kind: Kind, variable: str, carrier: str, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    environment.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: carrier == "fast")
+    environment.setattr("runpod_sdk._http._parsers.has_httptools", lambda: carrier == "fast")
     folder = tmp_path / "certificates"
     folder.mkdir()
     (folder / f"{HASH}.0").write_bytes(PEM.read_bytes())

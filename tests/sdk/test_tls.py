@@ -25,7 +25,13 @@ OUTPUT = "ä" * 1_000_000  # larger than what is buffered for a reader
 
 wires = pytest.mark.parametrize(
     ("kind", "wire"),
-    [(Client, "httpcore"), (Client, "httpx"), (AsyncClient, "aiohttp"), (AsyncClient, "httpcore")],
+    [
+        (Client, "h11"),
+        (Client, "httptools"),
+        (Client, "httpx"),
+        (AsyncClient, "h11"),
+        (AsyncClient, "httptools"),
+    ],
 )
 
 
@@ -58,13 +64,13 @@ def server() -> Iterator[TLSServer]:
 
 @pytest.fixture
 def _chosen(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runpod_sdk._http._transports.has_aiohttp", lambda: wire == "aiohttp")
+    monkeypatch.setattr("runpod_sdk._http._parsers.has_httptools", lambda: wire == "httptools")
     if wire == "httpx":
 
         def is_proxied(_: object) -> bool:
             return True
 
-        monkeypatch.setattr("runpod_sdk._http._transports.is_proxied", is_proxied)
+        monkeypatch.setattr("runpod_sdk._http._wire.is_proxied", is_proxied)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,165 @@
+"""Sockets for threads that do not block: waiting for one of many, connecting to the first of several addresses, TLS.
+
+Each wait ends at a moment that its caller names, in seconds of `time.monotonic`.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import select
+import socket
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from ._addresses import STAGGER, socket_to
+from ._signals import raised_by_handler
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Collection, Sequence
+
+    from ._addresses import Resolver, SocketAddress
+
+# What a connect that has begun says.
+_UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
+
+
+class Ready(NamedTuple):
+    """The descriptors that can be read, and those that can be written."""
+
+    readable: set[int]
+    writable: set[int]
+
+
+def ready(readers: Collection[int], writers: Collection[int], seconds: float) -> Ready:
+    """Wait until one of these descriptors is ready, broken ones included; none is when the time is up."""
+    if not hasattr(select, "poll"):  # Windows
+        can_read, can_write, failed = select.select(readers, writers, writers, seconds)
+        return Ready(set(can_read), {*can_write, *failed})
+    poll = select.poll()
+    for each in {*readers, *writers}:
+        poll.register(each, (select.POLLIN if each in readers else 0) | (select.POLLOUT if each in writers else 0))
+    broken = select.POLLERR | select.POLLHUP | select.POLLNVAL
+    events = poll.poll(math.ceil(seconds * 1000))
+    return Ready(
+        {each for each, event in events if each in readers and event & (select.POLLIN | broken)},
+        {each for each, event in events if each in writers and event & (select.POLLOUT | broken)},
+    )
+
+
+def looked_up(resolver: Resolver, seconds: float | None) -> list[SocketAddress]:
+    """Return the addresses of a host.
+
+    Raises:
+        httpx.ConnectError: it has none.
+        httpx.ConnectTimeout: they were not found in time.
+    """
+    try:
+        return resolver.lookup().result(seconds)
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout("timed out looking up the host's name") from error
+    except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
+        raise unreachable([error]) from error
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether something came, or the far side has closed."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def connected(addresses: Sequence[SocketAddress], until: float) -> socket.socket:
+    """Return a socket that is connected to whichever of these addresses answers first.
+
+    Raises:
+        httpx.ConnectError: none can be reached.
+        httpx.ConnectTimeout: none has answered.
+    """
+    line, trying = deque(addresses), dict[int, socket.socket]()
+    problems: list[OSError] = []
+    try:
+        while line or trying:
+            if line:
+                try:
+                    _begin(line.popleft(), trying)
+                except OSError as error:
+                    if raised_by_handler(error) is not None:
+                        raise
+                    problems.append(error)
+                    continue
+            left = until - monotonic()
+            if left <= 0:
+                raise httpx.ConnectTimeout("timed out")
+            for each in ready((), trying, min(left, STAGGER) if line else left).writable:
+                made = trying.pop(each)
+                number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if number == 0:
+                    return made
+                made.close()
+                problems.append(OSError(number, os.strerror(number)))
+    finally:
+        for made in trying.values():
+            made.close()
+    raise unreachable(problems)
+
+
+def _begin(address: SocketAddress, trying: dict[int, socket.socket]) -> None:
+    made = socket_to(address)
+    trying[made.fileno()] = made
+    number = made.connect_ex(address.where)
+    if number not in _UNDER_WAY:
+        del trying[made.fileno()]
+        made.close()
+        raise OSError(number, os.strerror(number))
+
+
+def unreachable(problems: Sequence[BaseException]) -> httpx.ConnectError:
+    """Return the error for a host of which no address can be reached."""
+    said = dict.fromkeys(str(problem) or type(problem).__name__ for problem in problems)
+    error = httpx.ConnectError("; ".join(said) or "it has no address")
+    error.__cause__ = problems[0] if problems else None
+    return error
+
+
+def secured(plain: socket.socket, context: ssl.SSLContext, host: str, until: float) -> ssl.SSLSocket:
+    """Return a socket that speaks TLS over this one, which it takes over.
+
+    Raises:
+        httpx.ConnectError: the handshake failed, or no certificate vouches for the host.
+        httpx.ConnectTimeout: the far side kept it waiting.
+    """
+    secure: ssl.SSLSocket | None = None
+    try:
+        secure = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        _shake_hands(secure, until)
+    except BaseException as error:
+        (secure or plain).close()
+        if isinstance(error, OSError):
+            raise httpx.ConnectError(str(error)) from error
+        raise
+    return secure
+
+
+def _shake_hands(secure: ssl.SSLSocket, until: float) -> None:
+    import ssl  # noqa: PLC0415  15 ms that plain connections need not pay
+
+    descriptor = secure.fileno()
+    while True:
+        try:
+            secure.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as blocked:
+            is_read = isinstance(blocked, ssl.SSLWantReadError)
+        else:
+            return
+        left = until - monotonic()
+        if left <= 0:
+            raise httpx.ConnectTimeout("timed out")
+        ready([descriptor] if is_read else [], [] if is_read else [descriptor], left)
