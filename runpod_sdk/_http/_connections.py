@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,7 +18,7 @@ import httpx
 from ._addresses import Resolver
 from ._parsers import parser_class
 from ._signals import raised_by_handler
-from ._sockets import connected, is_readable, looked_up, ready, secured
+from ._sockets import Limit, connected, is_readable, looked_up, ready, secured
 from ._stack import Stack
 
 if TYPE_CHECKING:
@@ -83,29 +82,29 @@ class Connection:
             raise httpx.ConnectError(str(error)) from error
         raise httpx.ConnectError("the far side " + ("spoke before it was asked" if said else "closed the connection"))
 
-    def carry(self, transfer: Transfer, head: Hidden[bytes], parser: Parser, until: float) -> None:
+    def carry(self, transfer: Transfer, head: Hidden[bytes], parser: Parser, limit: Limit) -> None:
         """Write a request, and read its answer."""
         self._is_clean = False
         transfer.stage = "while sending"
         parts = parts_of(head, transfer.content)
         try:
-            is_sent = all(self._write(part, transfer, parser, until) for part in parts)
+            is_sent = all(self._write(part, transfer, parser, limit) for part in parts)
         except httpx.WriteError:
             if transfer.sent == 0:
                 raise
             is_sent = False  # the far side may have answered before it hung up
         transfer.stage = "waiting for the answer"
         while not parser.is_complete:
-            self._read(parser, until)
+            self._read(parser, limit)
         self._is_clean = is_sent and parser.is_reusable
 
-    def _write(self, view: memoryview, transfer: Transfer, parser: Parser, until: float) -> bool:
+    def _write(self, view: memoryview, transfer: Transfer, parser: Parser, limit: Limit) -> bool:
         """Write a part of a request; return whether all of it was written before the answer was complete."""
         while view:
             count = self._send(view[:PIECE], transfer)
             view = view[count:]
             if not count:
-                left = until - monotonic()
+                left = limit.left
                 if left <= 0:
                     raise httpx.WriteTimeout("timed out")
                 if ready([self._descriptor], [self._descriptor], left).readable:
@@ -133,13 +132,15 @@ class Connection:
         transfer.sent = before + count
         return count
 
-    def _read(self, parser: Parser, until: float) -> None:
+    def _read(self, parser: Parser, limit: Limit) -> None:
         """Wait for a part of the answer, and read it."""
+        left = limit.left
         if self._is_exact or not self._take(parser):  # TLS may have read it already
-            left = until - monotonic()
             if left <= 0 or not ready([self._descriptor], [], left).readable:
                 raise httpx.ReadTimeout("timed out")
             self._take(parser)
+        elif left <= 0 and not parser.is_complete:
+            raise httpx.ReadTimeout("timed out")
 
     def _take(self, parser: Parser) -> bool:
         """Read what is there; return whether that was something."""
@@ -184,30 +185,30 @@ class Connections:
         transfer.sent = 0
         transfer.stage = "in line for a connection"
         seconds = transfer.seconds
-        until = monotonic() + seconds
+        limit = Limit(seconds)
         if not self._places.acquire(timeout=seconds):
             raise httpx.PoolTimeout("every connection is in use")
         try:
             connection = self._stack.take()
             if connection is None:
                 transfer.stage = "while connecting"
-                connection = self._opened(until)
+                connection = self._opened(limit)
                 self._stack.add(connection)
             try:
-                connection.carry(transfer, self._address.head(transfer), self._parser(transfer), until)
+                connection.carry(transfer, self._address.head(transfer), self._parser(transfer), limit)
             finally:
                 self._stack.put(connection)
         finally:
             self._places.release()
 
-    def _opened(self, until: float) -> Connection:
-        opened = connected(looked_up(self._resolver, max(0.0, until - monotonic())), until)
+    def _opened(self, limit: Limit) -> Connection:
+        opened = connected(looked_up(self._resolver, max(0.0, limit.left)), limit)
         if self._verify is None:
             connection = Connection(opened)
         else:
             import ssl  # noqa: PLC0415  15 ms that plain connections need not pay
 
-            secure = secured(opened, self._verify, self._address.host, until)
+            secure = secured(opened, self._verify, self._address.host, limit)
             connection = Connection(secure, (ssl.SSLWantReadError, ssl.SSLWantWriteError), is_exact=False)
         try:
             connection.check_silence()

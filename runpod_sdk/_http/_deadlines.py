@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from runpod_sdk._http._signals import raised_by_handler
 
 from ._addresses import Resolver, socket_options
 from ._errors import Passing
-from ._sockets import looked_up
+from ._sockets import Limit, looked_up
 
 if TYPE_CHECKING:
     import ssl
@@ -35,12 +34,12 @@ _PIECE = 2**14
 
 
 class _Moment(threading.local):
-    """When the request of this thread has to be over, in the system's monotonic seconds.
+    """When the request of this thread has to be over.
 
     `handled` is what `transports_own` wants to know.
     """
 
-    at: float | None = None
+    limit: Limit | None = None
     handled: BaseException | None = None
 
 
@@ -48,20 +47,21 @@ _MOMENT = _Moment()
 
 
 @contextmanager
-def within(timeout: float) -> Generator[None]:
+def within(timeout: float) -> Generator[Limit]:
     """Bound every read and write of this thread by what is left of `timeout` seconds."""
-    before = _MOMENT.at, _MOMENT.handled
-    _MOMENT.at, _MOMENT.handled = time.monotonic() + timeout, sys.exception()
+    before = _MOMENT.limit, _MOMENT.handled
+    limit = Limit(timeout)
+    _MOMENT.limit, _MOMENT.handled = limit, sys.exception()
     try:
-        yield
+        yield limit
     finally:
-        _MOMENT.at, _MOMENT.handled = before
+        _MOMENT.limit, _MOMENT.handled = before
 
 
 def _left(timeout: float | None) -> float | None:
-    if _MOMENT.at is None:
+    if _MOMENT.limit is None:
         return timeout
-    left = max(0.001, _MOMENT.at - time.monotonic())  # 0 would make the socket non-blocking
+    left = max(0.001, _MOMENT.limit.left)  # 0 would make the socket non-blocking
     return left if timeout is None else min(timeout, left)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from runpod_sdk._values._arguments import RESERVED_HEADERS
+from runpod_sdk.clock._base import LATE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -87,7 +88,7 @@ def request_of(client: AnyClient, address: Address, transfer: Transfer, trace: o
         params=httpx.QueryParams(query) if client.params else None,
         headers={name: value for name, value in transfer.headers.reveal().items() if not _is_theirs(client, name)},
         content=transfer.content.reveal(),
-        extensions={"timeout": _limits(client.timeout, transfer.timeout, transfer.hold), "trace": trace},
+        extensions={"timeout": _limits(client, transfer), "trace": trace},
     )
 
 
@@ -98,16 +99,26 @@ def _is_theirs(client: AnyClient, name: str) -> bool:
     return name == "accept-encoding" and name in client.headers
 
 
-def _limits(theirs: httpx.Timeout, limit: float, hold: float) -> dict[str, Any]:
+def limits_of(client: AnyClient, limit: float) -> dict[str, float]:
+    """Return the limits of the parts of a request, as httpx keeps them, for a request with this limit.
+
+    A task has the limit anyway, and that one is patient where the loop stood still.
+    """
+    patience = 2 * LATE_MAX if isinstance(client, httpx.AsyncClient) else 0.0
+    return {"connect": limit, "read": limit + patience, "write": limit + patience, "pool": limit}
+
+
+def _limits(client: AnyClient, transfer: Transfer) -> dict[str, Any]:
     """Return the limits of the parts of a request: ours, or the client's where they are shorter.
 
     The client's counts for an answer beyond the time that the service was asked to hold it.
     """
-    parts = theirs.as_dict()
-    if theirs == _TIMEOUT:  # nobody asked for it
-        return dict.fromkeys(parts, limit)
-    extra = {"read": hold}
-    return {part: limit if most is None else min(limit, most + extra.get(part, 0.0)) for part, most in parts.items()}
+    limits = limits_of(client, transfer.timeout)
+    if client.timeout == _TIMEOUT:  # nobody asked for it
+        return limits
+    extra = {"read": transfer.hold}
+    theirs = {part: most + extra.get(part, 0.0) for part, most in client.timeout.as_dict().items() if most is not None}
+    return {part: min(limit, theirs.get(part, limit)) for part, limit in limits.items()}
 
 
 def auth_of(client: AnyClient) -> httpx.Auth | None:

@@ -1,6 +1,6 @@
 """Sockets for threads that do not block: waiting for one of many, connecting to the first of several addresses, TLS.
 
-Each wait ends at a moment that its caller names, in seconds of `time.monotonic`.
+Each wait ends with the limit that its caller names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from runpod_sdk.clock._base import LATE_MAX
+
 from ._addresses import STAGGER, socket_to
 from ._signals import raised_by_handler
 
@@ -27,6 +29,30 @@ if TYPE_CHECKING:
 
 # What a connect that has begun says.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
+# Most seconds that a wait blocks at once: a signal that comes just before it is seen after it, and on Windows Ctrl-C is
+# seen only between two waits.
+_SLICE = 1.0
+
+
+class Limit:
+    """When a request has to be over, `seconds` from now.
+
+    Whoever looks late has stood still for a while: the process was stopped, or the machine asleep. What came meanwhile
+    is to be read, so there is as much time again, once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._at = monotonic() + seconds
+        self._is_extended = False
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; 0 or less where it is over."""
+        now = monotonic()
+        if now > self._at and not self._is_extended:
+            self._is_extended = True
+            self._at = now + min(now - self._at, LATE_MAX)
+        return self._at - now
 
 
 class Ready(NamedTuple):
@@ -38,6 +64,15 @@ class Ready(NamedTuple):
 
 def ready(readers: Collection[int], writers: Collection[int], seconds: float) -> Ready:
     """Wait until one of these descriptors is ready, broken ones included; none is when the time is up."""
+    until = monotonic() + seconds
+    while True:
+        left = until - monotonic()
+        found = _polled(readers, writers, max(0.0, min(left, _SLICE)))
+        if found.readable or found.writable or left <= _SLICE:
+            return found
+
+
+def _polled(readers: Collection[int], writers: Collection[int], seconds: float) -> Ready:
     if not hasattr(select, "poll"):  # Windows
         can_read, can_write, failed = select.select(readers, writers, writers, seconds)
         return Ready(set(can_read), {*can_write, *failed})
@@ -76,7 +111,7 @@ def is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def connected(addresses: Sequence[SocketAddress], until: float) -> socket.socket:
+def connected(addresses: Sequence[SocketAddress], limit: Limit) -> socket.socket:
     """Return a socket that is connected to whichever of these addresses answers first.
 
     Raises:
@@ -95,7 +130,7 @@ def connected(addresses: Sequence[SocketAddress], until: float) -> socket.socket
                         raise
                     problems.append(error)
                     continue
-            left = until - monotonic()
+            left = limit.left
             if left <= 0:
                 raise httpx.ConnectTimeout("timed out")
             for each in ready((), trying, min(left, STAGGER) if line else left).writable:
@@ -129,7 +164,7 @@ def unreachable(problems: Sequence[BaseException]) -> httpx.ConnectError:
     return error
 
 
-def secured(plain: socket.socket, context: ssl.SSLContext, host: str, until: float) -> ssl.SSLSocket:
+def secured(plain: socket.socket, context: ssl.SSLContext, host: str, limit: Limit) -> ssl.SSLSocket:
     """Return a socket that speaks TLS over this one, which it takes over.
 
     Raises:
@@ -139,7 +174,7 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str, until: flo
     secure: ssl.SSLSocket | None = None
     try:
         secure = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-        _shake_hands(secure, until)
+        _shake_hands(secure, limit)
     except BaseException as error:
         (secure or plain).close()
         if isinstance(error, OSError):
@@ -148,7 +183,7 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str, until: flo
     return secure
 
 
-def _shake_hands(secure: ssl.SSLSocket, until: float) -> None:
+def _shake_hands(secure: ssl.SSLSocket, limit: Limit) -> None:
     import ssl  # noqa: PLC0415  15 ms that plain connections need not pay
 
     descriptor = secure.fileno()
@@ -159,7 +194,7 @@ def _shake_hands(secure: ssl.SSLSocket, until: float) -> None:
             is_read = isinstance(blocked, ssl.SSLWantReadError)
         else:
             return
-        left = until - monotonic()
+        left = limit.left
         if left <= 0:
             raise httpx.ConnectTimeout("timed out")
         ready([descriptor] if is_read else [], [] if is_read else [descriptor], left)

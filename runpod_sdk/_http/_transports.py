@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ._deadlines import improve, within
-from ._given import answer_in, auth_of, request_of
+from ._given import answer_in, auth_of, limits_of, request_of
 from ._stale import SubmitAnswers
 from ._trace import Trace, tells
 
 if TYPE_CHECKING:
     from ._message import Address, Transfer
+    from ._sockets import Limit
 
 
 def httpx_options(address: Address) -> dict[str, Any]:
@@ -61,25 +62,34 @@ class HttpxConnections:
         written = httpx_request if is_ours else request_of
         request = written(client, self._address, transfer, trace.note)
         auth = None if is_ours else auth_of(client)
-        try:
-            with within(transfer.seconds):
+        with within(transfer.seconds) as limit:
+            try:
                 response = client.send(request, stream=True, auth=auth, follow_redirects=False)
-        except httpx.HTTPStatusError as error:
-            response = answer_in(error, request)
-        except Exception as error:
-            trace.failed(error, trust=self._trust)
-            raise
-        trace.watch(response)
+            except httpx.HTTPStatusError as error:
+                response = answer_in(error, request)
+            except Exception as error:
+                trace.failed(error, trust=self._trust)
+                raise
+            trace.watch(response)
+            try:
+                self._read(transfer, response, limit)
+                if trace.is_heard:
+                    self._check(transfer, trace)
+            finally:
+                trace.watch(None)
+
+    def _read(self, transfer: Transfer, response: httpx.Response, limit: Limit) -> None:
         try:
-            with within(transfer.seconds):
-                transfer.begin(response.status_code, response.headers.raw)
-                for part in response.iter_bytes():
-                    if not transfer.seconds:
-                        raise httpx.ReadTimeout("timed out")
-                    transfer.feed(part)
+            transfer.begin(response.status_code, response.headers.raw)
+            for part in response.iter_bytes():
+                if limit.left <= 0:
+                    raise httpx.ReadTimeout("timed out")
+                transfer.feed(part)
         finally:
             response.close()
-        if transfer.starts_job and trace.is_heard and not self._address.is_ours:
+
+    def _check(self, transfer: Transfer, trace: Trace) -> None:
+        if transfer.starts_job and not self._address.is_ours:
             try:
                 self._answers.check(transfer.answer())
             except httpx.RemoteProtocolError:
@@ -133,12 +143,22 @@ class AsyncHttpxConnections:
             raise
         trace.watch(response)
         try:
+            await self._read(transfer, response)
+            if trace.is_heard:
+                await self._check(transfer, trace)
+        finally:
+            trace.watch(None)
+
+    async def _read(self, transfer: Transfer, response: httpx.Response) -> None:
+        try:
             transfer.begin(response.status_code, response.headers.raw)
             async for part in response.aiter_bytes():
                 transfer.feed(part)
         finally:
             await response.aclose()
-        if transfer.starts_job and trace.is_heard and not self._address.is_ours:
+
+    async def _check(self, transfer: Transfer, trace: Trace) -> None:
+        if transfer.starts_job and not self._address.is_ours:
             try:
                 self._answers.check(transfer.answer())
             except httpx.RemoteProtocolError:
@@ -151,16 +171,14 @@ class AsyncHttpxConnections:
             await self._client.aclose()
 
 
-def httpx_request(_client: object, address: Address, transfer: Transfer, trace: object) -> httpx.Request:
+def httpx_request(
+    client: httpx.Client | httpx.AsyncClient, address: Address, transfer: Transfer, trace: object
+) -> httpx.Request:
     """Return a request as httpx writes it; `trace` is called before each step of it."""
-    limit = transfer.timeout
     return httpx.Request(
         transfer.method,
         address.base_url + transfer.target.reveal(),
         headers=dict(transfer.headers.reveal()),
         content=transfer.content.reveal(),
-        extensions={
-            "timeout": {"connect": limit, "read": limit, "write": limit, "pool": limit},
-            "trace": trace,
-        },
+        extensions={"timeout": limits_of(client, transfer.timeout), "trace": trace},
     )

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 Role = Literal["caller", "handler"]
 
+# Most seconds that a limit is put off where whoever keeps it stood still: enough to read what came meanwhile; ours.
+LATE_MAX = 1.0
+
 
 class Clock(Protocol):
     """What the SDK needs of a clock. All durations in seconds."""

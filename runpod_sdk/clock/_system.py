@@ -66,10 +66,10 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds) / self.rate)
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Return `asyncio.timeout`."""
-        import asyncio  # noqa: PLC0415  see sleep_async
+        """Return what ends as `asyncio.timeout` does, and is patient where the loop stood still."""
+        from ._patience import PatientTimeout  # noqa: PLC0415  brings asyncio, see sleep_async
 
-        return asyncio.timeout(seconds / self.rate)
+        return PatientTimeout(seconds / self.rate)
 
     def participate(self, role: Role = "caller") -> AbstractContextManager[object]:  # noqa: ARG002  Clock's signature
         """Do nothing: real time needs nobody's leave to pass."""

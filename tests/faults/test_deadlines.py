@@ -14,7 +14,7 @@ import pytest
 
 from runpod_sdk import APIConnectionError, APITimeoutError, Client, SubmissionUnknownError
 from runpod_sdk._http._addresses import SocketAddress, interleaved
-from runpod_sdk._http._sockets import connected
+from runpod_sdk._http._sockets import Limit, connected
 from runpod_sdk.errors import PayloadTooLargeError
 from tests.faults.flavours import settled
 from tests.faults.obstacles import backlogged
@@ -86,7 +86,7 @@ def test_four_dead_addresses_have_the_time_of_one(dead: list[SocketAddress], wir
         assert client.unknowns == ()
 
     options = {"base_url": f"http://service.localhost:{port}/v2", "timeout": 1.0, "retry": None}
-    WIRES[wire].play(None, body, **{**options, **options_of(wire)})  # type: ignore[arg-type]
+    WIRES[wire].play(None, body, **{**options, **options_of(wire)})
     assert took[0] < 3.0, "not twice, thrice or four times"
 
 
@@ -122,7 +122,7 @@ def test_a_name_that_is_looked_up_for_long_has_no_more_time(wire: str, resolve: 
     resolve(slowly)
     options = {"base_url": "http://service.localhost:9/v2", "timeout": SHORT, "retry": None}
     try:
-        WIRES[wire].play(None, body, **{**options, **options_of(wire)})  # type: ignore[arg-type]
+        WIRES[wire].play(None, body, **{**options, **options_of(wire)})
     finally:
         over.set()
 
@@ -139,13 +139,13 @@ def test_addresses_that_refuse_are_passed_over_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         refused = at("127.0.0.1", closed.getsockname()[1])
-        with connected([refused, refused, at(*listener.getsockname())], monotonic() + 60) as found:
+        with connected([refused, refused, at(*listener.getsockname())], Limit(60.0)) as found:
             assert found.getpeername() == listener.getsockname()
         with pytest.raises(httpx.ConnectError, match="refused") as caught:
-            connected([refused, refused], monotonic() + 60)
+            connected([refused, refused], Limit(60.0))
         assert str(caught.value).count("refused") == 1
         with pytest.raises(httpx.ConnectError, match="no address"):
-            connected([], monotonic() + 60)
+            connected([], Limit(60.0))
 
 
 # Uploads.
@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_a_record_of_what_was_sent_alone(
     is_sent: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runpod_sdk._client._shield.GRACE", 0.05)
+    monkeypatch.setattr("runpod_sdk._client._sync_shell.GRACE", 0.05)
     main = threading.main_thread().ident or 0
 
     def interrupt(connection: Connection) -> None:
