@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import pytest
+
 from tests.faults.acts import (
     CHUNKED,
     HEADERS,
@@ -33,8 +35,6 @@ from tests.faults.server import Connection, answer, response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-    import pytest
 
     from tests.faults.server import Act
 
@@ -113,6 +113,8 @@ TELLING = tuple(name for name in WIRES if name not in MUTE)
 
 def choose(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clients choose these connections, as they do where httptools is not installed, or behind a proxy."""
+    if wire.endswith("httptools"):
+        pytest.importorskip("httptools", reason="the extra fast is not installed")
     monkeypatch.setattr("runpod_sdk._http._parsers.has_httptools", lambda: wire.endswith("httptools"))
     if wire.endswith("httpx"):
 
