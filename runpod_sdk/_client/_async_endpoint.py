@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from runpod_sdk._flows import _answers, _api
@@ -178,8 +177,8 @@ class AsyncEndpoint(Generic[T_co]):
         request = _api.built(_api.run, self.id, given, chosen)
         checked_gap(on_gap)
 
-        async def submit() -> AsyncJob[T_co]:
-            submission = self._submission(request, self._client._settings.deadline(timeout), chosen, on_abandon)
+        async def submit(deadline: Deadline) -> AsyncJob[T_co]:
+            submission = self._submission(request, deadline, chosen, on_abandon)
             try:
                 return (await self._submitted(submission))[0]
             except BaseException as error:
@@ -317,9 +316,8 @@ class AsyncEndpoint(Generic[T_co]):
             state = await client._submit(submission)
         except JobError as failed:  # refused as a job that has failed already
             raise failed.about(self.job(failed.job_id)) from failed.__cause__
-        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         life = submission.ref(client._settings, state).life
-        return AsyncJob(client, self.id, state.id, submitted_at, self._read, life), state
+        return AsyncJob(client, self.id, state.id, submission.submitted_at, self._read, life), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

@@ -170,7 +170,7 @@ class AsyncJob(Generic[T_co]):
                 raise
         return self
 
-    async def _itself(self) -> AsyncJob[T_co]:
+    async def _itself(self, _: Deadline) -> AsyncJob[T_co]:
         return self
 
     @property
@@ -243,15 +243,15 @@ class AsyncStream(Generic[T_co]):
     def __init__(
         self,
         client: AsyncClient,
-        start: Callable[[], Awaitable[AsyncJob[T_co]]],
+        start: Callable[[Deadline], Awaitable[AsyncJob[T_co]]],
         timeout: float | None,
         on_abandon: OnAbandon,
         on_gap: OnGap,
     ) -> None:
+        client._settings.deadline(timeout)  # raises for a bad timeout, before anything is sent
         self._client = client
         self._start = start
         self._timeout = timeout
-        self._deadline = client._settings.deadline(timeout)
         self._on_abandon: OnAbandon = on_abandon
         self._delivery = _delivery.Delivery(on_gap)
         self._job: AsyncJob[T_co] | None = None
@@ -322,12 +322,12 @@ class AsyncStream(Generic[T_co]):
             if self._closed:
                 raise RuntimeError("the stream was closed before it began, or its submit failed: make another one")
             settings = self._client._settings
-            self._deadline = settings.deadline(self._timeout)
+            deadline = settings.deadline(self._timeout)
             self._closed = True  # until there is a job: a failed submit may have arrived, and is not repeated
-            self._job = job = await self._start()
+            self._job = job = await self._start(deadline)
             self._closed = False
             self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
-            self._flow = _stream.stream(settings, job._ref, self._deadline, self._delivery)
+            self._flow = _stream.stream(settings, job._ref, deadline, self._delivery)
             if self._on_abandon == "cancel":
                 self._leave = partial(_leave, self._client, job._ref, self._span)
                 self._client._streams.watch(self, self._leave)

@@ -88,9 +88,8 @@ class AsyncShell:
             return await self._wire.send(transfer)
         from ._async_shield import AsyncShieldedSend
 
-        submission.in_flight = sending = AsyncShieldedSend(
-            self._wire.send, transfer, self._settings.clock.time(), GRACE
-        )
+        submission.sent_at = send.sent_at
+        submission.in_flight = sending = AsyncShieldedSend(self._wire.send, transfer, GRACE)
         return await sending.run()
 
     async def _drive(

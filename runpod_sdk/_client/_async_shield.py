@@ -34,9 +34,8 @@ class AsyncShieldedSend:
     """
 
     def __init__(
-        self, send: Callable[[Transfer], Coroutine[Any, Any, Result]], transfer: Transfer, sent_at: float, grace: float
+        self, send: Callable[[Transfer], Coroutine[Any, Any, Result]], transfer: Transfer, grace: float
     ) -> None:
-        self.sent_at = sent_at
         self._send = send
         self._transfer = transfer
         self._grace = grace

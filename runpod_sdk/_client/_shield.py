@@ -43,8 +43,7 @@ class ShieldedSend:
         result: what came of it; None as long as nobody knows.
     """
 
-    def __init__(self, send: Callable[[Transfer], Result], transfer: Transfer, sent_at: float, grace: float) -> None:
-        self.sent_at = sent_at
+    def __init__(self, send: Callable[[Transfer], Result], transfer: Transfer, grace: float) -> None:
         self.result: Result | None = None
         self._send = send
         self._transfer = transfer

@@ -6,6 +6,7 @@ For threads and for tasks. How a submit is kept from interruptions stands in `_s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from runpod_sdk._flows import _submit
@@ -29,11 +30,6 @@ OVER = (JobError, NotFoundError, OutputTypeError)
 
 class SubmitInFlight(Protocol):
     """One exchange, made where no interruption of its caller reaches it."""
-
-    @property
-    def sent_at(self) -> float:
-        """When, seconds since 1970."""
-        ...
 
     def left(self, error: BaseException) -> Result | None:
         """Return what came of it, if `error` ends it now; None if it had not begun, and never will."""
@@ -63,6 +59,7 @@ class Submission(Generic[E]):
 
     Attributes:
         in_flight: the last exchange that was made for it; None before, and once its outcome has been recorded.
+        sent_at: when that was, seconds since 1970; 0 before.
         outcome: what it left behind, once that has been told; None before, and for one that ended well.
     """
 
@@ -71,6 +68,7 @@ class Submission(Generic[E]):
     options: HiddenOptions
     on_abandon: OnAbandon
     in_flight: E | None = None
+    sent_at: float = 0.0
     outcome: Left | None = None
     _ref: JobRef | None = None
 
@@ -78,6 +76,11 @@ class Submission(Generic[E]):
     def on_unknown(self) -> OnUnknown:
         """What follows an outcome that is unknown."""
         return self.options.on_unknown
+
+    @property
+    def submitted_at(self) -> datetime:
+        """When the request was sent that its job came of, UTC."""
+        return datetime.fromtimestamp(self.sent_at, UTC)
 
     def ref(self, settings: Settings, state: JobState) -> JobRef:
         """Return its job, of which this is the state that the submit was answered with."""
@@ -91,7 +94,7 @@ class Submission(Generic[E]):
         result = None if in_flight is None else in_flight.left(error)
         if in_flight is None or result is None:
             return Left()
-        found = _submit.left_behind(settings, self.request, result, in_flight.sent_at, error)
+        found = _submit.left_behind(settings, self.request, result, self.sent_at, error)
         if isinstance(found, SubmissionUnknownError):
             return Left(record=error if isinstance(error, SubmissionUnknownError) else found)
         is_over = found is not None and isinstance(error, OVER) and error.job_id == found.id

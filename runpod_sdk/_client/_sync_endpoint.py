@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from runpod_sdk._flows import _answers, _api
@@ -178,8 +177,8 @@ class Endpoint(Generic[T_co]):
         request = _api.built(_api.run, self.id, given, chosen)
         checked_gap(on_gap)
 
-        def submit() -> Job[T_co]:
-            submission = self._submission(request, self._client._settings.deadline(timeout), chosen, on_abandon)
+        def submit(deadline: Deadline) -> Job[T_co]:
+            submission = self._submission(request, deadline, chosen, on_abandon)
             try:
                 return self._submitted(submission)[0]
             except BaseException as error:
@@ -317,9 +316,8 @@ class Endpoint(Generic[T_co]):
             state = client._submit(submission)
         except JobError as failed:  # refused as a job that has failed already
             raise failed.about(self.job(failed.job_id)) from failed.__cause__
-        submitted_at = datetime.fromtimestamp(client._settings.clock.time(), UTC)
         life = submission.ref(client._settings, state).life
-        return Job(client, self.id, state.id, submitted_at, self._read, life), state
+        return Job(client, self.id, state.id, submission.submitted_at, self._read, life), state
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

@@ -66,7 +66,8 @@ class Shell:
         transfer = self._wire.transfer(send.request, send.timeout)
         if submission is None:
             return self._wire.send(transfer)
-        submission.in_flight = sending = ShieldedSend(self._wire.send, transfer, self._settings.clock.time(), GRACE)
+        submission.sent_at = send.sent_at
+        submission.in_flight = sending = ShieldedSend(self._wire.send, transfer, GRACE)
         return sending.run()
 
     def _drive(

@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 
 class Send(NamedTuple):
-    """Make this request and answer within `timeout` seconds, come what may."""
+    """Make this request and answer within `timeout` seconds, come what may. It is sent at `sent_at`, since 1970."""
 
     request: Request
     timeout: float
+    sent_at: float
 
 
 class Sleep(NamedTuple):

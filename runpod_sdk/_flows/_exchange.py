@@ -148,7 +148,7 @@ def exchange(
         attempt += 1
         timeout = deadline.request_timeout(settings.now(), settings.patience(request), request.hold)
         began, sent_at = settings.now(), settings.clock.time()
-        result: Result = yield Send(request, timeout)
+        result: Result = yield Send(request, timeout, sent_at)
         outcome = outcome_of(result)
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
@@ -237,7 +237,7 @@ def _wants_post(request: Request, result: Result) -> bool:
 def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Result]:
     """Make a request once, and return whatever comes of it."""
     began = settings.now()
-    result: Any = yield Send(request, timeout)
+    result: Any = yield Send(request, timeout, settings.clock.time())
     _take_note(settings, request, result, began)
     return cast("Result", result)
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from inspect import isawaitable
 from itertools import count
 from os import PathLike
@@ -39,6 +38,8 @@ from runpod_sdk.errors import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._client._async_shield import AsyncShieldedSend
@@ -306,7 +307,6 @@ class Runner(Generic[R]):
             return self.of(item, error=error)
         if self._refusal is not None:
             return self.of(item, error=_unsubmitted(self._refusal))
-        submitted_at = datetime.fromtimestamp(settings.clock.time(), UTC)
         submission: Submission[AsyncShieldedSend] = Submission(
             request=request, deadline=settings.deadline(None), options=options, on_abandon=plan.on_abandon
         )
@@ -314,7 +314,7 @@ class Runner(Generic[R]):
 
         def job_of(state: JobState) -> Any:
             ref = submission.ref(settings, state)
-            return plan.job_of(ref.job_id, submitted_at, ref.life)
+            return plan.job_of(ref.job_id, submission.submitted_at, ref.life)
 
         async def tell(state: JobState) -> None:
             nonlocal is_told
