@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._display._images import OutputImage, OutputImages
     from ._telemetry import OperationStats, UnknownSubmission
     from ._values._batches import BatchResult, BatchState
+    from ._values._openai import OpenAIAccess
     from ._values._policies import PollPolicy, Retry, RetryPolicy
     from ._values._requests import SubmitOptions
     from ._values._states import (
@@ -102,6 +103,7 @@ _ROOMS = {
     "_client._sync_batches": ("Batch", "Batches"),
     "_client._sync_endpoint": ("Endpoint",),
     "_values._batches": ("BatchResult", "BatchState"),
+    "_values._openai": ("OpenAIAccess",),
     "_client._sync_job": ("Job", "Stream"),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
@@ -183,6 +185,7 @@ __all__ = [
     "MapReport",
     "MapResult",
     "NotFoundError",
+    "OpenAIAccess",
     "OperationStats",
     "OutputImage",
     "OutputImages",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._values._fields import Told
+    from runpod_sdk._values._openai import OpenAIAccess
     from runpod_sdk._values._outcomes import Answer
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import Request, SubmitOptions
@@ -283,6 +284,13 @@ class Endpoint(Generic[T_co]):
         from ._sync_batches import Batches
 
         return Batches(self._client, self.id)
+
+    @property
+    def openai(self) -> OpenAIAccess:
+        """What a client of OpenAI's needs to call this endpoint, if its worker speaks that language. No request."""
+        from runpod_sdk._values._openai import OpenAIAccess
+
+        return OpenAIAccess(base_url=f"{self.url}/openai/v1", api_key=self._client._service.api_key.reveal())
 
     def health(self) -> Health:
         """Return how many jobs and workers there are, and in what condition.

@@ -10,10 +10,11 @@ import asyncio
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
+from runpod_sdk.emulator._doors._feed import JobFeed
 from runpod_sdk.emulator._routes._route import HttpAnswer
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
 # What is read and thrown away of a body over the limit, as a multiple of it: a client that is still writing when the
 # connection closes never sees the answer.
 _DRAIN = 4
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Asked(Protocol[T_co]):
+    """Something that waits for an answer."""
+
+    def conclude(self, waiter: Waiter) -> T_co | None: ...
+    def leave(self, waiter: Waiter) -> None: ...
 
 
 class App:
@@ -68,6 +80,8 @@ class App:
         answer = await self._answer(exchange, receive)
         if isinstance(answer, Damaged):
             await _break(answer, receive, send)
+        elif isinstance(answer, JobFeed):
+            await self._stream(answer, receive, send)
         elif answer is not None:
             if exchange.has_work and await _has_gone(receive):
                 exchange.take_back_work()
@@ -92,7 +106,7 @@ class App:
         for parking in list(self._pauses):
             parking.wake()
 
-    async def _answer(self, exchange: Exchange, receive: Receive) -> HttpAnswer | Damaged | None:
+    async def _answer(self, exchange: Exchange, receive: Receive) -> HttpAnswer | Damaged | JobFeed | None:
         """Return the answer, or None when the client has gone."""
         body = b""
         if exchange.body_limit:
@@ -104,6 +118,7 @@ class App:
             body = read
         with self._gateway.hub.clock.participate():
             asked = exchange.ask(body)
+            result: HttpAnswer | Damaged | JobFeed | None
             result = await self._wait(exchange, asked, receive) if isinstance(asked, Waiter) else asked
             if isinstance(result, Damaged) and result.until:
                 return await self._pause(exchange, result, receive)
@@ -124,7 +139,29 @@ class App:
             answer = exchange.resume(parking, damaged)
         return Damaged("dropped", damaged.answer) if answer is None else answer
 
-    async def _wait(self, exchange: Exchange, waiter: Waiter, receive: Receive) -> HttpAnswer | Damaged | None:
+    async def _stream(self, feed: JobFeed, receive: Receive, send: Send) -> None:
+        """Send an answer piece by piece, for as long as its caller is there."""
+        with self._gateway.hub.clock.participate():
+            is_begun = False
+            while not feed.is_over:
+                asked = feed.ask()
+                piece = await self._wait(feed, asked, receive) if isinstance(asked, Waiter) else asked
+                if piece is None or (self._released and not feed.is_over):
+                    feed.abandon()
+                    break
+                if not feed.is_open:
+                    continue  # the answer comes as a whole
+                if not is_begun:
+                    await _start_open(feed.opening(), send)
+                    is_begun = True
+                if piece:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if is_begun:
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await respond(feed.opening(), send)
+
+    async def _wait(self, exchange: _Asked[T], waiter: Waiter, receive: Receive) -> T | None:
         gone = False
 
         async def watch() -> None:
@@ -183,6 +220,12 @@ async def respond(answer: HttpAnswer, send: Send) -> None:
     """Send a whole answer."""
     await _start(answer, send)
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _start_open(answer: HttpAnswer, send: Send) -> None:
+    """Send the head of an answer whose length nobody knows."""
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 
 async def _start(answer: HttpAnswer, send: Send) -> None:

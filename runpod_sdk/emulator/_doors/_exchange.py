@@ -11,11 +11,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._doors._feed import JobFeed
 from runpod_sdk.emulator._doors._gateway import RequestRecord
-from runpod_sdk.emulator._queue._requests import ReportProgress, Submit
+from runpod_sdk.emulator._queue._requests import ReplyKind, ReportProgress, Submit
 from runpod_sdk.emulator._record._faults import OF_DOORS
 from runpod_sdk.emulator._record._ledger import input_sha256
 from runpod_sdk.emulator._record._misfits import with_misfits
+from runpod_sdk.emulator._routes._openai_routes import streams
 from runpod_sdk.emulator._routes._route import Call, HttpAnswer
 from runpod_sdk.emulator._routes._worker_routes import taken_back
 from runpod_sdk.emulator._waiter import Waiter
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import Parking
     from runpod_sdk.emulator._doors._gateway import Gateway
     from runpod_sdk.emulator._doors._rates import RateLimits
-    from runpod_sdk.emulator._queue._requests import Lose, Reply
+    from runpod_sdk.emulator._queue._requests import Lose, Reply, Request
     from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._injection import Disruption
     from runpod_sdk.emulator._record._ledger import Fate, LoggedRequest
@@ -47,6 +49,7 @@ class Damaged:
 
 
 _NO_ANSWER = HttpAnswer(0, b"")
+_FOLLOWED = HttpAnswer(200, b"")
 _TOO_MANY = HttpAnswer(429, b'{"error": "rate limit exceeded"}')  # assumed: the body, and that there is no Retry-After
 
 
@@ -116,8 +119,10 @@ class Exchange:
         """Whether jobs were taken for the answer."""
         return bool(self._work)
 
-    def ask(self, body: bytes, patience: float = math.inf) -> HttpAnswer | Waiter | Damaged:
-        """Return the answer, or what to wait on for it until monotonic `patience`."""
+    def ask(  # noqa: PLR0911  one for each way out
+        self, body: bytes, patience: float = math.inf
+    ) -> HttpAnswer | Waiter | Damaged | JobFeed:
+        """Return the answer, what to wait on for it until monotonic `patience`, or what it comes from in pieces."""
         call, hub = self._call, self._hub
         if call is None:
             return self._done(self._refused())
@@ -137,7 +142,19 @@ class Exchange:
         if isinstance(request, HttpAnswer):
             return self._done(request)
         result = hub.ask(endpoint, request, patience, self._logged)
-        return result if isinstance(result, Waiter) else self._answered(call, result)
+        if isinstance(result, Waiter):
+            return result
+        return self._followed(call, request, result) if call.rest else self._answered(call, result)
+
+    def _followed(self, call: Call, request: Request, reply: Reply) -> HttpAnswer | Damaged | JobFeed:
+        """Return what follows a job that was submitted for one call, unless a fault is in its way."""
+        if reply.kind is not ReplyKind.DONE or not isinstance(request, Submit):
+            return self._answered(call, reply)
+        done = self._done(_FOLLOWED)
+        if done is not _FOLLOWED:
+            return done
+        hosted = self._hub.endpoints[call.endpoint_id]
+        return JobFeed(self._hub, hosted, reply.body["id"], streams=streams(request))
 
     def too_large(self) -> HttpAnswer | Damaged:
         """Return the answer to a body over `body_limit`."""

@@ -12,12 +12,14 @@ import httpx
 
 from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
+from runpod_sdk.emulator._doors._feed import JobFeed
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator._doors._control_api import ControlApi
     from runpod_sdk.emulator._doors._gateway import Gateway
     from runpod_sdk.emulator._routes._route import HttpAnswer
@@ -73,6 +75,8 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                     exchange.leave(result)
                     raise
                 result = _concluded(exchange, result, request)
+            if isinstance(result, JobFeed):
+                return _opened(Pieces(result, clock, patience), request)
             if isinstance(result, Damaged) and result.until:
                 pause = exchange.pause(result, patience)
                 try:
@@ -107,6 +111,8 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                     exchange.leave(result)
                     raise
                 result = _concluded(exchange, result, request)
+            if isinstance(result, JobFeed):
+                return await _opened_async(Pieces(result, clock, patience), request)
             if isinstance(result, Damaged) and result.until:
                 pause = exchange.pause(result, patience)
                 try:
@@ -152,6 +158,86 @@ def _resumed(answer: HttpAnswer | None, timed_out: bool, request: httpx.Request)
     if timed_out:
         raise httpx.ReadTimeout("the read timeout ended before the answer came", request=request)
     raise httpx.RemoteProtocolError("the emulator is closed", request=request)
+
+
+class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The pieces of an answer, each when it is asked for; closed before its end, it cancels the job."""
+
+    def __init__(self, feed: JobFeed, clock: ParkingClock, patience: float) -> None:
+        self.feed = feed
+        self.first = b""
+        self._clock = clock
+        self._patience = patience
+
+    def next(self) -> bytes:
+        """Return the next piece, blocking the thread."""
+        with self._clock.participate():
+            asked = self.feed.ask(self._patience)
+            if not isinstance(asked, Waiter):
+                return asked
+            try:
+                asked.parking.wait()
+            except BaseException:
+                self.feed.leave(asked)
+                raise
+            return self._concluded(asked)
+
+    async def next_async(self) -> bytes:
+        """Like `next`, suspending the task."""
+        with self._clock.participate():
+            asked = self.feed.ask(self._patience)
+            if not isinstance(asked, Waiter):
+                return asked
+            try:
+                await asked.parking.wait_async()
+            except BaseException:
+                self.feed.leave(asked)
+                raise
+            return self._concluded(asked)
+
+    def _concluded(self, waiter: Waiter) -> bytes:
+        piece = self.feed.conclude(waiter)
+        if piece is None:
+            raise httpx.ReadTimeout("the read timeout ended before the answer came")
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.first
+        while not self.feed.is_over:
+            yield self.next()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.first
+        while not self.feed.is_over:
+            yield await self.next_async()
+
+    def close(self) -> None:
+        self.feed.abandon()
+
+    async def aclose(self) -> None:
+        self.feed.abandon()
+
+
+def _opened(pieces: Pieces, request: httpx.Request) -> httpx.Response:
+    """Return the answer as soon as its status is known."""
+    pieces.first = pieces.next()
+    while not (pieces.feed.is_over or pieces.feed.is_open):
+        pieces.next()
+    return _begun(pieces, request)
+
+
+async def _opened_async(pieces: Pieces, request: httpx.Request) -> httpx.Response:
+    pieces.first = await pieces.next_async()
+    while not (pieces.feed.is_over or pieces.feed.is_open):
+        await pieces.next_async()
+    return _begun(pieces, request)
+
+
+def _begun(pieces: Pieces, request: httpx.Request) -> httpx.Response:
+    answer = pieces.feed.opening()
+    if not pieces.feed.is_open:
+        return _response(answer, request)
+    return httpx.Response(answer.status, headers=list(answer.headers), stream=pieces, request=request)
 
 
 class _Half(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 
 from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
+from runpod_sdk.emulator._routes._openai_routes import OPENAI_ROUTE
 from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ At = Literal["take", "progress", "chunk", "done"]
 
 SUBMITS = frozenset({"run", "runsync"})
 # What users ask, by the names of its routes; then what workers ask.
-USER_OPERATIONS = frozenset[str]().union(*(route.operations for route in CLIENT_ROUTES))
+USER_OPERATIONS = frozenset[str]().union(*(route.operations for route in (*CLIENT_ROUTES, OPENAI_ROUTE)))
 WORKER_OPERATIONS = frozenset[str]().union(*(route.operations for route in WORKER_ROUTES))
 _OF_WORKERS: Mapping[Kind, frozenset[str]] = {
     "lose": frozenset({"job-take", "job-done", "job-stream"}),

@@ -69,6 +69,7 @@ class Route:
         segments: its path, in pieces.
         words: what has to stand where in these, beside the first.
         places: where which id stands in these.
+        takes_rest: whatever follows in the path belongs to it, too, as `Call.rest`.
         body_mib: how large a body may be, in MiB; 0: it is ignored, and not even read.
         body_limit: the same in bytes.
         rate: how many in `RATES_WINDOW`, and how many at once; None: there is no limit.
@@ -89,6 +90,7 @@ class Route:
     segments: tuple[str, ...] = field(init=False)
     words: tuple[tuple[int, str], ...] = field(init=False)
     places: tuple[tuple[int, str], ...] = field(init=False)
+    takes_rest: bool = False
     body_mib: int = 0
     body_limit: int = field(init=False)
     rate: tuple[float, float] | None = None
@@ -129,4 +131,5 @@ class Call:
     worker_id: str = ""
     batch_id: str = ""
     request_id: str = ""
+    rest: str = ""
     query: Mapping[str, str]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from runpod_sdk.emulator._queue._requests import ReplyKind
 from runpod_sdk.emulator._routes._client_routes import CLIENT_ROUTES
+from runpod_sdk.emulator._routes._openai_routes import OPENAI_ROUTE, openai_error
 from runpod_sdk.emulator._routes._route import Call, HttpAnswer, InvalidRequestError, json_answer
 from runpod_sdk.emulator._routes._worker_routes import WORKER_ROUTES
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 # runpod-python 2.0.0rc2, apps/targets.py: its calls go to this id, and a header says which resource is meant.
 _RESOLVED_BY_HEADER = "flash"
+_NOT_FOUND = 404
 RESOURCE_HEADER = "x-flash-endpoint"
-ROUTES = {route.name: route for route in (*CLIENT_ROUTES, *WORKER_ROUTES)}
+ROUTES = {route.name: route for route in (*CLIENT_ROUTES, OPENAI_ROUTE, *WORKER_ROUTES)}
 _ROWS: defaultdict[str, list[Route]] = defaultdict(list)  # by the first segment
 for _route in ROUTES.values():
     _ROWS[_route.segments[0]].append(_route)
@@ -66,22 +68,25 @@ class Router:
             query = f"{query}&{glued}" if glued else query
         pieces = parts[3:]
         route = rows[0] if len(rows) == 1 else _row_of(rows, pieces, method)
-        if route is None or len(pieces) != len(route.segments) or (is_for_workers and not all(pieces)):
+        has_rest = route is not None and route.takes_rest
+        if route is None or len(pieces) != len(route.segments) + has_rest * (len(pieces) - 1):
             return self._not_found("path not found", is_for_workers=is_for_workers)
+        if is_for_workers and not all(pieces):
+            return self._not_found("path not found", is_for_workers=True)
         if method not in route.methods:
             allowed = tuple(method for row in rows if row.path == route.path for method in row.methods)
-            return json_answer(405, {"error": f"method {method} not allowed"}, allow=allowed)
+            return self._refusal(405, f"method {method} not allowed", route, allow=allowed)
         ids: dict[str, str] = {}
         for at, name in route.places:
             ids[name] = pieces[at]
         worker_id = ids.get("worker", "")
         if authorization.strip() not in self._keys and not (worker_id and self._is_supervised(worker_id)):
-            return json_answer(401, {"error": "invalid api key"})  # assumed: the body
+            return self._refusal(401, "invalid api key", route)  # assumed: the body
         endpoint_id = parts[2]
         if endpoint_id == _RESOLVED_BY_HEADER and endpoint_id not in endpoints:
             endpoint_id = resource
         if endpoint_id not in endpoints:
-            return self._not_found("endpoint not found", is_for_workers=is_for_workers)  # assumed: the body
+            return self._refusal(404, "endpoint not found", route)  # assumed: the body
         return Call(
             route=route,
             endpoint_id=endpoint_id,
@@ -89,6 +94,7 @@ class Router:
             worker_id=worker_id,
             batch_id=ids.get("batch", ""),
             request_id=ids.get("request", ""),
+            rest="/" + "/".join(pieces[1:]) if has_rest else "",
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         )
 
@@ -97,7 +103,7 @@ class Router:
         try:
             return call.route.request(call, body, self._options)
         except InvalidRequestError as error:
-            return json_answer(400, {"error": str(error)})
+            return self._refusal(400, str(error), call.route)
 
     def answer(self, call: Call, reply: Reply) -> HttpAnswer:
         """Return what the caller sees of a reply; a success is 200 and nothing else: JS and Go take no other."""
@@ -116,6 +122,13 @@ class Router:
     def too_large(self, call: Call) -> HttpAnswer:
         """Return the answer to a body over the limit."""
         return call.route.too_large(call.route)
+
+    def _refusal(self, status: int, message: str, route: Route, allow: tuple[str, ...] = ()) -> HttpAnswer:
+        if route.takes_rest:
+            return openai_error(status, message, allow=allow)
+        if status == _NOT_FOUND:
+            return self._not_found(message, is_for_workers=route.is_for_workers)
+        return json_answer(status, {"error": message}, allow=allow)
 
     def _not_found(self, detail: str, *, is_for_workers: bool) -> HttpAnswer:
         """Return a 404, for users in the shape that Options say."""
