@@ -90,6 +90,12 @@ def test_each_input_has_a_line_with_its_output(bulk: Bulk) -> None:
     assert done.err.startswith("1 results in ")
 
 
+def test_a_file_without_inputs_is_told(bulk: Bulk) -> None:
+    bulk.give()
+    done = bulk()
+    assert (done.code, done.err) == (0, "no inputs\n")
+
+
 def test_keys_and_ids_are_kept_and_bare_inputs_have_none(bulk: Bulk) -> None:
     bulk.give({"key": "a", "input": {"n": 1}}, {"id": 5, "input": {"n": 2}}, {"input": {"n": 3}}, {"n": 4, "key": "x"})
     assert bulk().code == 0

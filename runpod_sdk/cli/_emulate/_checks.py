@@ -21,7 +21,7 @@ def check(arguments: argparse.Namespace) -> None:
     arguments.module = None if arguments.module is None else f"-m {arguments.module}"
     given = [arguments.target, arguments.module, arguments.worker, arguments.external or None]
     if sum(each is not None for each in given) > 1:
-        raise BadCallError("one of FILE, -m, --worker and --external runs the jobs")
+        raise BadCallError("one of FILE, -m, --worker and --external (which --env-file means) runs the jobs")
     if arguments.behind and (arguments.worker is not None or arguments.external):
         raise BadCallError("--: what stands behind it is for FILE and -m")
     if arguments.worker is not None and not arguments.worker.strip():

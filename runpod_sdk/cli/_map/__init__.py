@@ -170,7 +170,10 @@ def _tell(arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Cou
             lines.append(f"{count} {what}")
     if inputs.stopped_by is not None:
         lines.append(f"stopped: {one_line(str(inputs.stopped_by))}")
-    print(*lines or ["no inputs"], sep="\n", file=sys.stderr)
+    if not (lines or results.abandoned):
+        lines.append("no inputs")
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def _code(inputs: Inputs, ends: Counter[str]) -> int:
