@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._client._bulk._map import AsyncMap, Map
     from ._client._bulk._map_job import AsyncMapResult, MapResult
     from ._client._bulk._map_report import MapReport, Percentiles
+    from ._client._bulk._map_stop import Stop
     from ._client._journal._items import JournalItem
     from ._client._journal._journal import Journal
     from ._client._sync import Client
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         JobsError,
         JobTimedOutError,
         JournalError,
+        MapStoppedError,
         NotFoundError,
         OutputTypeError,
         PayloadTooLargeError,
@@ -85,6 +87,7 @@ _ROOMS = {
     "_client._bulk._map": ("AsyncMap", "Map"),
     "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),
+    "_client._bulk._map_stop": ("Stop",),
     "_client._journal._items": ("JournalItem",),
     "_client._journal._journal": ("Journal",),
     "_values._policies": ("PollPolicy", "Retry", "RetryPolicy"),
@@ -126,6 +129,7 @@ _ROOMS = {
         "JobTimedOutError",
         "JobsError",
         "JournalError",
+        "MapStoppedError",
         "NotFoundError",
         "OutputTypeError",
         "PayloadTooLargeError",
@@ -184,6 +188,7 @@ __all__ = [
     "Map",
     "MapReport",
     "MapResult",
+    "MapStoppedError",
     "NotFoundError",
     "OpenAIAccess",
     "OperationStats",
@@ -202,6 +207,7 @@ __all__ = [
     "RetryPolicy",
     "RunpodError",
     "S3Config",
+    "Stop",
     "Stream",
     "StreamChunk",
     "StreamInterruptedError",

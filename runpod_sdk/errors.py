@@ -26,6 +26,7 @@ RunpodError
 │   └── BatchTimeoutError           the caller's own deadline passed (also a TimeoutError); the batch goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
 ├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
+├── MapStoppedError                 an input of a bulk run was not submitted, as its `stop` said so
 ├── JournalError                    the journal of a bulk run cannot be used, or not be written
 └── ConfigurationError              a variable of the environment cannot be meant (also a ValueError); nothing was sent
 
@@ -74,6 +75,10 @@ class ConfigurationError(RunpodError, ValueError):
     def __init__(self, message: str, *, variable: str) -> None:
         super().__init__(message)
         self.variable = variable
+
+
+class MapStoppedError(RunpodError):
+    """An input of a bulk run was not submitted: its `stop` said that it was enough; the message says why."""
 
 
 class JournalError(RunpodError):

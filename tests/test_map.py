@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runpod_sdk._client._bulk._map_job import Item, items_of
 from runpod_sdk._client._bulk._map_progress import MapProgress
 from runpod_sdk._client._bulk._map_report import Durations, Tally
+from runpod_sdk._client._bulk._map_stop import Brake, Stop
 from runpod_sdk._client._bulk._task_pool import Line, Outbox, TaskPool
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import JobState
@@ -341,3 +342,53 @@ def test_progress_writes_a_line_a_second_and_a_last_one(capsys: pytest.CaptureFi
     assert capsys.readouterr().err.splitlines() == [
         f"map  {now:5.0f} s  {done}/5 done, 1 failed" for done, now in ((2, 1), (4, 2), (5, 2))
     ]
+
+
+# When it is enough.
+
+
+def braked(stop: Stop, results: list[tuple[int, bool]]) -> list[int]:
+    """Return after which of some results, of so many milliseconds and maybe failed, no more is submitted."""
+    brake = Brake(stop, 100.0)
+    on: list[int] = []
+    for index, (milliseconds, is_failure) in enumerate(results):
+        brake.add(state("COMPLETED", execution_time_ms=milliseconds), ValueError() if is_failure else None)
+        if brake.is_on(100.0 + index):
+            on.append(index)
+    return on
+
+
+def test_a_run_without_limits_goes_on() -> None:
+    assert braked(Stop(), [(1000, True)] * 50) == []
+
+
+def test_each_limit_is_one_and_stays_reached() -> None:
+    fine, bad = (1000, False), (1000, True)
+    assert braked(Stop(failures=2), [bad, fine, bad, fine]) == [2, 3]
+    assert braked(Stop(after=3), [fine] * 5) == [3, 4]
+    assert braked(Stop(cost=0.5, price_per_second=0.125), [fine] * 6) == [3, 4, 5]
+
+
+def test_a_share_is_judged_where_there_is_something_to_judge() -> None:
+    fine, bad = (1, False), (1, True)
+    assert braked(Stop(failure_share=0.5), [bad] * 21) == [19, 20]
+    assert braked(Stop(failure_share=0.5), [bad] * 5 + [fine] * 20) == []
+    assert braked(Stop(failure_share=0.5), [fine] * 20 + [bad] * 20 + [fine]) == [39, 40]
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind"),
+    [
+        ({"failures": 0}, ValueError),
+        ({"failures": 1.5}, TypeError),
+        ({"failures": True}, TypeError),
+        ({"failure_share": 1.1}, ValueError),
+        ({"failure_share": "0.1"}, TypeError),
+        ({"after": float("nan")}, ValueError),
+        ({"cost": 5}, ValueError),
+        ({"price_per_second": 0.1}, ValueError),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(limits: dict[str, Any], kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        Stop(**limits)

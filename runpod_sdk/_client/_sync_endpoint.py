@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._bulk._map import Map, OnResult
     from ._bulk._map_job import InputOptions, Inputs, JournalPath, OnSubmit
+    from ._bulk._map_stop import Stop
     from ._journal._journal import Journal
     from ._journal._rows import Again
     from ._shield import ShieldedSend
@@ -198,6 +199,7 @@ class Endpoint(Generic[T_co]):
         journal: JournalPath | Journal | None = None,
         again: Iterable[Again] = (),
         input_options: InputOptions | None = None,
+        stop: Stop | None = None,
         on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
         on_result: OnResult[T_co] | None = None,
@@ -229,6 +231,8 @@ class Endpoint(Generic[T_co]):
             input_options: called with the key and the input right before a submit; what it returns are options of `run`
                 for that input, over those of all: a webhook that has the key in its URL, say. What it raises ends the
                 run; where it returns no such options, the result has a TypeError or ValueError.
+            stop: when no more is submitted, as too much has failed, cost or passed: see `Stop`. Jobs in flight are
+                waited for; inputs that were taken already become results with a MapStoppedError, others are not taken.
             on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
                 or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
@@ -271,6 +275,7 @@ class Endpoint(Generic[T_co]):
             journal=journal_of(journal),
             again=again_of(again, journal),
             input_options=input_options,
+            stop=stop,
         )
         return Map(self._client, plan, on_result, progress=progress)
 

@@ -7,7 +7,9 @@ import csv
 import json
 import shutil
 import sqlite3
+import subprocess
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +26,16 @@ from runpod_sdk import (
     Journal,
     JournalError,
     MapResult,
+    MapStoppedError,
     RateLimitError,
+    Stop,
     SubmissionUnknownError,
 )
-from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator import Emulator, Fault, Options
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # ruff: noqa: ASYNC240  small files
 
@@ -232,6 +236,16 @@ async def test_a_job_of_which_no_end_was_learned_is_asked_for_by_the_next_run(wo
         fault.remove()
     assert outputs(await listed(endpoint.map({"slow": {"n": 2, "seconds": 60}}, journal="run.sqlite"))) == [4]
     assert world.operations.count("run") == 2
+
+
+@both_flavours
+async def test_what_a_stop_keeps_from_being_sent_is_sent_by_the_next_run(world: World) -> None:
+    endpoint = squares(world)
+    inputs = [*numbered(1, 2), {"n": 3, "fails": True}, *numbered(4, 5, 6)]
+    results = endpoint.map(inputs, journal="run.sqlite", concurrency=1, stop=Stop(failures=1))
+    assert len([result async for result in results if not isinstance(result.error, MapStoppedError)]) == 3
+    assert world.operations.count("run") == 3
+    assert outputs(await listed(endpoint.map(inputs, journal="run.sqlite"))) == [16, 25, 36]
 
 
 @both_flavours
@@ -615,6 +629,46 @@ async def test_a_copy_of_a_journal_is_one(world: World) -> None:
     await listed(endpoint.map(numbered(1), journal="run.sqlite"))
     shutil.copy("run.sqlite", "copy.sqlite")
     assert await listed(endpoint.map(numbered(1), journal="copy.sqlite")) == []
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Provide a disk of 900 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    options = ["-t", "tmpfs", "-o", "size=900k", "tmpfs", str(folder)]
+    if mount is None or umount is None:
+        pytest.skip("there is no mount")
+    if subprocess.run([mount, *options], capture_output=True, check=False).returncode:  # noqa: S603  ours
+        pytest.skip("this user may not mount a small disk")
+    yield folder
+    subprocess.run([umount, str(folder)], check=True)  # noqa: S603  ours
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_full_disk_ends_a_run_and_no_job_is_lost_or_doubled(kind: type[Client | AsyncClient], small: Path) -> None:
+    ran: Counter[int] = Counter()
+
+    def handler(job: dict[str, Any]) -> str:
+        ran[job["input"]["n"]] += 1
+        return "x" * 3000
+
+    async def run(path: Path) -> list[MapResult[Any]]:
+        async with World.dress(kind(**emulator.connection)) as client:
+            return await listed(client.endpoint("abc").map(numbered(*range(400)), journal=path))
+
+    with Emulator(options=Options(ledger=0)) as emulator:
+        emulator.endpoint("abc", handler, workers=8)
+        with pytest.raises(JournalError, match="full"):
+            asyncio.run(run(small / "run.sqlite"))
+        counts = Journal(small / "run.sqlite").counts()
+        assert counts.keys() <= {"COMPLETED", "SUBMITTED", "UNSUBMITTED"}, "each id is known: there was a reserve"
+        for file in small.iterdir():
+            shutil.copy(file, ".")
+        asyncio.run(run(Path("run.sqlite")))
+    assert Journal("run.sqlite").counts() == {"COMPLETED": 400}
+    assert set(ran.values()) == {1}
 
 
 def test_what_is_not_there_is_told() -> None:

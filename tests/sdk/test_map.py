@@ -15,9 +15,11 @@ from runpod_sdk import (
     AuthenticationError,
     JobFailedError,
     JobTimedOutError,
+    MapStoppedError,
     NotFoundError,
     PollPolicy,
     RetryPolicy,
+    Stop,
     SubmissionUnknownError,
 )
 from runpod_sdk.emulator import Emulator, Fault
@@ -454,3 +456,30 @@ async def test_what_the_options_of_an_input_raise_ends_the_run(world: World) -> 
 
     await caught(LookupError, listed(world.client().endpoint("abc").map([{"n": 1}], input_options=options)))
     assert world.operations == []
+
+
+@both_flavours
+async def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_more(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world), workers=4)
+    taken: list[int] = []
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        for n in range(1000):
+            taken.append(n)
+            yield {"n": n, "seconds": 10}
+
+    results = world.client().endpoint("abc").map(inputs(), concurrency=4, stop=Stop(after=35))
+    ends = await listed(results)
+    assert len(ends) == len(taken) < 40
+    stopped = [result for result in ends if isinstance(result.error, MapStoppedError)]
+    assert all(result.is_success for result in ends if result not in stopped)
+    assert world.operations.count("run") == len(ends) - len(stopped) == 16
+    report = results.report()
+    assert (report.stopped, report.unsubmitted) == ("40 s have passed", len(stopped))
+    assert str(report).endswith("stopped: 40 s have passed")
+
+
+@both_flavours
+async def test_a_stop_is_one(world: World) -> None:
+    with pytest.raises(TypeError, match="a Stop expected"):
+        world.client().endpoint("abc").map([], stop=5)  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ._map_job import Kept, Plan
     from ._map_report import Tally
+    from ._map_stop import Brake
 
 R = TypeVar("R", bound=Result[Any])
 
@@ -169,14 +170,21 @@ class JournaledRunner(Generic[R]):
     """
 
     def __init__(
-        self, shell: AsyncShell, plan: Plan[R], kept: Kept[R], tally: Tally, run: JournalRun, sorter: Sorter
+        self,
+        shell: AsyncShell,
+        plan: Plan[R],
+        kept: Kept[R],
+        tally: Tally,
+        run: JournalRun,
+        sorter: Sorter,
+        brake: Brake,
     ) -> None:
         self._shell = shell
         self._plan = plan
         self._run = run
         self._sorter = sorter
         self._rescues: dict[Key, _Rescue[R]] = {one.row.key: _Rescue(one.submitted_at) for one in run.underway}
-        self._runner: Runner[R] = Runner(shell, plan, kept, tally, self)
+        self._runner: Runner[R] = Runner(shell, plan, kept, tally, brake, self)
 
     async def result(self, item: Item) -> R | None:
         """Return what becomes of an input; None where another task will."""

@@ -21,6 +21,7 @@ from ._loop_thread import LoopThread, places, twin_of
 from ._map_job import AsyncMapResult, Item, Kept, MapResult, Plan, Result, Runner, items_of
 from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
+from ._map_stop import Brake
 from ._task_pool import Line, Outbox
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class _Book(Generic[R]):
         self._run: JournalRun | None = None
         self._sorter: Sorter | None = None
         self._out: R | None = None
+        self._brake = Brake(plan.stop, 0.0)
 
     def begin(self) -> None:
         """Note that the run begins; with a journal, open it."""
@@ -73,6 +75,7 @@ class _Book(Generic[R]):
             self._run = plan.journal._begin(plan.endpoint_id, plan.endpoint_url)
             self._sorter = Sorter(self._run, plan.again, plan.handle)
         self._began = self._clock.monotonic()
+        self._brake = Brake(plan.stop, self._began)
         if self._shown:
             title = f'map on endpoint "{self.plan.endpoint_id}"'
             self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
@@ -80,6 +83,8 @@ class _Book(Generic[R]):
     def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
         """Return the inputs that are to be worked on; None now and then, where many are left out."""
         items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs)
+        if self.plan.stop is not None:
+            items = _until(items, lambda: self._brake.is_on(self._clock.monotonic()))
         if self._sorter is not None:
             from ._journaled import sorted_out
 
@@ -97,10 +102,10 @@ class _Book(Generic[R]):
     def work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
         """Return what makes results of inputs."""
         if self._run is None or self._sorter is None or self.plan.journal is None:
-            return Runner(shell, self.plan, self.kept, self.tally).result
+            return Runner(shell, self.plan, self.kept, self.tally, self._brake).result
         from ._journaled import JournaledRunner
 
-        return JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter).result
+        return JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter, self._brake).result
 
     def asked(self) -> None:
         """Note that the caller asks for the next result: it has done with the one before."""
@@ -144,6 +149,7 @@ class _Book(Generic[R]):
         return self.tally.report(
             seconds=0.0 if self._began is None else until - self._began,
             abandoned=len(self.kept.abandoned),
+            stopped=self._brake.reason,
             skipped=0 if self._sorter is None else self._sorter.skipped.total(),
             price_per_second=price_per_second,
         )
@@ -336,6 +342,22 @@ def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item 
 
     while (item := thread.call(pull())) is not _OVER:
         yield item
+
+
+def _until(
+    items: Iterator[Item | None] | AsyncIterator[Item | None], is_enough: Callable[[], bool]
+) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+    """Take inputs for as long as it is not enough."""
+
+    def taken(items: Iterator[Item | None]) -> Iterator[Item | None]:
+        while not is_enough() and (item := next(items, _OVER)) is not _OVER:
+            yield item
+
+    async def taken_async(items: AsyncIterator[Item | None]) -> AsyncIterator[Item | None]:
+        while not is_enough() and (item := await anext(items, _OVER)) is not _OVER:
+            yield item
+
+    return taken(items) if isinstance(items, Iterator) else taken_async(items)
 
 
 def _expected(

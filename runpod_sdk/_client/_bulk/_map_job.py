@@ -31,11 +31,14 @@ from runpod_sdk.errors import (
     InternalServerError,
     JobBoundError,
     JobError,
+    MapStoppedError,
     NotFoundError,
     OutputTypeError,
     PaymentRequiredError,
     PermissionDeniedError,
 )
+
+from ._map_stop import Stop
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from runpod_sdk._flows._jobs import JobRef, Life
 
     from ._map_report import Tally
+    from ._map_stop import Brake
 
 R = TypeVar("R", bound="Result[Any]")
 
@@ -191,6 +195,7 @@ class Plan(Generic[R]):
     journal: Journal | None = None
     again: frozenset[str] = frozenset()
     input_options: InputOptions | None = None
+    stop: Stop | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -200,6 +205,8 @@ class Plan(Generic[R]):
             if value < least:
                 raise ValueError(f"{name}={value!r}: at least {least} expected")
         checked_abandon(self.on_abandon)
+        if not isinstance(self.stop, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"stop is {kind_of(self.stop)}: a Stop expected")
         if not _is_many(self.inputs.reveal()):
             raise TypeError(f"inputs is {kind_of(self.inputs.reveal())}: an iterable of inputs expected")
         # Raises for a bad option, which all inputs would share.
@@ -287,16 +294,32 @@ class Runner(Generic[R]):
         abandoned: results without an end: what was in flight when the run was closed.
     """
 
-    def __init__(self, shell: AsyncShell, plan: Plan[R], kept: Kept[R], tally: Tally, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        shell: AsyncShell,
+        plan: Plan[R],
+        kept: Kept[R],
+        tally: Tally,
+        brake: Brake,
+        log: Log | None = None,
+    ) -> None:
         self._shell = shell
         self._plan = plan
         self._kept = kept
         self._tally = tally
+        self._brake = brake
         self._log: Log = log or NoLog()
         self._refusal: APIStatusError | None = None
 
     async def result(self, item: Item) -> R:
         """Submit one input, and wait for its job."""
+        if self._brake.is_on(self._shell._settings.now()):
+            return self.of(item, error=MapStoppedError(f"not submitted: {self._brake.reason}"))
+        result = await self._made(item)
+        self._brake.add(result.state, result.error)
+        return result
+
+    async def _made(self, item: Item) -> R:
         plan, settings = self._plan, self._shell._settings
         if isinstance(item.input.reveal(), plan.handle):
             return await self._collected(item, item.input.reveal())

@@ -87,6 +87,7 @@ class MapReport:
         seconds: from the first submit until now, or until the end.
         estimated_execution_cost: `execution_seconds` at the price that was given. An estimate: an account also pays for
             cold starts and idle workers, which the API does not show.
+        stopped: why no more was submitted, where the run's `stop` said so.
     """
 
     results: int
@@ -108,6 +109,7 @@ class MapReport:
     execution_seconds: float
     seconds: float
     estimated_execution_cost: float | None
+    stopped: str | None = None
 
     def _repr_html_(self) -> str:
         from runpod_sdk._client._tables import report_html
@@ -136,6 +138,8 @@ class MapReport:
         lines.append(f"{self.execution_seconds:.1f} s of execution on {workers}, {retries}")
         if self.estimated_execution_cost is not None:
             lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f}")
+        if self.stopped is not None:
+            lines.append(f"stopped: {self.stopped}")
         return "\n".join(lines)
 
 
@@ -174,7 +178,15 @@ class Tally:
         if state.execution_time_ms is not None:
             self._retried_ms += state.execution_time_ms
 
-    def report(self, *, seconds: float, abandoned: int, skipped: int = 0, price_per_second: float | None) -> MapReport:
+    def report(
+        self,
+        *,
+        seconds: float,
+        abandoned: int,
+        skipped: int = 0,
+        stopped: str | None = None,
+        price_per_second: float | None,
+    ) -> MapReport:
         """Return the numbers so far."""
         ends = self._ends
         execution_seconds = (self._execution_ms + self._retried_ms) / 1000
@@ -190,6 +202,7 @@ class Tally:
             unfinished=ends["unfinished"],
             abandoned=abandoned,
             skipped=skipped,
+            stopped=stopped,
             retries=self.retries,
             requeues=self._requeues,
             workers=len(self._workers),

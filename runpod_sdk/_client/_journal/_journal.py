@@ -39,8 +39,9 @@ class Journal:
     nothing to close but what has been begun.
 
     Args:
-        path: of the file, on a local disk. Beside it stand, for as long as they are needed, `-wal`, `-shm` and `.lock`;
-            and outputs above 1 MB, in a folder that ends in `.outputs`.
+        path: of the file, on a local disk. Beside it stand, while a run is at work, `-wal`, `-shm`, `.lock` and
+            `.reserve`, half a MiB for what has to be noted on a disk that is full; and outputs above 1 MB, in a folder
+            that ends in `.outputs`.
         exist_ok: False refuses a file that is there already.
 
     Attributes:

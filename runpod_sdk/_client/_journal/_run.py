@@ -71,7 +71,8 @@ class JournalRun:
                             "ORDER BY submitted_at, number"
                         )
                     ]
-                self.writer = Writer(path, opened(path))
+                with told(path):
+                    self.writer = Writer(path, opened(path))
             except BaseException:
                 self._reader.close()
                 raise

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     Future = asyncio.Future[None]
 
 
+# What is kept free for the ids of jobs in flight when a disk is full, bytes: a page for each of 64, and some; ours.
+RESERVE = 2**19
+
+
 class Writer:
     """Writes changes in the order in which they come; for threads and for tasks.
 
@@ -43,6 +47,8 @@ class Writer:
         self.lost: list[Change] = []
         self._path = path
         self._database = database
+        self._reserve = path.with_name(path.name + ".reserve")
+        self._reserve.write_bytes(b"\xa5" * RESERVE)
         self._line: deque[tuple[Change, Future | None]] = deque()
         self._news = threading.Event()
         self._is_closing = False
@@ -100,6 +106,7 @@ class Writer:
                     break
             self._try_again()
         finally:
+            self._make_room()
             with suppress(sqlite3.Error):
                 self._database.close()
             self._is_over = True
@@ -153,8 +160,17 @@ class Writer:
                 loop.call_soon_threadsafe(_settle, settled)
 
     def _try_again(self) -> None:
-        """Write what was lost, each alone: something may have made room meanwhile."""
+        """Write what was lost: there is room again, for the ids of jobs above all. All at once takes the least."""
+        if not self.lost:
+            return
+        self._make_room()
+        if self._tried(self.lost) is None:
+            self.lost = []
         self.lost = [change for change in self.lost if self._tried([change]) is not None]
+
+    def _make_room(self) -> None:
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
 
 def _settle(settled: list[tuple[Future, JournalError | None]]) -> None:

@@ -1,0 +1,97 @@
+"""When a bulk run submits no more: what a caller says, and what has come of the run so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runpod_sdk._values._states import JobState
+
+# A share is not judged before there are so many results; ours.
+JUDGED_FROM = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """When a bulk run submits no more, whichever comes first. What is in flight then is waited for and handed out.
+
+    Attributes:
+        failures: as soon as so many results are no success.
+        failure_share: as soon as this share of the results, from 0 to 1, is no success; judged from 20 results on.
+        cost: as soon as the jobs have cost so much, at `price_per_second`. It is a lower bound: the service says how
+            long each job ran, but workers are paid from their start to their stop, with the time that they are idle. A
+            small run may cost several times as much.
+        price_per_second: of a worker, in the currency of `cost`.
+        after: so many seconds after the run began.
+
+    Raises:
+        TypeError, ValueError: a limit that is none, or a cost without a price.
+
+    Examples:
+        >>> Stop(failures=100, failure_share=0.2, after=3600)
+        Stop(failures=100, failure_share=0.2, cost=None, price_per_second=None, after=3600)
+    """
+
+    failures: int | None = None
+    failure_share: float | None = None
+    cost: float | None = None
+    price_per_second: float | None = None
+    after: float | None = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int if each.name == "failures" else int | float):
+                kind = "a whole number" if each.name == "failures" else "a number"
+                raise TypeError(f"{each.name}={value!r}: {kind} expected")
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{each.name}={value!r}: more than 0 expected")
+        if self.failure_share is not None and self.failure_share > 1:
+            raise ValueError(f"failure_share={self.failure_share!r}: 1 at most expected: a share of the results")
+        if (self.cost is None) != (self.price_per_second is None):
+            raise ValueError("cost and price_per_second go together")
+
+
+class Brake:
+    """Tells whether a run is to submit more, as its results are made; once it does not, it stays so.
+
+    Attributes:
+        reason: why no more is submitted; None as long as there is no reason.
+    """
+
+    def __init__(self, stop: Stop | None, began: float) -> None:
+        self.reason: str | None = None
+        self._stop = stop or Stop()
+        self._began = began
+        self._results = self._failures = self._execution_ms = 0
+
+    def add(self, state: JobState | None, error: Exception | None) -> None:
+        """Count a result."""
+        self._results += 1
+        self._failures += error is not None
+        if state is not None and state.execution_time_ms is not None:
+            self._execution_ms += state.execution_time_ms
+
+    def is_on(self, now: float) -> bool:
+        """Whether no more is to be submitted."""
+        self.reason = self.reason or self._found(now)
+        return self.reason is not None
+
+    def _found(self, now: float) -> str | None:
+        stop = self._stop
+        if stop.failures is not None and self._failures >= stop.failures:
+            return f"{self._failures} of {self._results} results were no success"
+        is_judged = self._results >= JUDGED_FROM
+        if stop.failure_share is not None and is_judged and self._failures >= stop.failure_share * self._results:
+            return f"{self._failures} of {self._results} results were no success"
+        if stop.cost is not None and stop.price_per_second is not None:
+            cost = self._execution_ms / 1000 * stop.price_per_second
+            if cost >= stop.cost:
+                return f"the jobs have cost {cost:.4g} by their execution alone"
+        if stop.after is not None and now - self._began >= stop.after:
+            return f"{now - self._began:.0f} s have passed"
+        return None
