@@ -143,7 +143,7 @@ def test_it_is_raised_while_inputs_are_taken(
         monkeypatch.setattr(f"runpod_sdk._client.{shell}.GRACE", 0.05)
     raising(kind)
     with FaultServer() as server:
-        server.script("e", looks=12)
+        server.script("e", looks=6)
         with pytest.raises(kind, match="enough"):
             threads(server.url) if flavour == "sync" else asyncio.run(tasks(server.url))
     assert results == []

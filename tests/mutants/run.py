@@ -11,6 +11,7 @@ nothing about the bug; nor does one that fails on the clean tree, so all of them
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from xml.etree import ElementTree as ET
 
 HERE = Path(__file__).resolve().parent
@@ -27,6 +29,8 @@ ROOT = HERE.parent.parent
 # Seconds for one check: ten times what the slowest takes; beyond it a planted bug has made it hang.
 CHECK_TIMEOUT = 300
 PYTEST = ("python", "-m", "pytest", "-p", "no:cacheprovider")
+# A plugin that takes a second to import, and the only tests that need it.
+LEFT_OUT, NEEDED_BY = ("-p", "no:schemathesis"), "tests/contract/"
 # Where a copy's packages are; put before everything that is installed.
 IMPORT_ROOTS = (".", "generated")
 
@@ -102,6 +106,8 @@ def plant(mutant: Mutant, tree: Path) -> None:
     applied = subprocess.run(command, cwd=tree, env=environment, check=False, capture_output=True, text=True)
     if applied.returncode != 0:
         raise BadPatchError(f"does not apply any more: {applied.stderr.strip().splitlines()[0]}")
+    for name in changed_by(mutant):
+        forget_code(tree / name)
 
 
 def run(command: tuple[str, ...], tree: Path) -> subprocess.CompletedProcess[str]:
@@ -112,7 +118,6 @@ def run(command: tuple[str, ...], tree: Path) -> subprocess.CompletedProcess[str
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONPATH": os.pathsep.join(str(tree / root) for root in IMPORT_ROOTS),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     return subprocess.run(
         command,
@@ -129,7 +134,9 @@ def run(command: tuple[str, ...], tree: Path) -> subprocess.CompletedProcess[str
 def survival(check: str, tree: Path) -> str | None:
     """Run a check on a tree with a bug; return why the bug is not killed, or None if it is."""
     report = tree / "junit.xml"
-    command = (*PYTEST, f"--junitxml={report}", check) if is_pytest_node(check) else tuple(shlex.split(check))
+    left_out = () if check.startswith(NEEDED_BY) else LEFT_OUT
+    options = (*left_out, f"--junitxml={report}")
+    command = (*PYTEST, *options, check) if is_pytest_node(check) else tuple(shlex.split(check))
     try:
         done = run(command, tree)
     except subprocess.TimeoutExpired:
@@ -145,19 +152,37 @@ def survival(check: str, tree: Path) -> str | None:
     return None
 
 
-def judge(mutant: Mutant, files: list[str], scratch: Path) -> Verdict:
-    """Plant one bug in a copy of its own and run its checks."""
+def restore(mutant: Mutant, tree: Path) -> None:
+    """Take the bug out again, and what was compiled of it: its time and size may be those of the file without it."""
+    for name in changed_by(mutant):
+        shutil.copy2(ROOT / name, tree / name)
+        forget_code(tree / name)
+
+
+def changed_by(mutant: Mutant) -> list[str]:
+    """Return the files that a patch changes."""
+    return re.findall(r"^\+\+\+ b/(.+)$", mutant.path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def forget_code(source: Path) -> None:
+    """Remove what was compiled of a file."""
+    for code in source.parent.glob(f"__pycache__/{source.stem}.*"):
+        code.unlink()
+
+
+def judge(mutant: Mutant, trees: Queue[Path]) -> Verdict:
+    """Plant one bug in a copy that nobody else uses meanwhile, and run its checks."""
+    tree = trees.get()
     began = time.monotonic()
-    tree = scratch / mutant.path.stem
     reasons = []
     try:
-        copy_tree(files, tree)
         plant(mutant, tree)
         reasons = [reason for check in mutant.checks if (reason := survival(check, tree)) is not None]
     except BadPatchError as error:
         reasons = [str(error)]
     finally:
-        shutil.rmtree(tree, ignore_errors=True)
+        restore(mutant, tree)
+        trees.put(tree)
     return Verdict(mutant, not reasons, "\n".join(reasons), time.monotonic() - began)
 
 
@@ -171,7 +196,7 @@ def complaint_on_clean_tree(mutants: list[Mutant], tree: Path) -> str | None:
     nodes = [check for check in checks if is_pytest_node(check)]
     commands = [tuple(shlex.split(check)) for check in checks if not is_pytest_node(check)]
     if nodes:
-        commands.insert(0, (*PYTEST, *nodes))
+        commands.insert(0, (*PYTEST, f"-n{os.cpu_count()}", *nodes))
     for command in commands:
         done = run(command, tree)
         if done.returncode != 0:
@@ -199,8 +224,13 @@ def main(arguments: list[str]) -> int:
         if complaint := complaint_on_clean_tree(mutants, clean):
             print(f"mutants: {complaint}")
             return 2
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            pending = [pool.submit(judge, mutant, files, scratch) for mutant in mutants]
+        # As many copies as are used at once: what one has compiled the next mutant in it need not compile again.
+        trees: Queue[Path] = Queue()
+        for number in range(os.cpu_count() or 1):
+            trees.put(scratch / f"{number}")
+            copy_tree(files, scratch / f"{number}")
+        with ThreadPoolExecutor(trees.qsize()) as pool:
+            pending = [pool.submit(judge, mutant, trees) for mutant in mutants]
         verdicts = [future.result() for future in pending]
 
     width = max(len(path.stem) for path in paths)
