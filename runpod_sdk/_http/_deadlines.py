@@ -121,7 +121,7 @@ class Bounded:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **kwargs: Any) -> _Stream:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **kwargs: Any) -> _PacedStream:
         addresses = _called(looked_up, Resolver(host, port), _left(timeout))
         problems: list[Exception] = []
         for place, address in enumerate(addresses):
@@ -129,20 +129,20 @@ class Bounded:
             share = None if left is None else left / (len(addresses) - place)
             named: dict[str, Any] = {"host": address.where[0], "port": port, "timeout": share}
             try:
-                return _Stream(_called(self._backend.connect_tcp, **named, **_with_options(kwargs)))
+                return _PacedStream(_called(self._backend.connect_tcp, **named, **_with_options(kwargs)))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problems.append(error)
         raise problems[-1] if problems else httpcore.ConnectError("it has no address")
 
-    def connect_unix_socket(self, **kwargs: Any) -> _Stream:
+    def connect_unix_socket(self, **kwargs: Any) -> _PacedStream:
         kwargs["timeout"] = _left(kwargs.get("timeout"))
-        return _Stream(_called(self._backend.connect_unix_socket, **kwargs))
+        return _PacedStream(_called(self._backend.connect_unix_socket, **kwargs))
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
 
 
-class _Stream:
+class _PacedStream:
     """One connection."""
 
     def __init__(self, stream: Any) -> None:
@@ -161,8 +161,8 @@ class _Stream:
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> _Stream:
-        return _Stream(_called(self._stream.start_tls, ssl_context, server_hostname, _left(timeout)))
+    ) -> _PacedStream:
+        return _PacedStream(_called(self._stream.start_tls, ssl_context, server_hostname, _left(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runpod_sdk.cli._map._journal import Again, Journal, Place
+from runpod_sdk.cli._map._journal import Again, OutputJournal, Place
 from runpod_sdk.cli._session import BadCallError
 from tests.cli.disk import full_at
 
@@ -38,7 +38,7 @@ class Story:
         self.files = (self.output, folder / "results.journal")
         self.moments: list[tuple[tuple[bytes, ...], dict[str, set[int]]]] = []
         self.facts: dict[str, set[int]] = {"sent": set(), "known": set(), "ended": set()}
-        journal = Journal(self.output, "abc")
+        journal = OutputJournal(self.output, "abc")
         self._note()
         write = os.write
 
@@ -83,10 +83,10 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
     return Story(tmp_path, monkeypatch)
 
 
-def reopened(story: Story, contents: tuple[bytes, ...]) -> Journal:
+def reopened(story: Story, contents: tuple[bytes, ...]) -> OutputJournal:
     for file, content in zip(story.files, contents, strict=True):
         file.write_bytes(content)
-    return Journal(story.output, "abc")
+    return OutputJournal(story.output, "abc")
 
 
 def test_whenever_the_process_ends_the_next_one_knows_what_was_sent(story: Story) -> None:
@@ -117,7 +117,7 @@ def test_a_second_end_in_the_same_place_is_no_worse(story: Story) -> None:
         first = reopened(story, contents)
         known = (first.in_flight, [first.end_of(place) for place in (A, B, C)])
         first.close()
-        second = Journal(story.output, "abc")
+        second = OutputJournal(story.output, "abc")
         assert (second.in_flight, [second.end_of(place) for place in (A, B, C)]) == known
         second.close()
 
@@ -125,7 +125,7 @@ def test_a_second_end_in_the_same_place_is_no_worse(story: Story) -> None:
 def test_the_id_of_a_job_is_written_though_the_disk_is_full(tmp_path: Path) -> None:
     """Its room was taken before it was submitted; and where there is none, nothing is."""
     output, long = tmp_path / "results", "j" * 60
-    journal = Journal(output, "https://api.invalid/v2/abc")
+    journal = OutputJournal(output, "https://api.invalid/v2/abc")
     journal.on_submit(A, None)
     journal.on_submit(B, None)
 
@@ -139,7 +139,7 @@ def test_the_id_of_a_job_is_written_though_the_disk_is_full(tmp_path: Path) -> N
         for begun in [*journal.in_flight.values()][:-1]:  # the last one was not sent
             journal.on_submit(begun.place, Handle(long))
     journal.close()
-    again = Journal(output, "https://api.invalid/v2/abc")
+    again = OutputJournal(output, "https://api.invalid/v2/abc")
     assert len(again.in_flight) > 2
     assert {begun.job_id for begun in again.in_flight.values()} == {long}
     assert again.counts().total() == 0, "none is unknown"
@@ -147,11 +147,11 @@ def test_the_id_of_a_job_is_written_though_the_disk_is_full(tmp_path: Path) -> N
 
 
 def test_the_last_line_of_an_input_counts_and_the_others_go(story: Story) -> None:
-    journal = Journal(story.output, "abc")
+    journal = OutputJournal(story.output, "abc")
     journal.ended(A, "COMPLETED", {"id": "j9", "output": 1})
     journal.finish()
     journal.close()
-    again = Journal(story.output, "abc")
+    again = OutputJournal(story.output, "abc")
     assert (again.end_of(A), again.end_of(B), again.counts().total()) == ("COMPLETED", "COMPLETED", 3)
     assert story.output.read_bytes().count(b"\n") == 3
     again.close()
@@ -161,14 +161,14 @@ def test_a_process_that_begins_as_another_tidies_up_keeps_its_journal(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
-    second: list[Journal] = []
+    second: list[OutputJournal] = []
 
     def replaced(self: Path, target: Path) -> Path:
         found = replace(self, target)
-        second.append(Journal(story.output, "abc"))
+        second.append(OutputJournal(story.output, "abc"))
         return found
 
-    first = Journal(story.output, "abc")
+    first = OutputJournal(story.output, "abc")
     first.ended(A, "COMPLETED", {"id": "j9", "output": 1})
     monkeypatch.setattr(Path, "replace", replaced)
     first.finish()
@@ -176,7 +176,7 @@ def test_a_process_that_begins_as_another_tidies_up_keeps_its_journal(
     [begun] = second
     begun.on_submit(A, None)
     begun.close()
-    third = Journal(story.output, "abc")
+    third = OutputJournal(story.output, "abc")
     assert third.end_of(A) == "UNKNOWN"
     third.close()
 
@@ -185,7 +185,7 @@ def test_a_file_that_could_not_be_read_is_not_kept_locked(story: Story) -> None:
     story.output.write_text("notes")
     for _ in range(2):
         with pytest.raises(BadCallError, match="no line of a bulk run"):
-            Journal(story.output, "abc")
+            OutputJournal(story.output, "abc")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._client._journal._changes import Change
     from runpod_sdk._client._journal._rows import Key
-    from runpod_sdk._client._journal._run import JournalRun, Outcome
+    from runpod_sdk._client._journal._run import JournalRun, KeptOutcome
     from runpod_sdk._client._submission import Left
 
     from ._map_job import Kept, Plan
@@ -285,7 +285,7 @@ class JournaledRunner(Generic[R]):
             return self._runner.of(item, job=job, state=state, error=None if failure is None else about(failure, job))
         return self._runner.of(item, job=job, error=self._error(item, found, at or 0.0, job))
 
-    def _error(self, item: Item, found: Outcome, at: float, job: Any) -> Exception:
+    def _error(self, item: Item, found: KeptOutcome, at: float, job: Any) -> Exception:
         endpoint_id = self._plan.endpoint_id
         if found.stage == Stage.ENDED:
             text = found.text or "the service no longer knows it"

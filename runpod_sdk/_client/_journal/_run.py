@@ -32,7 +32,7 @@ class Underway:
     submitted_at: float
 
 
-class Outcome(NamedTuple):
+class KeptOutcome(NamedTuple):
     """What a journal keeps of an end: of a job, the answer that said so; otherwise why there is none."""
 
     stage: int
@@ -107,7 +107,7 @@ class JournalRun:
         self._seen[at] |= bit
         return is_seen
 
-    def outcome(self, key: Key) -> Outcome:
+    def outcome(self, key: Key) -> KeptOutcome:
         """Return how an input has ended."""
         with self._reading, told(self.path):
             found = self._reader.execute(
@@ -117,7 +117,7 @@ class JournalRun:
             *facts, text, name = found
             if name is not None:
                 text = (outputs_of(self.path) / name).read_text("ascii")
-        return Outcome._make((*facts, text or ""))
+        return KeptOutcome._make((*facts, text or ""))
 
     def close(self) -> None:
         """Write all that has been put, and let others in."""

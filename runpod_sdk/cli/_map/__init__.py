@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runpod_sdk._client._bulk._map_job import OnSubmit
 
     from ._inputs import Inputs
-    from ._journal import Journal
+    from ._journal import OutputJournal
 
 _DESCRIPTION = """\
 Runs a job for each line of a file, so many at once, and appends a line to the
@@ -83,13 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what has no result yet."""
 
     def act(endpoint: Endpoint) -> int:
-        from ._journal import Journal  # noqa: PLC0415  --help needs none of these
+        from ._journal import OutputJournal  # noqa: PLC0415  --help needs none of these
 
         _map_of(arguments, endpoint, [])  # refuses bad options before there is any file
         with ExitStack() as files:
             try:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
-                journal = files.enter_context(closing(Journal(arguments.output, endpoint.url)))
+                journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint.url)))
             except OSError as error:
                 raise BadCallError(f"{error.filename}: {error.strerror}") from None
             return _run(arguments, endpoint, file, journal)
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
-def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], journal: Journal) -> int:
+def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], journal: OutputJournal) -> int:
     from ._inputs import Inputs  # noqa: PLC0415  as above
     from ._journal import Again  # noqa: PLC0415
     from ._records import REFUSED, record, record_left  # noqa: PLC0415

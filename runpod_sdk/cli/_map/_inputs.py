@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk import Endpoint, Job
 
-    from ._journal import Again, Journal, Name
+    from ._journal import Again, Name, OutputJournal
 
 # Bad lines that are told one by one.
 _TOLD = 10
@@ -34,7 +34,7 @@ class Inputs:
         stopped_by: set it, and no more are taken.
     """
 
-    def __init__(self, file: IO[bytes], endpoint: Endpoint, journal: Journal, again: Again) -> None:
+    def __init__(self, file: IO[bytes], endpoint: Endpoint, journal: OutputJournal, again: Again) -> None:
         self._file = file
         self._endpoint = endpoint
         self._journal = journal

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.cli._session import BadCallError
 
-from ._log import Log
+from ._log import AppendLog
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -94,7 +94,7 @@ class InFlight:
     job_id: str | None = None
 
 
-class Journal:
+class OutputJournal:
     """Keeps both files.
 
     Attributes:
@@ -116,9 +116,9 @@ class Journal:
         # What is kept free in the journal for the id of each job that is being submitted, bytes.
         self._room: dict[Name, int] = {}
         with ExitStack() as files:
-            self._results = files.enter_context(closing(Log(output)))
+            self._results = files.enter_context(closing(AppendLog(output)))
             self._results.lock()
-            self._journal = files.enter_context(closing(Log(self._journal_path)))
+            self._journal = files.enter_context(closing(AppendLog(self._journal_path)))
             self._load()
             self._files = files.pop_all()
 
@@ -273,7 +273,7 @@ class Journal:
 
 
 @contextmanager
-def _reading(log: Log) -> Generator[None]:
+def _reading(log: AppendLog) -> Generator[None]:
     """Take a line that this file cannot have written for what it is."""
     try:
         yield

@@ -20,7 +20,7 @@ _BEGIN = b'{"line": '
 _BLOCK = 4096
 
 
-class Log:
+class AppendLog:
     """Appends lines, each in one call of the system: after any end of the process only the last one can be torn.
 
     What is written is in the hands of the system, not yet on its disk: it survives a kill, not a power failure.

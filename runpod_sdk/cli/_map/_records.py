@@ -12,13 +12,13 @@ from ._journal import EXPIRED, UNKNOWN, UNSUBMITTED
 if TYPE_CHECKING:
     from runpod_sdk import JobState, Map, MapResult
 
-    from ._journal import Journal
+    from ._journal import OutputJournal
 
 # No end was learned: the job is left to the next run. REFUSED: nothing was sent, as no submit would be accepted.
 UNFINISHED, REFUSED = "UNFINISHED", "REFUSED"
 
 
-def record(result: MapResult[Any], journal: Journal) -> str:
+def record(result: MapResult[Any], journal: OutputJournal) -> str:
     """Write what became of one input, and return it in one word."""
     status = status_of(result)
     if status == REFUSED:
@@ -29,7 +29,7 @@ def record(result: MapResult[Any], journal: Journal) -> str:
     return status
 
 
-def record_left(results: Map, journal: Journal) -> None:
+def record_left(results: Map, journal: OutputJournal) -> None:
     """Write what became of the inputs that were in flight when the run was closed, where that is known."""
     for result in results.unknowns:
         if result.key.name in journal.in_flight:
