@@ -22,7 +22,7 @@ from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import Pool, close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
-from runpod_sdk.emulator._workers._events import echo
+from runpod_sdk.emulator._workers._events import print_lines
 from runpod_sdk.emulator._workers._handlers import HandlerFile, load
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
 from runpod_sdk.emulator._workers._processes import NOWHERE, WorkerProcesses, worker_id_from
@@ -61,6 +61,7 @@ class Emulator:
         api_key: the only key that is let in, with or without "Bearer ".
         seed: of all ids: the same seed gives the same ids.
         options: choices where the service's behaviour is unknown; see `Options`.
+        echo: print on standard error what worker processes print, each line behind its worker's name.
 
     Raises:
         ValueError: a key that no header carries.
@@ -83,6 +84,7 @@ class Emulator:
         api_key: str = "test",
         seed: int = 0,
         options: Options | None = None,
+        echo: bool = True,
     ) -> None:
         check_key(api_key)
         self.api_key = api_key
@@ -97,7 +99,8 @@ class Emulator:
         self._transport: Transport | None = None
         self._closed = False
         self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace, captures=self._options.log_capture)
-        self._processes.feed.subscribe(echo)
+        if echo:
+            self._processes.feed.subscribe(print_lines)
         self.faults = Faults(self._chance, threading.Lock())
 
     def endpoint(

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,7 +87,7 @@ def call(url: str, endpoint: str = "local", **job_input: Any) -> dict[str, Any]:
 
 
 def test_a_file_is_served_and_json_is_one_line(handler: Path) -> None:
-    with emulate(str(handler), "--json") as running:
+    with emulate(str(handler), "--json", "--quiet") as running:
         ready = running.ready()
         assert ready == {
             "ready": True,
@@ -99,8 +101,66 @@ def test_a_file_is_served_and_json_is_one_line(handler: Path) -> None:
         assert running.out.closed
 
 
+def test_it_says_what_happens(tmp_path: Path) -> None:
+    file = tmp_path / "handler.py"
+    file.write_text(HANDLER.replace("return ANSWER", "print('called')\n    return 1 / job['input']['n']"))
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"kind": "status", "on": ["health"], "code": 503}]')
+    with emulate(str(file), "--json", "--faults", str(faults)) as running:
+        url = running.ready()["url"]
+        done, failed = call(url, n=1), call(url, n=0)
+        refused = httpx.get(f"{url}/local/status/{done['id']}").status_code
+        assert httpx.get(f"{url}/local/health", headers={"authorization": "test"}).status_code == 503
+        code, errors = running.end()
+    worker = done["workerId"]
+    lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in errors.splitlines()]
+    told = [re.sub(r"\d+\.\d+ s", "N s", re.sub(r"process \d+", "process N", line)) for line in lines]
+    began = f"begins on worker {worker}, after N s in the queue"
+    trace = [line for line in told if line.startswith("  ")]
+    assert (code, [line for line in told if line not in trace]) == (
+        0,
+        [
+            f"worker {worker}: started for local, process N",
+            f"{worker} | loading",
+            f"worker {worker}: ready after N s",
+            f"job {done['id']}: {began}",
+            f"{worker} | called",
+            f"job {done['id']}: COMPLETED on worker {worker} after N s",
+            f"job {failed['id']}: {began}",
+            f"{worker} | called",
+            f"job {failed['id']}: FAILED on worker {worker} after N s",
+            f"refused GET /v2/local/status/{done['id']}: HTTP {refused}",
+            "fault status (before) strikes GET /v2/local/health",
+            "refused GET /v2/local/health: HTTP 503",
+            f"worker {worker}: ended, as it was asked to",
+        ],
+    )
+    assert trace[0] == "  Traceback (most recent call last):"
+    assert f'    File "{file}", line 6, in handler' in trace
+    assert trace[-1] == "  ZeroDivisionError: division by zero"
+
+
+def test_a_command_that_dies_is_told_with_its_last_lines_and_its_log_is_kept() -> None:
+    with emulate("--worker", "sh -c 'echo no GPU; exit 3'", "--json", "--quiet") as running:
+        logs = Path(running.ready()["endpoints"][0]["logs"])
+        told = [running.err.readline() for _ in range(10)]
+        code, _ = running.end()
+    try:
+        worker = told[0].partition(" | ")[0]
+        log = logs / f"{worker}.log"
+        assert told[:3] == [
+            f"{worker} | no GPU\n",
+            f"worker {worker}: it ended with exit code 3: no GPU\n",
+            f"  all that it printed: {log}\n",
+        ]
+        assert told[9] == "endpoint local is unhealthy: 3 workers died in a row: it ended with exit code 3: no GPU\n"
+        assert (code, log.read_text()) == (0, "no GPU\n")
+    finally:
+        shutil.rmtree(logs.parent)
+
+
 def test_lines_for_a_shell(handler: Path) -> None:
-    with emulate(str(handler), "--api-key", "a key") as running:
+    with emulate(str(handler), "--api-key", "a key", "--quiet") as running:
         lines = [running.out.readline().rstrip("\n") for _ in range(8)]
         url = lines[0].removeprefix("ready at ")
         assert lines == [
@@ -119,7 +179,7 @@ def test_lines_for_a_shell(handler: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_signal_ends_it_and_its_workers(number: int) -> None:
-    with emulate("--worker", shlex.join(WORKER), "--workers", "2", "--json") as running:
+    with emulate("--worker", shlex.join(WORKER), "--workers", "2", "--json", "--quiet") as running:
         ready = running.ready()
         logs = Path(ready["endpoints"][0]["logs"])
         assert call(ready["url"], do="answer")["status"] == "COMPLETED"
@@ -190,7 +250,7 @@ def test_several_endpoints_at_once(handler: Path, tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -> None:
-    with emulate(str(handler), "--reload", "--json") as running:
+    with emulate(str(handler), "--reload", "--json", "--quiet") as running:
         url = running.ready()["url"]
         assert running.err.readline().endswith(" | loading\n")
         handler.write_text(HANDLER.replace("ANSWER", "'changed'"))
@@ -208,7 +268,7 @@ def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -
 def test_changed_workers_are_replaced(tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(Path(WORKER[1]).read_text())
-    with emulate("--worker", shlex.join([sys.executable, str(script)]), "--reload", "--json") as running:
+    with emulate("--worker", shlex.join([sys.executable, str(script)]), "--reload", "--json", "--quiet") as running:
         url = running.ready()["url"]
         first = call(url, do="answer")["output"]
         script.write_text(script.read_text() + "\n")

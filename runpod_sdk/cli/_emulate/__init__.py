@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
     parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
-    parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON, once ready")
+    parser.add_argument("--quiet", action="store_true", help="say nothing of jobs and requests")
+    parser.add_argument("--json", action="store_true", help="one line of JSON once ready; all else to standard error")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -114,8 +116,10 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415
 
+    from ._narrator import Narrator  # noqa: PLC0415
+
     clock = SystemClock()
-    with _emulator(arguments) as emulator:
+    with _emulator(arguments) as emulator, closing(Narrator(emulator, is_quiet=arguments.quiet)) as narrator:
         try:
             for fault in _faults(arguments):
                 emulator.inject(fault)
@@ -124,6 +128,7 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
                 ending.endpoints.append(_declare(emulator, arguments, named, files))
             server = emulator.serve(arguments.host, arguments.port)
         except HandlerFileError as error:
+            narrator.settle()  # what the file has printed comes first
             show_why(error)
             return 1
         except ModuleNotFoundError:
@@ -153,7 +158,7 @@ def _emulator(arguments: argparse.Namespace) -> Emulator:
 
     clock = SystemClock(rate=arguments.time_scale)
     try:
-        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed)
+        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed, echo=False)
     except ValueError as error:
         raise BadCallError(str(error)) from None
 

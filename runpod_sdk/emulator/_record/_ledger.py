@@ -93,6 +93,7 @@ class Ledger:
         self._known = known
         self._limit = limit
         self.is_on = limit > 0
+        self._listeners: list[Callable[[tuple[Any, ...]], None]] = []
         self._history = 0
         self._begin()
 
@@ -115,7 +116,7 @@ class Ledger:
         """Return the rows that are kept, the oldest first, as dicts."""
         with self._lock:
             rows = list(self._rows)
-        return [_as_dict(row) for row in rows] if self.is_on else []
+        return [as_dict(row) for row in rows] if self.is_on else []
 
     def lines(self) -> Iterator[str]:
         """Return the rows as JSON Lines: one object a line, keys in order."""
@@ -146,6 +147,11 @@ class Ledger:
                 faults=dict(sorted(self._struck.items())),
                 is_complete=not self._folded and self._unclear == len(self._ambiguous),
             )
+
+    def listen(self, listener: Callable[[tuple[Any, ...]], None]) -> None:
+        """Call `listener` with each row from now on, as `as_dict` takes it; it must neither wait nor raise."""
+        with self._lock:
+            self._listeners.append(listener)
 
     # What is written.
 
@@ -225,7 +231,7 @@ class Ledger:
             row = ("job", cause, event.value, endpoint_id, job_id, *moved)
             self._account_for(job_id, event)
         self._count += 1
-        self._rows.append((self._count, now, *row))
+        self._append((self._count, now, *row))
 
     def _account_for(self, job_id: str, event: Event) -> None:
         """Note an event in the account of its job."""
@@ -243,8 +249,13 @@ class Ledger:
     def _add(self, kind: str, *values: Any) -> int:
         with self._lock:
             self._count += 1
-            self._rows.append((self._count, self._now(), kind, *values))
+            self._append((self._count, self._now(), kind, *values))
             return self._count
+
+    def _append(self, row: tuple[Any, ...]) -> None:
+        self._rows.append(row)
+        for listener in self._listeners:
+            listener(row)
 
 
 def _named(cause: LoggedRequest | str | None) -> int | str | None:
@@ -264,7 +275,8 @@ def _is_certain(status: int | None, fate: Fate) -> bool:
     return (200 <= status < 500 and status != 408) or status in _EDGE_REFUSALS
 
 
-def _as_dict(row: tuple[Any, ...]) -> dict[str, Any]:
+def as_dict(row: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a row as a dict: its number, time and kind, and the fields of that kind which have a value."""
     number, time, kind, *values = row
     named = {name: value for name, value in zip(_FIELDS[kind], values, strict=True) if value is not None}
     return {"n": number, "time": round(time, _DIGITS), "kind": kind, **named}

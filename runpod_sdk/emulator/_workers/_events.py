@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
+UNHEALTHY = 3  # deaths in a row
+TOLD = {"is_worker_event": True}  # of a log record: who listens to workers is told the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class WorkerEnded(WorkerEvent):
         was_ready: it had taken jobs.
         why: what it says itself of its end; "" if nothing.
         tail: the last lines that it printed.
+        log: where all is that it printed, if that went to a file; "" if not.
     """
 
     exit_code: int
@@ -73,6 +76,16 @@ class WorkerEnded(WorkerEvent):
     was_ready: bool
     why: str
     tail: tuple[str, ...]
+    log: str = ""
+
+    @property
+    def how(self) -> str:
+        """How it has ended, in a line: what it says itself, or its exit code and the last line that it printed."""
+        if self.why:
+            return self.why
+        code = f"exit code {self.exit_code}" if self.exit_code >= 0 else f"signal {-self.exit_code}"
+        last = next((line for line in reversed(self.tail) if line.strip()), "")
+        return f"it ended with {code}{f': {last}' if last else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +101,20 @@ class WorkerRestarting(WorkerEvent):
     pause: float
 
 
-def echo(event: WorkerEvent) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUnhealthy(WorkerEvent):
+    """Workers of an endpoint have died so often in a row before they were ready that it is hardly of use.
+
+    Attributes:
+        deaths: how many in a row.
+        why: how the last one, `worker_id`, has ended.
+    """
+
+    deaths: int
+    why: str
+
+
+def print_lines(event: WorkerEvent) -> None:
     """Print what workers print, each line behind its worker's name."""
     if isinstance(event, WorkerPrinted):
         with suppress(OSError, ValueError, AttributeError):  # there is no standard error, or nobody reads it
@@ -112,6 +138,17 @@ class Feed:
             self._listeners = [each for each in self._listeners if each is not listener]
 
         return end
+
+    def died(self, ended: WorkerEnded, deaths: int) -> None:
+        """Note how many workers in one place have died in a row before they were ready; tell when they are too many."""
+        if deaths != UNHEALTHY:
+            return
+        _LOG.warning(
+            "endpoint %s is unhealthy: %s workers died in a row: %s", ended.endpoint_id, deaths, ended.how, extra=TOLD
+        )
+        self.tell(
+            EndpointUnhealthy(endpoint_id=ended.endpoint_id, worker_id=ended.worker_id, deaths=deaths, why=ended.how)
+        )
 
     def tell(self, event: WorkerEvent) -> None:
         """Tell everybody."""

@@ -368,19 +368,18 @@ class WorkerPlace:
     def _follow(self, exit_code: int, tail: tuple[str, ...]) -> None:
         pool, worker_id = self._pool, self.worker_id
         was_asked = self._was_asked or pool.is_closing
-        pool.feed.tell(
-            events.WorkerEnded(
-                endpoint_id=pool.endpoint_id,
-                worker_id=worker_id,
-                exit_code=exit_code,
-                was_asked=was_asked,
-                was_ready=self._is_ready,
-                why=self._why,
-                tail=tail,
-            )
+        ended = events.WorkerEnded(
+            endpoint_id=pool.endpoint_id,
+            worker_id=worker_id,
+            exit_code=exit_code,
+            was_asked=was_asked,
+            was_ready=self._is_ready,
+            why=self._why,
+            tail=tail,
         )
+        pool.feed.tell(ended)
         if not was_asked:
-            _LOG.warning("worker %s: %s", worker_id, self._why or _end_of(exit_code, tail))
+            _LOG.warning("worker %s: %s", worker_id, ended.how, extra=events.TOLD)
         if pool.hub is not None:
             self.hold(Presence(pool.hub.clock))
         self._ask(ask.Leave(worker_id=worker_id))
@@ -394,13 +393,15 @@ class WorkerPlace:
         elif self._is_ready or was_asked:
             self.start()
         else:
-            self._failed(exit_code, tail)
+            self._failed(ended)
 
-    def _failed(self, exit_code: int, tail: tuple[str, ...]) -> None:
+    def _failed(self, ended: events.WorkerEnded) -> None:
         """Start again, after a pause that grows, or say why there is nothing to start."""
         pool = self._pool
         self._deaths += 1
-        pool.settle(self._why or _end_of(exit_code, tail))
+        pool.settle(ended.how)
+        if not pool.is_closing:
+            pool.feed.died(ended, self._deaths)
         pause = 0.0 if self._deaths < 2 else min(_FIRST_PAUSE * 2 ** (self._deaths - 2), _PAUSE_MAX)
         if pool.is_closing:
             self.release()
@@ -506,7 +507,7 @@ class WorkerPlace:
 
     def _note(self, job_id: str, text: str) -> None:
         pool = self._pool
-        _LOG.warning("job %s on worker %s: %s", job_id, self.worker_id, text)
+        _LOG.warning("job %s on worker %s: %s", job_id, self.worker_id, text, extra=events.TOLD)
         pool.feed.tell(
             events.JobNoted(endpoint_id=pool.endpoint_id, worker_id=self.worker_id, job_id=job_id, text=text)
         )
@@ -548,15 +549,16 @@ class _Trial:
         if not self.settled.is_set():
             for line in process.tail:
                 pool.feed.tell(events.WorkerPrinted(endpoint_id=pool.endpoint_id, worker_id=self._worker_id, text=line))
-            self.failure = self._why or _end_of(exit_code, tuple(process.tail))
+            self.failure = events.WorkerEnded(
+                endpoint_id=pool.endpoint_id,
+                worker_id=self._worker_id,
+                exit_code=exit_code,
+                was_asked=False,
+                was_ready=False,
+                why=self._why,
+                tail=tuple(process.tail),
+            ).how
             self.settled.set()
-
-
-def _end_of(exit_code: int, tail: tuple[str, ...]) -> str:
-    """Say how a process has ended that does not say so itself."""
-    how = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
-    last = next((line for line in reversed(tail) if line.strip()), "")
-    return f"it ended with {how}{f': {last}' if last else ''}"
 
 
 def _request_of(

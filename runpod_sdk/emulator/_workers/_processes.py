@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from runpod_sdk.emulator._workers._supervisor import Supervisor, worker_environm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from tempfile import TemporaryDirectory
 
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
@@ -49,7 +49,8 @@ class WorkerProcesses:
         self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
         self._ids: dict[str, Random] = {}
         self._known: set[str] = set()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._kept: set[Path] = set()
         self._reactor = Reactor()
         self._guard = Guard()
         self._pools: list[ProcessPool] = []
@@ -98,12 +99,12 @@ class WorkerProcesses:
         return supervisors
 
     def logs_of(self, endpoint_id: str) -> Path:
-        """Return the folder for the logs of an endpoint's processes; it goes with `close`."""
-        from tempfile import TemporaryDirectory  # noqa: PLC0415  it costs 10 ms, and few need it
+        """Return the folder for the logs of an endpoint's processes; `close` leaves those of failed ones."""
+        from tempfile import mkdtemp  # noqa: PLC0415  it costs 10 ms, and few need it
 
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="runpod-emulator-", ignore_cleanup_errors=True)
-        return Path(self._folder.name) / endpoint_id
+            self._folder = Path(mkdtemp(prefix="runpod-emulator-"))
+        return self._folder / endpoint_id
 
     def begin_close(self) -> None:
         """Let every worker process of a file end; none is started any more."""
@@ -117,7 +118,18 @@ class WorkerProcesses:
         self._reactor.close()
         self._guard.close()
         if self._folder is not None:
-            self._folder.cleanup()
+            self._clear(self._folder)
+
+    def _clear(self, folder: Path) -> None:
+        """Remove all logs but those that are kept."""
+        with suppress(OSError):
+            for path in sorted(folder.rglob("*"), reverse=True):
+                if path.is_dir():
+                    with suppress(OSError):  # there is still something in it
+                        path.rmdir()
+                elif path not in self._kept:
+                    path.unlink()
+            folder.rmdir()
 
     def _supervisor(self, hub: Hub, endpoint: EmulatedEndpoint, url: str) -> Supervisor:
         return Supervisor(
@@ -130,6 +142,8 @@ class WorkerProcesses:
             logs=endpoint.logs,
             grace=self._grace,
             guard=self._guard,
+            feed=self.feed,
+            keep=self._kept.add,
         )
 
     def _environment(self, url: str, endpoint_id: str, worker_id: str) -> dict[str, str]:

@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._requests import Reply
+from runpod_sdk.emulator._workers import _events as events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._workers._events import Feed
     from runpod_sdk.emulator._workers._guard import Guard
 
 _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_TAIL, _TAIL_BYTES = 20, 1 << 14  # of a log: lines that are told, and bytes that are looked at for them
 _PING_INTERVAL_MS = 10_000  # official source: rp_ping.py, the default; below 1000 its pinger ends
 # What a worker must not inherit. RUNPOD_REALTIME_PORT makes the official worker a server of its own.
 _NOT_INHERITED = ("RUNPOD_REALTIME_PORT", "RUNPOD_REALTIME_CONCURRENCY")
@@ -97,6 +100,8 @@ class Supervisor:
         logs: the folder of the logs, one a process, named by its worker id.
         grace: seconds that a worker has to end by itself.
         guard: what ends workers if this process is killed.
+        feed: who is told.
+        keep: called with the log of a worker that has failed.
     """
 
     def __init__(
@@ -111,6 +116,8 @@ class Supervisor:
         logs: Path,
         grace: float,
         guard: Guard,
+        feed: Feed,
+        keep: Callable[[Path], None],
     ) -> None:
         self.hub = hub
         self.endpoint = endpoint
@@ -120,6 +127,8 @@ class Supervisor:
         self.logs = logs
         self.grace = grace
         self.guard = guard
+        self.feed = feed
+        self.keep = keep
         self.closing = threading.Event()
         self._slots = [_ProcessSlot(self) for _ in range(size)]
         endpoint.replace = self._replace
@@ -184,6 +193,7 @@ class _ProcessSlot:
         self._lock = threading.Lock()  # nobody signals a process that is being reaped
         self._thread = threading.Thread(target=self._watch, name="emulator-supervisor", daemon=True)
         self._killer: threading.Timer | None = None
+        self._was_asked = False
 
     def start(self) -> None:
         self._spawn(self._supervisor.new_worker_id())
@@ -195,6 +205,7 @@ class _ProcessSlot:
         if running is None:
             return
         worker_id, process = running
+        self._was_asked = True
         self._ask(ask.Drain(worker_id=worker_id))
         with self._lock:
             if self.running is running and self._killer is None:
@@ -219,10 +230,32 @@ class _ProcessSlot:
                     self._killer = None
                 _kill_group(process)  # before it is reaped: until then nobody else can have its number
                 self._supervisor.guard.remove(process.pid)
-                process.wait()
+                exit_code = process.wait()
             was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             deaths = 0 if was_ready else deaths + 1
+            self._tell_of_end(worker_id, exit_code, deaths)
             self._follow(deaths)
+
+    def _tell_of_end(self, worker_id: str, exit_code: int, deaths: int) -> None:
+        """Say how a worker has ended."""
+        supervisor = self._supervisor
+        log = supervisor.logs / f"{worker_id}.log"
+        ended = events.WorkerEnded(
+            endpoint_id=supervisor.endpoint.queue.endpoint_id,
+            worker_id=worker_id,
+            exit_code=exit_code,
+            was_asked=self._was_asked or supervisor.closing.is_set(),
+            was_ready=deaths == 0,
+            why="",
+            tail=_tail_of(log),
+            log=str(log),
+        )
+        if not ended.was_asked:
+            supervisor.keep(log)
+            _LOG.warning("worker %s: %s; its log: %s", worker_id, ended.how, log, extra=events.TOLD)
+        supervisor.feed.tell(ended)
+        if deaths and not ended.was_asked:
+            supervisor.feed.died(ended, deaths)
 
     def _follow(self, deaths: int) -> None:
         """Start the next worker, after a pause if the last ones died before they were ready."""
@@ -232,6 +265,15 @@ class _ProcessSlot:
             pause = _PAUSES[min(deaths, len(_PAUSES) - 1)]
             if pause:
                 self._ask(ask.Expect(worker_id=worker_id, healthy=False))
+            if deaths and not supervisor.closing.is_set():
+                supervisor.feed.tell(
+                    events.WorkerRestarting(
+                        endpoint_id=supervisor.endpoint.queue.endpoint_id,
+                        worker_id=worker_id,
+                        deaths=deaths,
+                        pause=pause,
+                    )
+                )
             if supervisor.closing.wait(pause):
                 self._ask(ask.Leave(worker_id=worker_id))
                 return
@@ -258,16 +300,31 @@ class _ProcessSlot:
                 start_new_session=True,
             )
         supervisor.guard.add(process.pid)
+        self._was_asked = False
         self.running = worker_id, process
+        endpoint_id = supervisor.endpoint.queue.endpoint_id
+        supervisor.feed.tell(events.WorkerStarted(endpoint_id=endpoint_id, worker_id=worker_id, pid=process.pid))
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             if self.running is not None and self.running[1] is process:
+                self._was_asked = True
                 _kill_group(process)
 
     def _ask(self, request: ask.Request) -> dict[str, Any]:
         reply = self._supervisor.hub.ask(self._supervisor.endpoint, request)
         return reply.body if isinstance(reply, Reply) else {}
+
+
+def _tail_of(log: Path) -> tuple[str, ...]:
+    """Return the last lines of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:  # somebody has removed it
+        return ()
+    return tuple(text.splitlines()[-_TAIL:])
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:
