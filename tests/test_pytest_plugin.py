@@ -19,6 +19,9 @@ pytest_plugins = ["pytester"]
 
 FIXTURES = (
     "runpod_emulator",
+    "runpod_emulator_module",
+    "runpod_emulator_session",
+    "runpod_emulator_factory",
     "runpod_server",
     "runpod_client",
     "runpod_async_client",
@@ -45,6 +48,101 @@ def test_an_installed_package_brings_the_fixtures_without_configuration(pytester
 def test_the_example_of_each_fixture_is_a_test_that_passes(pytester: pytest.Pytester, fixture: str) -> None:
     pytester.makepyfile(handler=HANDLER)
     assert passed(pytester, f"import asyncio\nimport pytest\n\n{example_of(fixture)}") == 1
+
+
+FAILING = """
+import runpod
+
+def load():
+    print("the model is loaded")
+
+def handler(job):
+    print("asked for", job["input"])
+    return {"half": 1 / job["input"]["n"]}
+
+load()
+runpod.serverless.start({"handler": handler})
+"""
+
+
+@pytest.mark.parametrize("how", ["output", "status"])
+@pytest.mark.parametrize("fixture", ["runpod_emulator", "runpod_emulator_module", "runpod_server"])
+def test_a_failed_job_shows_the_line_of_its_worker_and_what_that_printed(
+    pytester: pytest.Pytester, fixture: str, how: str
+) -> None:
+    pytester.makepyfile(handler=FAILING)
+    ends = {"output": "job.output(timeout=60)", "status": "assert job.wait(timeout=60).status == 'COMPLETED'"}[how]
+    tests = f"""
+        def test_it({fixture}):
+            job = {fixture}.serve("handler.py").run({{"n": 0}})
+            {ends}
+    """
+    shown = why_failed(pytester, tests)
+    assert ("The worker's traceback:" in shown) is (how == "output")
+    assert 'handler.py", line 8, in handler' in shown
+    assert "ZeroDivisionError: division by zero" in shown
+    assert "| the model is loaded" in shown
+    assert "| asked for {'n': 0}" in shown
+    assert " of handler: FAILED on worker " in shown
+
+
+def test_a_test_without_failed_jobs_shows_none(pytester: pytest.Pytester) -> None:
+    tests = """
+        def test_it(runpod_emulator):
+            assert runpod_emulator.serve(lambda job: 1).run_sync({"n": 0}, timeout=60) == 2
+    """
+    assert "job " not in why_failed(pytester, tests).partition("short test summary")[0].replace("lambda job", "")
+
+
+def test_a_worker_of_a_module_is_started_once_and_one_of_a_test_each_time(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(handler="import os, runpod\nrunpod.serverless.start({'handler': lambda job: os.getpid()})")
+    tests = """
+        import pytest
+
+        SEEN = {}
+
+        @pytest.fixture(scope="module")
+        def shared(runpod_emulator_module):
+            return runpod_emulator_module.serve("handler.py")
+
+        @pytest.fixture(scope="session")
+        def kept(runpod_emulator_session):
+            return runpod_emulator_session.serve("handler.py")
+
+        @pytest.mark.parametrize("n", range(2))
+        def test_it(n, shared, kept, runpod_emulator, runpod_emulator_module):
+            for name, endpoint in (("shared", shared), ("kept", kept), ("own", runpod_emulator.serve("handler.py"))):
+                SEEN.setdefault(name, set()).add(endpoint.run_sync({"n": n}, timeout=60))
+            assert len(runpod_emulator_module.jobs) == 1
+            runpod_emulator_module.reset()
+            if n:
+                assert [len(SEEN[name]) for name in ("shared", "kept", "own")] == [1, 1, 2]
+    """
+    assert passed(pytester, tests) == 2
+
+
+def test_a_factory_makes_emulators_as_they_are_wanted(pytester: pytest.Pytester) -> None:
+    tests = """
+        import pytest
+        from runpod_sdk.emulator import Options
+
+        MADE = []
+
+        def test_it(runpod_emulator_factory, assert_each_job_ran_once):
+            for status in ("FAILED", "TIMED_OUT"):
+                emulator = runpod_emulator_factory(options=Options(overrun_status=status))
+                MADE.append(emulator)
+                endpoint = emulator.serve(lambda job: emulator.clock.sleep(3600))
+                job = endpoint.run({"n": 1}, execution_timeout=60)
+                assert job.wait(timeout=600).status == status
+            assert_each_job_ran_once()
+
+        def test_they_are_closed():
+            for emulator in MADE:
+                with pytest.raises(RuntimeError, match="closed"):
+                    emulator.connection
+    """
+    assert passed(pytester, tests) == 2
 
 
 def test_an_hour_on_a_worker_passes_at_once(pytester: pytest.Pytester) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from runpod_sdk import AsyncClient, Client
     from runpod_sdk.emulator._doors._site import Site
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from runpod_sdk.pytest_plugin._emulated import ServerFixture as ServerFixture
 
 _FAULT = "runpod_fault"
+_FIXTURES = {
+    "runpod_emulator",
+    "runpod_emulator_module",
+    "runpod_emulator_session",
+    "runpod_emulator_factory",
+    "runpod_server",
+}
 _MARK = (
     f"{_FAULT}(fault, ..., optional=False): what goes wrong in runpod_emulator and runpod_server during this test; "
     "it fails if a fault never struck, unless that is optional"
@@ -48,6 +55,22 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         judge(item)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show why jobs of a failed test have failed: what their workers raised."""
+    if call.excinfo is None or call.when != "call" or not _FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        return (yield)
+    from runpod_sdk.pytest_plugin import _failures as failures  # noqa: PLC0415  see the top of this file
+
+    failures.note(call.excinfo.value)
+    report = yield
+    if report.failed:
+        report.sections.extend(failures.sections(item))
+    return report
+
+
 def __getattr__(name: str) -> object:
     if name not in ("EmulatorFixture", "ServerFixture"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -70,6 +93,61 @@ def runpod_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]
 
     with emulator_for(request) as emulator:
         yield emulator
+
+
+@pytest.fixture(scope="module")
+def runpod_emulator_module(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]:
+    """Provide an emulator as `runpod_emulator` does, that all tests of a module share: a worker loads its model once.
+
+    Its jobs, requests and faults are those of all tests so far; `reset()` forgets them, and keeps all workers.
+
+    Examples:
+        @pytest.fixture(scope="module")
+        def endpoint(runpod_emulator_module):
+            return runpod_emulator_module.serve("handler.py")
+
+        def test_my_worker(endpoint):
+            assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+    """
+    from runpod_sdk.pytest_plugin._emulated import shared_emulator_for  # noqa: PLC0415  see the top of this file
+
+    with shared_emulator_for(request) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def runpod_emulator_session(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]:
+    """Provide an emulator as `runpod_emulator_module` does, that all tests of a session share.
+
+    Examples:
+        @pytest.fixture(scope="session")
+        def endpoint(runpod_emulator_session):
+            return runpod_emulator_session.serve("handler.py")  # looked for in pytest's rootdir
+
+        def test_my_worker(endpoint):
+            assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+    """
+    from runpod_sdk.pytest_plugin._emulated import shared_emulator_for  # noqa: PLC0415  see the top of this file
+
+    with shared_emulator_for(request) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def runpod_emulator_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., EmulatorFixture]]:
+    """Provide a function that makes emulators as `runpod_emulator` is one, with arguments of `Emulator`.
+
+    Examples:
+        def test_my_worker(runpod_emulator_factory):
+            from runpod_sdk.emulator import Options
+            emulator = runpod_emulator_factory(options=Options(overrun_status="TIMED_OUT"), seed=7)
+            endpoint = emulator.serve(lambda job: emulator.clock.sleep(3600))
+            assert endpoint.run({"n": 1}, execution_timeout=60).wait(timeout=600).status == "TIMED_OUT"
+    """
+    from runpod_sdk.pytest_plugin._emulated import factory_for  # noqa: PLC0415  see the top of this file
+
+    with factory_for(request) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -248,6 +248,34 @@ def emulator_for(request: pytest.FixtureRequest) -> Generator[EmulatorFixture]:
 
 
 @contextmanager
+def shared_emulator_for(request: pytest.FixtureRequest) -> Generator[EmulatorFixture]:
+    """Open an emulator that several tests share, and close it."""
+    fixture = EmulatorFixture(Emulator(clock=VirtualClock()), _folders(request))
+    emulators = request.node.stash.setdefault(EMULATORS, [])
+    emulators.append(fixture.emulator)
+    try:
+        yield fixture
+    finally:
+        emulators.remove(fixture.emulator)
+        fixture.close()
+
+
+@contextmanager
+def factory_for(request: pytest.FixtureRequest) -> Generator[Callable[..., EmulatorFixture]]:
+    """Make emulators for a test, and close them."""
+    with ExitStack() as made:
+
+        def make(*, clock: ParkingClock | None = None, **arguments: Any) -> EmulatorFixture:
+            """Open an emulator, with the arguments of `Emulator`; its time is virtual unless `clock` says otherwise."""
+            fixture = EmulatorFixture(Emulator(clock=clock or VirtualClock(), **arguments), _folders(request))
+            made.callback(fixture.close)
+            made.enter_context(_of_test(request.node, fixture.emulator))
+            return fixture
+
+        yield make
+
+
+@contextmanager
 def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFixture]:
     """Open the emulator of a test, mount it on the site, and close it."""
     emulator = Emulator(clock=SystemClock())
@@ -281,7 +309,8 @@ def _of_test(item: pytest.Item, emulator: Emulator) -> Generator[None]:
 
 
 def _folders(request: pytest.FixtureRequest) -> list[Path]:
-    return [request.path.parent, request.config.rootpath]
+    beside = [] if request.scope == "session" else [request.path.parent]
+    return [*beside, request.config.rootpath]
 
 
 def _name_of(handler: Handler | str | os.PathLike[str] | None) -> str:

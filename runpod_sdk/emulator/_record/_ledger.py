@@ -231,7 +231,9 @@ class Ledger:
             row = ("job", cause, event.value, endpoint_id, job_id, *moved)
             self._account_for(job_id, event)
         self._count += 1
-        self._append((self._count, now, *row))
+        self._rows.append((self._count, now, *row))
+        if self._listeners:
+            self._tell()
 
     def _account_for(self, job_id: str, event: Event) -> None:
         """Note an event in the account of its job."""
@@ -249,13 +251,14 @@ class Ledger:
     def _add(self, kind: str, *values: Any) -> int:
         with self._lock:
             self._count += 1
-            self._append((self._count, self._now(), kind, *values))
+            self._rows.append((self._count, self._now(), kind, *values))
+            if self._listeners:
+                self._tell()
             return self._count
 
-    def _append(self, row: tuple[Any, ...]) -> None:
-        self._rows.append(row)
+    def _tell(self) -> None:
         for listener in self._listeners:
-            listener(row)
+            listener(self._rows[-1])
 
 
 def _named(cause: LoggedRequest | str | None) -> int | str | None:
