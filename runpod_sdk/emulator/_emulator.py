@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._asgi import App
+from runpod_sdk.emulator._doors._callers import Callers
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import RateLimits
 from runpod_sdk.emulator._hub import Hub
-from runpod_sdk.emulator._options import Options, check_id, check_key, check_place
+from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
@@ -64,7 +65,7 @@ class Emulator:
         echo: print on standard error what worker processes print, each line behind its worker's name.
 
     Raises:
-        ValueError: a key that no header carries.
+        ValueError: a key that no header carries; or an origin or a name in `options` that can be none.
 
     Examples:
         >>> import httpx
@@ -90,6 +91,8 @@ class Emulator:
         self.api_key = api_key
         self._seed = seed
         self._options = options or Options()
+        check_pages(self._options)
+        self._callers = Callers(self._options)
         self._given_clock = clock
         self._lock = threading.Lock()
         self._endpoints: dict[str, EmulatedEndpoint] = {}
@@ -231,7 +234,7 @@ class Emulator:
 
         gateway = self._open(VirtualClock)
         if self._transport is None:
-            self._transport = Transport(gateway, ControlApi(gateway, self.api_key, self.reset))
+            self._transport = Transport(gateway, self._control(gateway))
         return self._transport
 
     @property
@@ -373,7 +376,10 @@ class Emulator:
         return server
 
     def _app(self, gateway: Gateway) -> App:
-        return App(gateway, ControlApi(gateway, self.api_key, self.reset))
+        return App(gateway, self._control(gateway), self._callers)
+
+    def _control(self, gateway: Gateway) -> ControlApi:
+        return ControlApi(gateway, self.api_key, self.reset, self._callers)
 
     def _chance(self, number: int) -> Callable[[], float]:
         return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted

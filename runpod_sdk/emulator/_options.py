@@ -51,6 +51,10 @@ class Options:
         rate_limits: keep to the documented rate limits, and answer 429 beyond them.
         rate_per_worker: the share of the base limits that each running worker is worth; the limits grow with the
             workers once those are worth more than the base.
+        cors: the origins whose pages may call the routes of the service in a browser, with the key, such as
+            "http://localhost:3000"; never those under /_emulator.
+        host_names: by which names the routes under /_emulator may be called, with the key, beside those of this
+            machine, addresses, and names that no public DNS has.
         record: how many requests `Emulator.requests` keeps.
         ledger: how many rows, and accounts of jobs, `Emulator.ledger` keeps; 0: it is off.
     """
@@ -82,8 +86,20 @@ class Options:
     webhook_timeout: float = 30.0  # assumed
     rate_limits: bool = False
     rate_per_worker: float = 0.025  # docs: send-requests as of 2025-10, 50 on 2000; today's names none
+    cors: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
     record: int = 10_000
     ledger: int = 50_000
+
+
+def check_pages(options: Options) -> None:
+    """Refuse what is no origin of a page and no name of a host."""
+    for origin in options.cors:
+        if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", origin):
+            raise ValueError(f"cors={origin[:200]!r}: an origin expected, in lower case, such as http://localhost:3000")
+    for name in options.host_names:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            raise ValueError(f"host_names={name[:200]!r}: the name of a host expected, without a port")
 
 
 def check_id(endpoint_id: str) -> None:

@@ -321,6 +321,21 @@ def test_scaled_time_lets_a_minute_pass_in_no_time() -> None:
         assert running.end()[0] == 0
 
 
+def test_pages_and_names_that_are_let_in() -> None:
+    given = ["--cors", "http://app.example", "--allow-host", "ci.example", "--advertise", "box.example"]
+    with emulate(*given, "--json") as running:
+        url = running.ready()["url"]
+        read = httpx.get(f"{url}/local/health", headers={"authorization": "test", "origin": "http://app.example"})
+        assert read.headers["access-control-allow-origin"] == "http://app.example"
+        control = f"{url.removesuffix('/v2')}/_emulator/ready"
+        codes = {
+            name: httpx.get(control, headers={"authorization": "test", "host": name}).status_code
+            for name in ("ci.example", "box.example", "evil.example")
+        }
+        assert codes == {"ci.example": 200, "box.example": 200, "evil.example": 403}
+        assert running.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -341,6 +356,10 @@ def test_scaled_time_lets_a_minute_pass_in_no_time() -> None:
         (["."], ".: a worker's file expected, not a folder"),
         ([""], "a worker's file expected"),
         (["--worker", " "], "--worker: the command of a worker expected"),
+        (["--worker", ""], "--worker: the command of a worker expected"),
+        (["--cors", "*", "--port", "0"], "cors='*'"),
+        (["--cors", "http://a.example/", "--port", "0"], "cors='http://a.example/'"),
+        (["--allow-host", "a b", "--port", "0"], "host_names='a b'"),
         (["--port", "99999"], "--port 99999: 0 to 65535 expected"),
         (["--port", "-1"], "--port -1: 0 to 65535 expected"),
         (["--host", "", "--port", "0"], "host=''"),

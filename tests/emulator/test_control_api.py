@@ -203,28 +203,6 @@ def test_what_is_not_there_is_404_and_what_is_not_meant_405(door: tuple[Emulator
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize(
-    ("host", "key", "code"),
-    [
-        ("localhost:8000", None, 200),
-        ("127.0.0.1", None, 200),
-        ("127.1.2.3:1", None, 200),
-        ("[::1]:8000", None, 200),
-        ("evil.example", None, 401),
-        ("evil.example", "wrong", 401),
-        ("192.168.1.5:8000", None, 401),
-        ("192.168.1.5:8000", "test", 200),
-        ("host.docker.internal:8000", "Bearer test", 200),
-        ("", None, 401),
-    ],
-)
-def test_by_another_name_the_key_is_needed(host: str, key: str | None, code: int) -> None:
-    with Emulator() as emulator:
-        url = emulator.serve().url.removesuffix("/v2")
-        headers = {"host": host} | ({} if key is None else {"authorization": key})
-        assert httpx.get(f"{url}/_emulator/ready", headers=headers).status_code == code
-
-
 def test_a_body_beyond_the_limit_is_refused() -> None:
     with Emulator() as emulator:
         url = emulator.serve().url.removesuffix("/v2")

@@ -6,6 +6,7 @@ This file says what it takes, and decides what is declared; the others, what is 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from contextlib import closing
@@ -82,6 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"0: any that is free ({_DEFAULT_PORT})")
     parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
     parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
+    parser.add_argument("--cors", action="append", metavar="ORIGIN", help="let a page of this origin call; repeatable")
+    parser.add_argument(
+        "--allow-host", action="append", metavar="NAME", help="a name to call /_emulator by, with the key; repeatable"
+    )
     parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
@@ -154,11 +159,15 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
 
 def _emulator(arguments: argparse.Namespace) -> Emulator:
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
-    from runpod_sdk.emulator import Emulator  # noqa: PLC0415
+    from runpod_sdk.emulator import Emulator, Options  # noqa: PLC0415
 
     clock = SystemClock(rate=arguments.time_scale)
+    named = [each for each in (arguments.host, arguments.advertise) if re.fullmatch(r"[A-Za-z0-9._-]+", each)]
+    options = Options(cors=tuple(arguments.cors or ()), host_names=(*(arguments.allow_host or ()), *named))
     try:
-        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed, echo=False)
+        return Emulator(
+            clock=clock, api_key=arguments.api_key, seed=arguments.seed, options=options, echo=False
+        )
     except ValueError as error:
         raise BadCallError(str(error)) from None
 

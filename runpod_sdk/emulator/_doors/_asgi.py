@@ -10,8 +10,10 @@ import asyncio
 import os
 import socket
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from runpod_sdk.emulator._doors._callers import Access, Area, Caller, refusal
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from runpod_sdk.clock import Parking
+    from runpod_sdk.emulator._doors._callers import Callers
     from runpod_sdk.emulator._doors._control_api import ControlApi
     from runpod_sdk.emulator._doors._gateway import Gateway
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 # What is read and thrown away of a body over the limit, as a multiple of it: a client that is still writing when the
 # connection closes never sees the answer.
 _DRAIN = 4
+_TELLING = frozenset({b"host", b"origin", b"sec-fetch-site"})
 
 
 T = TypeVar("T")
@@ -50,9 +54,10 @@ class _Asked(Protocol[T_co]):
 class App:
     """The emulator as an ASGI application."""
 
-    def __init__(self, gateway: Gateway, control: ControlApi) -> None:
+    def __init__(self, gateway: Gateway, control: ControlApi, callers: Callers) -> None:
         self._gateway = gateway
         self._control = control
+        self._callers = callers
         self._held: set[Waiter] = set()
         self._pauses: set[Parking] = set()
         self._released = False
@@ -65,8 +70,13 @@ class App:
         if scope["type"] != "http":
             return
         authorization = _header(scope, b"authorization")
+        caller = _caller(scope)
         if scope["path"].startswith(PREFIX):
-            await respond(await self._controlled(scope, authorization, receive), send)
+            await respond(await self._controlled(scope, caller, authorization, receive), send)
+            return
+        early = self._for_page(scope, caller) if caller.is_page else None
+        if early is not None:
+            await respond(early, send)
             return
         exchange = Exchange(
             self._gateway,
@@ -78,21 +88,31 @@ class App:
             connected=True,
         )
         answer = await self._answer(exchange, receive)
+        fields = self._callers.cors(caller.origin) if caller.is_page else ()
         if isinstance(answer, Damaged):
-            await _break(answer, receive, send)
+            await _break(replace(answer, answer=_with(answer.answer, fields)), receive, send)
         elif isinstance(answer, JobFeed):
-            await self._stream(answer, receive, send)
+            await self._stream(answer, fields, receive, send)
         elif answer is not None:
             if exchange.has_work and await _has_gone(receive):
                 exchange.take_back_work()
                 return
-            await respond(answer, send)
+            await respond(_with(answer, fields), send)
 
-    async def _controlled(self, scope: MutableMapping[str, Any], authorization: str, receive: Receive) -> HttpAnswer:
+    def _for_page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
+        """Return the answer to a page that is turned away, or asks what it may; None: it goes on like any other."""
+        if self._callers.access(Area.QUEUE, caller) is Access.REFUSED:
+            return refusal(Area.QUEUE, caller.host)
+        wanted = _header(scope, b"access-control-request-headers")
+        return self._callers.preflight(scope["method"], caller.origin, wanted)
+
+    async def _controlled(
+        self, scope: MutableMapping[str, Any], caller: Caller, authorization: str, receive: Receive
+    ) -> HttpAnswer:
         body = await _read(receive, BODY_LIMIT)
         if body is None or len(body) > BODY_LIMIT:
             return HttpAnswer(413, b'{"error": "body is too large"}')
-        result = self._control.handle(scope["method"], scope["path"], _header(scope, b"host"), authorization, body)
+        result = self._control.handle(scope["method"], scope["path"], caller, authorization, body)
         if isinstance(result, Advance):
             await result.clock.advance_async(result.seconds)
             return self._control.clock()
@@ -139,7 +159,7 @@ class App:
             answer = exchange.resume(parking, damaged)
         return Damaged("dropped", damaged.answer) if answer is None else answer
 
-    async def _stream(self, feed: JobFeed, receive: Receive, send: Send) -> None:
+    async def _stream(self, feed: JobFeed, fields: tuple[tuple[str, str], ...], receive: Receive, send: Send) -> None:
         """Send an answer piece by piece, for as long as its caller is there."""
         with self._gateway.hub.clock.participate():
             is_begun = False
@@ -152,14 +172,14 @@ class App:
                 if not feed.is_open:
                     continue  # the answer comes as a whole
                 if not is_begun:
-                    await _start_open(feed.opening(), send)
+                    await _start_open(_with(feed.opening(), fields), send)
                     is_begun = True
                 if piece:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         if is_begun:
             await send({"type": "http.response.body", "body": b""})
         else:
-            await respond(feed.opening(), send)
+            await respond(_with(feed.opening(), fields), send)
 
     async def _wait(self, exchange: _Asked[T], waiter: Waiter, receive: Receive) -> T | None:
         gone = False
@@ -189,6 +209,21 @@ class App:
         return exchange.conclude(waiter)
 
 
+def _caller(scope: MutableMapping[str, Any]) -> Caller:
+    """Return what the head says of its sender."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _TELLING:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+    return Caller(
+        scheme=scope.get("scheme", "http"),
+        host=found.get(b"host", ""),
+        origin=found.get(b"origin", ""),
+        site=found.get(b"sec-fetch-site", ""),
+    )
+
+
 def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
     found: bytes = next((value for known, value in scope["headers"] if known == name), b"")
     return found.decode("latin-1")
@@ -214,6 +249,10 @@ async def _has_gone(receive: Receive) -> bool:
     gone = reading.done()
     reading.cancel()
     return gone
+
+
+def _with(answer: HttpAnswer, fields: tuple[tuple[str, str], ...]) -> HttpAnswer:
+    return replace(answer, headers=(*answer.headers, *fields)) if fields else answer
 
 
 async def respond(answer: HttpAnswer, send: Send) -> None:

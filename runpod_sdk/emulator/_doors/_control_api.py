@@ -1,13 +1,11 @@
 """The routes of whoever runs the emulator, under /_emulator: readiness, reset, state, faults, ledger, time.
 
 They need no key as long as they are called by a name of this machine (localhost, 127.0.0.1, [::1]), so that a server
-that listens on other addresses too gives nothing away, and no page on the web reaches it by a name of its own (DNS
-rebinding). Called by any other name, they need the API key.
+that listens on other addresses too gives nothing away. Pages of other origins are refused: `_callers.py` decides.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.emulator._doors._callers import Access, Area, Caller, Callers, refusal
 from runpod_sdk.emulator._record._faults import faults_from_json
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
@@ -28,7 +27,6 @@ PREFIX = "/_emulator/"
 BODY_LIMIT = 2**20
 # The most that one call moves the clock, seconds: ten years; ours.
 _ADVANCE_MAX = 10 * 366 * 86_400.0
-_NAMES = frozenset({"localhost", "emulator.invalid"})  # the second is what the transport in this process is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +76,23 @@ class ControlApi:
         gateway: what they look at.
         api_key: what is needed from elsewhere.
         reset: forgets every job.
+        callers: who may call them.
     """
 
-    def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None]) -> None:
+    def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None], callers: Callers) -> None:
         self._gateway = gateway
+        self._callers = callers
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
 
-    def handle(self, method: str, path: str, host: str, authorization: str, body: bytes) -> HttpAnswer | Advance:
-        """Answer a request whose path begins with `PREFIX`; `host` is the name that it was called by."""
-        if not _is_this_machine(host) and authorization.strip() not in self._keys:
-            return json_answer(
-                401, {"error": f"the host {host!r} is no name of this machine, so the API key is needed"}
-            )
+    def handle(self, method: str, path: str, caller: Caller, authorization: str, body: bytes) -> HttpAnswer | Advance:
+        """Answer a request whose path begins with `PREFIX`."""
+        access = self._callers.access(Area.CONTROL, caller)
+        if access is Access.REFUSED:
+            return refusal(Area.CONTROL, caller.host)
+        if access is Access.KEY and authorization.strip() not in self._keys:
+            error = f"the host {caller.host!r} is no name of this machine, so the API key is needed"
+            return json_answer(401, {"error": error})
         name = path.removeprefix(PREFIX)
         rows = [row for row in CONTROL_ROUTES if row.matches(name)]
         row = next((row for row in rows if row.method == method), None)
@@ -181,16 +183,6 @@ class ControlApi:
         if not (is_number and 0 <= seconds <= _ADVANCE_MAX):
             raise ValueError('an object like {"seconds": 60} expected, with 0 or more')
         return Advance(clock, float(seconds))
-
-
-def _is_this_machine(host: str) -> bool:
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name.lower() in _NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _loaded(body: bytes) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from runpod_sdk.emulator._doors._callers import Caller
 from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
@@ -123,8 +124,14 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return _response(result, request)
 
     def _controlled(self, request: httpx.Request, body: bytes) -> HttpAnswer | Advance:
-        url, authorization = request.url, request.headers.get("authorization", "")
-        return self._control.handle(request.method, url.path, url.host, authorization, body)
+        url, headers = request.url, request.headers
+        caller = Caller(
+            scheme=url.scheme,
+            host=headers.get("host", url.netloc.decode("ascii")),
+            origin=headers.get("origin", ""),
+            site=headers.get("sec-fetch-site", ""),
+        )
+        return self._control.handle(request.method, url.path, caller, headers.get("authorization", ""), body)
 
     def _exchange(self, request: httpx.Request) -> tuple[Exchange, float]:
         hub = self._gateway.hub
