@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runpod_sdk.emulator import Emulator, Fault, Options
-from runpod_sdk.emulator._doors._callers import ACCESS, Access, Area, Called, Caller, Callers, Sender, sender_of
+from runpod_sdk.emulator._doors._callers import ACCESS, Access, Area, Called, Caller, Callers, SentBy, sender_of
 from runpod_sdk.emulator._doors._control_api import CONTROL_ROUTES
 from runpod_sdk.emulator._routes._router import ROUTES
 
@@ -39,11 +39,11 @@ def root(emulator: Emulator) -> str:
 
 
 def test_the_table_has_a_row_for_every_case() -> None:
-    assert set(ACCESS) == set(itertools.product(Area, Called, Sender))
+    assert set(ACCESS) == set(itertools.product(Area, Called, SentBy))
 
 
 def test_no_page_of_another_origin_reaches_a_control_route() -> None:
-    rows = [access for (area, _, sender), access in ACCESS.items() if (area, sender) == (Area.CONTROL, Sender.OTHER)]
+    rows = [access for (area, _, sender), access in ACCESS.items() if (area, sender) == (Area.CONTROL, SentBy.OTHER)]
     assert set(rows) == {Access.REFUSED}
 
 
@@ -95,27 +95,27 @@ def test_what_kind_of_name_is_called(host: str, expected: Called) -> None:
 @pytest.mark.parametrize(
     ("scheme", "host", "origin", "site", "expected"),
     [
-        ("http", "localhost:8000", "", "", Sender.PROGRAM),
-        ("http", "localhost:8000", "", "none", Sender.PROGRAM),
-        ("http", "localhost:8000", "http://localhost:8000", "", Sender.SAME),
-        ("http", "localhost:8000", "http://LOCALHOST:8000", "same-origin", Sender.SAME),
-        ("http", "localhost:8000", "", "same-origin", Sender.SAME),
-        ("http", "localhost:80", "http://localhost", "", Sender.SAME),
-        ("https", "localhost", "https://localhost:443", "", Sender.SAME),
-        ("http", "localhost:8000", "http://localhost:3000", "same-site", Sender.OTHER),
-        ("http", "localhost:8000", "http://127.0.0.1:8000", "", Sender.OTHER),
-        ("http", "localhost:8000", "https://localhost:8000", "", Sender.OTHER),
-        ("http", "localhost:8000", "null", "", Sender.OTHER),
-        ("http", "localhost:8000", "http://evil.example", "", Sender.OTHER),
-        ("http", "localhost:8000", "http://localhost:8000, http://evil.example", "", Sender.OTHER),
-        ("http", "localhost:8000", "http://localhost:8000", "cross-site", Sender.OTHER),
-        ("http", "localhost:8000", "", "cross-site", Sender.OTHER),
-        ("http", "localhost:8000", "", "same-site", Sender.OTHER),
-        ("http", "localhost:8000", "", "something new", Sender.OTHER),
-        ("http", "", "http://", "", Sender.SAME),
+        ("http", "localhost:8000", "", "", SentBy.PROGRAM),
+        ("http", "localhost:8000", "", "none", SentBy.PROGRAM),
+        ("http", "localhost:8000", "http://localhost:8000", "", SentBy.SAME),
+        ("http", "localhost:8000", "http://LOCALHOST:8000", "same-origin", SentBy.SAME),
+        ("http", "localhost:8000", "", "same-origin", SentBy.SAME),
+        ("http", "localhost:80", "http://localhost", "", SentBy.SAME),
+        ("https", "localhost", "https://localhost:443", "", SentBy.SAME),
+        ("http", "localhost:8000", "http://localhost:3000", "same-site", SentBy.OTHER),
+        ("http", "localhost:8000", "http://127.0.0.1:8000", "", SentBy.OTHER),
+        ("http", "localhost:8000", "https://localhost:8000", "", SentBy.OTHER),
+        ("http", "localhost:8000", "null", "", SentBy.OTHER),
+        ("http", "localhost:8000", "http://evil.example", "", SentBy.OTHER),
+        ("http", "localhost:8000", "http://localhost:8000, http://evil.example", "", SentBy.OTHER),
+        ("http", "localhost:8000", "http://localhost:8000", "cross-site", SentBy.OTHER),
+        ("http", "localhost:8000", "", "cross-site", SentBy.OTHER),
+        ("http", "localhost:8000", "", "same-site", SentBy.OTHER),
+        ("http", "localhost:8000", "", "something new", SentBy.OTHER),
+        ("http", "", "http://", "", SentBy.SAME),
     ],
 )
-def test_who_sends(scheme: str, host: str, origin: str, site: str, expected: Sender) -> None:
+def test_who_sends(scheme: str, host: str, origin: str, site: str, expected: SentBy) -> None:
     assert sender_of(Caller(scheme=scheme, host=host, origin=origin, site=site)) is expected
 
 

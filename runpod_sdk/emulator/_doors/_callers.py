@@ -49,7 +49,7 @@ class Called(Enum):
     FOREIGN = "foreign"
 
 
-class Sender(Enum):
+class SentBy(Enum):
     """Who sends a request."""
 
     PROGRAM = "no page"
@@ -66,26 +66,26 @@ class Access(Enum):
 
 
 _FREE, _KEY, _REFUSED = Access.FREE, Access.KEY, Access.REFUSED
-ACCESS: dict[tuple[Area, Called, Sender], Access] = {
-    (Area.CONTROL, Called.OWN, Sender.PROGRAM): _FREE,
-    (Area.CONTROL, Called.OWN, Sender.SAME): _FREE,
-    (Area.CONTROL, Called.OWN, Sender.OTHER): _REFUSED,
-    (Area.CONTROL, Called.PRIVATE, Sender.PROGRAM): _KEY,
-    (Area.CONTROL, Called.PRIVATE, Sender.SAME): _KEY,
-    (Area.CONTROL, Called.PRIVATE, Sender.OTHER): _REFUSED,
-    (Area.CONTROL, Called.FOREIGN, Sender.PROGRAM): _REFUSED,
-    (Area.CONTROL, Called.FOREIGN, Sender.SAME): _REFUSED,
-    (Area.CONTROL, Called.FOREIGN, Sender.OTHER): _REFUSED,
+ACCESS: dict[tuple[Area, Called, SentBy], Access] = {
+    (Area.CONTROL, Called.OWN, SentBy.PROGRAM): _FREE,
+    (Area.CONTROL, Called.OWN, SentBy.SAME): _FREE,
+    (Area.CONTROL, Called.OWN, SentBy.OTHER): _REFUSED,
+    (Area.CONTROL, Called.PRIVATE, SentBy.PROGRAM): _KEY,
+    (Area.CONTROL, Called.PRIVATE, SentBy.SAME): _KEY,
+    (Area.CONTROL, Called.PRIVATE, SentBy.OTHER): _REFUSED,
+    (Area.CONTROL, Called.FOREIGN, SentBy.PROGRAM): _REFUSED,
+    (Area.CONTROL, Called.FOREIGN, SentBy.SAME): _REFUSED,
+    (Area.CONTROL, Called.FOREIGN, SentBy.OTHER): _REFUSED,
     # These always need the key, which no page can send to another origin unless it is let in by CORS.
-    (Area.QUEUE, Called.OWN, Sender.PROGRAM): _KEY,
-    (Area.QUEUE, Called.OWN, Sender.SAME): _KEY,
-    (Area.QUEUE, Called.OWN, Sender.OTHER): _KEY,
-    (Area.QUEUE, Called.PRIVATE, Sender.PROGRAM): _KEY,
-    (Area.QUEUE, Called.PRIVATE, Sender.SAME): _KEY,
-    (Area.QUEUE, Called.PRIVATE, Sender.OTHER): _KEY,
-    (Area.QUEUE, Called.FOREIGN, Sender.PROGRAM): _KEY,
-    (Area.QUEUE, Called.FOREIGN, Sender.SAME): _REFUSED,
-    (Area.QUEUE, Called.FOREIGN, Sender.OTHER): _REFUSED,
+    (Area.QUEUE, Called.OWN, SentBy.PROGRAM): _KEY,
+    (Area.QUEUE, Called.OWN, SentBy.SAME): _KEY,
+    (Area.QUEUE, Called.OWN, SentBy.OTHER): _KEY,
+    (Area.QUEUE, Called.PRIVATE, SentBy.PROGRAM): _KEY,
+    (Area.QUEUE, Called.PRIVATE, SentBy.SAME): _KEY,
+    (Area.QUEUE, Called.PRIVATE, SentBy.OTHER): _KEY,
+    (Area.QUEUE, Called.FOREIGN, SentBy.PROGRAM): _KEY,
+    (Area.QUEUE, Called.FOREIGN, SentBy.SAME): _REFUSED,
+    (Area.QUEUE, Called.FOREIGN, SentBy.OTHER): _REFUSED,
 }
 
 
@@ -176,13 +176,13 @@ class Callers:
         )
 
 
-def sender_of(caller: Caller) -> Sender:
+def sender_of(caller: Caller) -> SentBy:
     """Say who sends a request."""
     if caller.origin and _normal(caller.origin) != _normal(f"{caller.scheme}://{caller.host}"):
-        return Sender.OTHER
+        return SentBy.OTHER
     if caller.site not in ("", "none", "same-origin"):  # none: the user's own doing, such as the address bar
-        return Sender.OTHER
-    return Sender.SAME if caller.origin or caller.site == "same-origin" else Sender.PROGRAM
+        return SentBy.OTHER
+    return SentBy.SAME if caller.origin or caller.site == "same-origin" else SentBy.PROGRAM
 
 
 def refusal(area: Area, host: str) -> HttpAnswer:
