@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runpod_sdk.emulator import Emulator, Fault, Options
-from runpod_sdk.emulator._doors._callers import ACCESS, Access, Area, Called, Caller, Callers, SentBy, sender_of
+from runpod_sdk.emulator._doors._callers import ADMISSIONS, Admission, Area, Called, Caller, Callers, SentBy, sender_of
 from runpod_sdk.emulator._doors._control_api import CONTROL_ROUTES
 from runpod_sdk.emulator._routes._router import ROUTES
 
@@ -39,17 +39,21 @@ def root(emulator: Emulator) -> str:
 
 
 def test_the_table_has_a_row_for_every_case() -> None:
-    assert set(ACCESS) == set(itertools.product(Area, Called, SentBy))
+    assert set(ADMISSIONS) == set(itertools.product(Area, Called, SentBy))
 
 
 def test_no_page_of_another_origin_reaches_a_control_route() -> None:
-    rows = [access for (area, _, sender), access in ACCESS.items() if (area, sender) == (Area.CONTROL, SentBy.OTHER)]
-    assert set(rows) == {Access.REFUSED}
+    rows = [
+        access for (area, _, sender), access in ADMISSIONS.items() if (area, sender) == (Area.CONTROL, SentBy.OTHER)
+    ]
+    assert set(rows) == {Admission.REFUSED}
 
 
 def test_a_name_that_may_be_somebody_elses_reaches_no_control_route() -> None:
-    rows = [access for (area, called, _), access in ACCESS.items() if (area, called) == (Area.CONTROL, Called.FOREIGN)]
-    assert set(rows) == {Access.REFUSED}
+    rows = [
+        access for (area, called, _), access in ADMISSIONS.items() if (area, called) == (Area.CONTROL, Called.FOREIGN)
+    ]
+    assert set(rows) == {Admission.REFUSED}
 
 
 @pytest.mark.parametrize(

@@ -165,9 +165,7 @@ def _emulator(arguments: argparse.Namespace) -> Emulator:
     named = [each for each in (arguments.host, arguments.advertise) if re.fullmatch(r"[A-Za-z0-9._-]+", each)]
     options = Options(cors=tuple(arguments.cors or ()), host_names=(*(arguments.allow_host or ()), *named))
     try:
-        return Emulator(
-            clock=clock, api_key=arguments.api_key, seed=arguments.seed, options=options, echo=False
-        )
+        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed, options=options, echo=False)
     except ValueError as error:
         raise BadCallError(str(error)) from None
 

@@ -13,7 +13,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from runpod_sdk.emulator._doors._callers import Access, Area, Caller, refusal
+from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, refusal
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
@@ -101,7 +101,7 @@ class App:
 
     def _for_page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
         """Return the answer to a page that is turned away, or asks what it may; None: it goes on like any other."""
-        if self._callers.access(Area.QUEUE, caller) is Access.REFUSED:
+        if self._callers.access(Area.QUEUE, caller) is Admission.REFUSED:
             return refusal(Area.QUEUE, caller.host)
         wanted = _header(scope, b"access-control-request-headers")
         return self._callers.preflight(scope["method"], caller.origin, wanted)

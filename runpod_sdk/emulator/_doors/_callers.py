@@ -57,7 +57,7 @@ class SentBy(Enum):
     OTHER = "a page of another origin"
 
 
-class Access(Enum):
+class Admission(Enum):
     """What is done about it."""
 
     FREE = "let in"
@@ -65,8 +65,8 @@ class Access(Enum):
     REFUSED = "refused, whatever it brings"
 
 
-_FREE, _KEY, _REFUSED = Access.FREE, Access.KEY, Access.REFUSED
-ACCESS: dict[tuple[Area, Called, SentBy], Access] = {
+_FREE, _KEY, _REFUSED = Admission.FREE, Admission.KEY, Admission.REFUSED
+ADMISSIONS: dict[tuple[Area, Called, SentBy], Admission] = {
     (Area.CONTROL, Called.OWN, SentBy.PROGRAM): _FREE,
     (Area.CONTROL, Called.OWN, SentBy.SAME): _FREE,
     (Area.CONTROL, Called.OWN, SentBy.OTHER): _REFUSED,
@@ -122,11 +122,11 @@ class Callers:
         self._names = frozenset(name.lower() for name in options.host_names)
         self._origins = frozenset(options.cors)
 
-    def access(self, area: Area, caller: Caller) -> Access:
+    def access(self, area: Area, caller: Caller) -> Admission:
         """Say whether a request is let in; pages that CORS lets in are only held to their key."""
         if area is Area.QUEUE and caller.origin in self._origins:
-            return Access.KEY
-        return ACCESS[area, self.called(caller.host), sender_of(caller)]
+            return Admission.KEY
+        return ADMISSIONS[area, self.called(caller.host), sender_of(caller)]
 
     def called(self, host: str) -> Called:
         """Say what kind of name this is, in the form of a Host header."""

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
-from runpod_sdk.emulator._doors._callers import Access, Area, Caller, Callers, refusal
+from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
 from runpod_sdk.emulator._record._faults import faults_from_json
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
@@ -88,9 +88,9 @@ class ControlApi:
     def handle(self, method: str, path: str, caller: Caller, authorization: str, body: bytes) -> HttpAnswer | Advance:
         """Answer a request whose path begins with `PREFIX`."""
         access = self._callers.access(Area.CONTROL, caller)
-        if access is Access.REFUSED:
+        if access is Admission.REFUSED:
             return refusal(Area.CONTROL, caller.host)
-        if access is Access.KEY and authorization.strip() not in self._keys:
+        if access is Admission.KEY and authorization.strip() not in self._keys:
             error = f"the host {caller.host!r} is no name of this machine, so the API key is needed"
             return json_answer(401, {"error": error})
         name = path.removeprefix(PREFIX)
