@@ -134,6 +134,19 @@ def test_a_job_submitted_twice_is_found_by_its_input(call: Call, emulator: Emula
     assert not verdict.is_clean
 
 
+def test_one_input_on_two_endpoints_is_not_doubled(call: Call, emulator: Emulator) -> None:
+    emulator.endpoint("e")
+    emulator.endpoint("f")
+    body = {"input": {"n": 1}}
+    first, second = (call(emulator, "POST", f"/{name}/run", json=body).json()["id"] for name in "ef")
+    assert emulator.ledger.verdict().is_clean
+    again = call(emulator, "POST", "/f/run", json=body).json()["id"]
+    assert emulator.ledger.verdict().doubled == {input_sha256({"n": 1}): (second, again)}
+    last = call(emulator, "POST", "/e/run", json=body).json()["id"]
+    verdict = emulator.ledger.verdict()
+    assert verdict.doubled == {input_sha256({"n": 1}): (first, last, second, again)}
+
+
 def test_a_retry_is_an_execution_that_was_asked_for(call: Call, emulator: Emulator) -> None:
     emulator.endpoint("e")
     job_id = run(call, emulator, mock_error=True)
@@ -197,6 +210,7 @@ def test_what_is_kept_is_bounded_and_the_verdict_says_so(call_once: Call) -> Non
         assert verdict.submitted == 20
         assert verdict.is_conserved
         assert not verdict.is_complete
+        assert not verdict.is_clean, "what is not known is not clean"
 
 
 def test_jobs_that_are_no_longer_kept_stay_counted(call_once: Call) -> None:

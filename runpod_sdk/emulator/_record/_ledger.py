@@ -49,6 +49,7 @@ class _Account:
     """What the verdict has to know of one job."""
 
     sha256: str
+    endpoint_id: str
     executions: int = 0
     requeues: int = 0
     delivered: int = 0
@@ -131,9 +132,13 @@ class Ledger:
         known = self._known()
         with self._lock:
             accounts = list(self._accounts.items())
-            by_input: dict[str, list[str]] = {}
+            alike: dict[tuple[str, str], list[str]] = {}
             for job_id, account in accounts:
-                by_input.setdefault(account.sha256, []).append(job_id)
+                alike.setdefault((account.sha256, account.endpoint_id), []).append(job_id)
+            doubled: dict[str, tuple[str, ...]] = {}
+            for (sha256, _), ids in alike.items():
+                if len(ids) > 1:
+                    doubled[sha256] = (*doubled.get(sha256, ()), *ids)
             return Verdict(
                 submitted=self._submitted,
                 known=known - len(self._purged_known),
@@ -142,7 +147,7 @@ class Ledger:
                 executions={job_id: account.executions for job_id, account in accounts},
                 requeues={job_id: account.requeues for job_id, account in accounts if account.requeues},
                 delivered={job_id: account.delivered for job_id, account in accounts if account.delivered},
-                doubled={sha256: tuple(ids) for sha256, ids in by_input.items() if len(ids) > 1},
+                doubled=doubled,
                 ambiguous=tuple(self._ambiguous),
                 faults=dict(sorted(self._struck.items())),
                 is_complete=not self._folded and self._unclear == len(self._ambiguous),
@@ -217,7 +222,7 @@ class Ledger:
         row: tuple[Any, ...]
         if event is None:
             self._submitted += 1
-            self._accounts[job_id] = _Account(sha256 or input_sha256(job_input))
+            self._accounts[job_id] = _Account(sha256 or input_sha256(job_input), endpoint_id)
             if len(self._accounts) > self._limit:
                 self._accounts.popitem(last=False)
                 self._folded += 1

@@ -42,7 +42,7 @@ class Verdict:
         executions: by job id, how often it was given to a worker.
         requeues: by job id, how often it was put back, by a lost worker or by /retry.
         delivered: by job id, how many whole answers carried its final status.
-        doubled: by hash of the input, the ids of jobs with the same input, where there are several.
+        doubled: by hash of the input, the ids of jobs with the same input, where an endpoint has several.
         ambiguous: submits whose answer the client did not get, or could not be sure of.
         faults: by kind, how often one struck.
         is_complete: False where the history was longer than what is kept (`Options.ledger`).
@@ -72,8 +72,8 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost, doubled, or run too often."""
-        return self.is_conserved and not self.doubled and not self.overexecuted
+        """Whether nothing was lost, doubled, or run too often, as far back as the history goes: all of it is needed."""
+        return self.is_complete and self.is_conserved and not self.doubled and not self.overexecuted
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers, as JSON."""
