@@ -50,6 +50,48 @@ def test_the_example_of_each_fixture_is_a_test_that_passes(pytester: pytest.Pyte
     assert passed(pytester, f"import asyncio\nimport pytest\n\n{example_of(fixture)}") == 1
 
 
+WORKER_TESTS = """{"tests": [
+    {"name": "basic", "input": {"prompt": "a"}, "timeout": 10000, "expected_output": "A"},
+    {"name": "other", "input": {"prompt": "b"}, "expected_output": "A"},
+    {"name": "broken", "input": {}}
+]}"""
+
+
+def test_each_input_of_a_worker_is_a_test(pytester: pytest.Pytester) -> None:
+    pytester.mkdir("src").joinpath("handler.py").write_text(HANDLER)
+    pytester.path.joinpath("test_input.json").write_text('{"input": {"prompt": "x"}}')
+    pytester.mkdir(".runpod").joinpath("tests.json").write_text(WORKER_TESTS)
+    tests = """
+        import pytest
+
+        @pytest.mark.runpod_test_inputs("src/handler.py")
+        def test_it(runpod_test_input):
+            assert runpod_test_input.check() == runpod_test_input.input["prompt"].upper()
+    """
+    result = run(pytester, tests, "-v")
+    ends = dict.fromkeys(("test_input.json", "basic"), "PASSED") | {"other": "FAILED", "broken": "FAILED"}
+    result.stdout.fnmatch_lines([f"*::test_it[[]{name}[]] {end}*" for name, end in ends.items()])
+    result.stdout.fnmatch_lines(['*other of *tests.json: the output is "B", and "A" was expected*'])
+    assert result.parseoutcomes() == {"passed": 2, "failed": 2}
+
+
+@pytest.mark.parametrize(
+    ("mark", "why"),
+    [
+        ("", 'it needs @pytest.mark.runpod_test_inputs("handler.py")'),
+        ('@pytest.mark.runpod_test_inputs("handler.py")', "neither test_input.json nor .runpod/tests.json is in"),
+        ('@pytest.mark.runpod_test_inputs("none.py")', "none.py: no such file in"),
+        ("@pytest.mark.runpod_test_inputs()", "one worker's file expected"),
+    ],
+)
+def test_why_there_are_no_inputs_is_said(pytester: pytest.Pytester, mark: str, why: str) -> None:
+    pytester.makepyfile(handler=HANDLER)
+    text = f"import pytest\n{mark}\ndef test_it(runpod_test_input):\n    runpod_test_input.check()\n"
+    result = run(pytester, text)
+    assert why in result.stdout.str()
+    assert result.parseoutcomes().keys() <= {"error", "errors"}
+
+
 FAILING = """
 import runpod
 

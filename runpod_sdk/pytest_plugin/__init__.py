@@ -22,8 +22,14 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._site import Site
     from runpod_sdk.pytest_plugin._emulated import EmulatorFixture as EmulatorFixture
     from runpod_sdk.pytest_plugin._emulated import ServerFixture as ServerFixture
+    from runpod_sdk.pytest_plugin._inputs import InputFixture
 
 _FAULT = "runpod_fault"
+_INPUTS = "runpod_test_inputs"
+_INPUTS_MARK = (
+    f"{_INPUTS}(file): make a test of each input in the worker's test_input.json and .runpod/tests.json; "
+    "the fixture runpod_test_input has it"
+)
 _FIXTURES = {
     "runpod_emulator",
     "runpod_emulator_module",
@@ -38,8 +44,18 @@ _MARK = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark."""
+    """Register the marks."""
     config.addinivalue_line("markers", _MARK)
+    config.addinivalue_line("markers", _INPUTS_MARK)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each input that a worker's repository is tested with."""
+    mark = metafunc.definition.get_closest_marker(_INPUTS)
+    if mark is not None and "runpod_test_input" in metafunc.fixturenames:
+        from runpod_sdk.pytest_plugin import _inputs as inputs  # noqa: PLC0415  see the top of this file
+
+        inputs.parametrize(metafunc, mark)
 
 
 @pytest.hookimpl(trylast=True)  # after the test itself has run, and only if it passed
@@ -148,6 +164,23 @@ def runpod_emulator_factory(request: pytest.FixtureRequest) -> Iterator[Callable
 
     with factory_for(request) as make:
         yield make
+
+
+@pytest.fixture
+def runpod_test_input(request: pytest.FixtureRequest, runpod_emulator: EmulatorFixture) -> InputFixture:
+    """Provide an input of the worker that `@pytest.mark.runpod_test_inputs` names; each makes a test.
+
+    Examples:
+        @pytest.mark.runpod_test_inputs("handler.py")
+        def test_the_inputs_that_the_worker_comes_with(runpod_test_input):
+            runpod_test_input.check()  # as .runpod/tests.json has it, and as expected_output says
+    """
+    from runpod_sdk.pytest_plugin import _inputs as inputs  # noqa: PLC0415  see the top of this file
+
+    mark = request.node.get_closest_marker(_INPUTS)
+    if mark is None:
+        pytest.fail('runpod_test_input: it needs @pytest.mark.runpod_test_inputs("handler.py")', pytrace=False)
+    return inputs.InputFixture(request.param, inputs.target_of(mark), runpod_emulator)
 
 
 @pytest.fixture(scope="session")

@@ -159,6 +159,67 @@ def test_a_command_that_dies_is_told_with_its_last_lines_and_its_log_is_kept() -
         shutil.rmtree(logs.parent)
 
 
+def ends_of(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run the tests of a worker's repository; return the exit code, and what is printed."""
+    command = [sys.executable, "-m", "runpod_sdk", "emulate", *arguments, "--test-inputs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=JOIN, check=False)  # noqa: S603  ours
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A worker's repository: a handler in a folder, and tests above it."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "handler.py").write_text(HANDLER.replace("ANSWER", "1 / job['input']['n']"))
+    (tmp_path / "test_input.json").write_text('{"input": {"n": 1}}')
+    (tmp_path / ".runpod").mkdir()
+    return tmp_path
+
+
+def test_the_tests_of_a_worker_are_run_and_reported(repository: Path) -> None:
+    tests = [
+        {"name": "half", "input": {"n": 2}, "timeout": 10000, "expected_output": 0.5},
+        {"name": "third", "input": {"n": 3}, "expected_output": 0.5},
+        {"name": "none", "input": {"n": 0}},
+    ]
+    (repository / ".runpod" / "tests.json").write_text(json.dumps({"tests": tests}))
+    code, out, errors = ends_of(repository, "src/handler.py")
+    assert (code, re.sub(r"\d\.\d{3} s", "N s", out).splitlines()) == (
+        1,
+        [
+            "ok     test_input.json: N s",
+            "ok     half: N s",
+            f"FAILED third: N s, the output is {1 / 3}, and 0.5 was expected",
+            "FAILED none: N s, the job ended FAILED",
+            "2 of 4 as expected",
+        ],
+    )
+    assert "ZeroDivisionError: division by zero" in errors
+    code, out, _ = ends_of(repository, "src/handler.py", "--json")
+    ends = json.loads(out)
+    assert (code, ends["failed"], [end["output"] for end in ends["tests"]]) == (1, 2, [1.0, 0.5, 1 / 3, None])
+
+
+def test_tests_that_all_pass_end_with_0(repository: Path) -> None:
+    assert ends_of(repository, "src/handler.py")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting property name"),
+        ('{"tests": 1}', 'a list "tests" expected'),
+        ('[{"input": "text"}]', 'tests.json 1: an object with "input", which is an object, expected'),
+        ('[{"input": {}, "timeout": "10"}]', "tests.json 1: a timeout is a positive number of milliseconds"),
+    ],
+)
+def test_tests_that_cannot_be_read_are_named(repository: Path, text: str, why: str) -> None:
+    (repository / ".runpod" / "tests.json").write_text(text)
+    code, out, errors = ends_of(repository, "src/handler.py", "--quiet")
+    assert (code, out, errors.splitlines()[-1].startswith("runpod-sdk emulate: --test-inputs: ")) == (2, "", True)
+    assert why in errors
+
+
 def test_lines_for_a_shell(handler: Path) -> None:
     with emulate(str(handler), "--api-key", "a key", "--quiet") as running:
         lines = [running.out.readline().rstrip("\n") for _ in range(8)]

@@ -11,7 +11,7 @@ import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runpod_sdk.cli._session import BAD_CALL, BadCallError
 from runpod_sdk.cli._shown import complain
@@ -20,6 +20,7 @@ from ._announced import announce
 from ._checks import DEFAULT_ENDPOINT, check
 from ._ending import Ending
 from ._files import Files, show_why, stamps_of_all
+from ._tested import run_tests
 
 if TYPE_CHECKING:
     import argparse
@@ -52,8 +53,10 @@ kills them."""
 
 _EXIT_CODES = """\
 exit codes:
-  0    ended by Ctrl-C or SIGTERM, and everything it started is gone
-  1    a handler file cannot be loaded, or the port cannot be had
+  0    ended by Ctrl-C or SIGTERM, and everything it started is gone; with
+       --test-inputs: all ended as expected
+  1    a handler file cannot be loaded, or the port cannot be had; with
+       --test-inputs: one did not end as expected
   2    bad arguments, or the emulator's extra is not installed
   130  Ctrl-C before it was ready, or a second one: workers were killed"""
 
@@ -91,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
     parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
+    parser.add_argument(
+        "--test-inputs", action="store_true", help="run test_input.json and .runpod/tests.json, and end"
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing of jobs and requests")
     parser.add_argument("--json", action="store_true", help="one line of JSON once ready; all else to standard error")
 
@@ -118,12 +124,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
-    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  --help needs none of these
-    from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415
+    from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  --help needs none of these
 
     from ._narrator import Narrator  # noqa: PLC0415
 
-    clock = SystemClock()
     with _emulator(arguments) as emulator, closing(Narrator(emulator, is_quiet=arguments.quiet)) as narrator:
         try:
             for fault in _faults(arguments):
@@ -131,7 +135,7 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
             files = Files()
             for named in arguments.endpoint or [DEFAULT_ENDPOINT]:
                 ending.endpoints.append(_declare(emulator, arguments, named, files))
-            server = emulator.serve(arguments.host, arguments.port)
+            server = emulator.serve(arguments.host, 0 if arguments.test_inputs else arguments.port)
         except HandlerFileError as error:
             narrator.settle()  # what the file has printed comes first
             show_why(error)
@@ -146,15 +150,25 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
         except (ValueError, NotImplementedError) as error:
             raise BadCallError(str(error)) from None
         try:
+            if arguments.test_inputs:
+                return run_tests(arguments, server, ending.endpoints, out)
             announce(arguments, server, ending.endpoints, out)
-            while True:
-                clock.sleep(_LOOK_EVERY if arguments.reload else 1.0)
-                if arguments.reload:
-                    files.reload_changed()
+            _stay(files if arguments.reload else None)
         except KeyboardInterrupt:
             emulator.close()
             ending.ignore()  # nothing is left to end: one more Ctrl-C shall not change the exit code
             return _INTERRUPTED if ending.is_forced else 0
+
+
+def _stay(files: Files | None) -> NoReturn:
+    """Go on until a signal comes, and load files again that change."""
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
+
+    clock = SystemClock()
+    while True:
+        clock.sleep(1.0 if files is None else _LOOK_EVERY)
+        if files is not None:
+            files.reload_changed()
 
 
 def _emulator(arguments: argparse.Namespace) -> Emulator:
