@@ -30,6 +30,8 @@ IN_FLIGHT = 200
 WORKERS = 64
 # Attempts per request: with 5, one submit in 10,000 would be refused 5 times by chance.
 ATTEMPTS = 12
+# Seconds for which the service answers 404 about a new job.
+PROPAGATION = 20.0
 # Seconds that a request may take. Each stall lasts as long; but where a busy machine makes a client wait for longer, it
 # has a doubt that the ledger, which has seen a whole answer go out, cannot know of. So a long run is more patient.
 _PATIENCE, _PATIENCE_LONG, _SHORT = 2.5, 20.0, 1_000
@@ -76,7 +78,9 @@ class Seen:
 @contextmanager
 def storm(seed: int, jobs: int, *, socket: bool, refuse: bool = True) -> Generator[tuple[Emulator, dict[str, Any]]]:
     """Provide an emulator with faults in it, and what a client needs to reach it."""
-    with Emulator(clock=None if socket else VirtualClock(), seed=seed, options=Options(ledger=100 * jobs)) as emulator:
+    # In process, where time is virtual, no job is known everywhere before it is 20 s old.
+    options = Options(ledger=100 * jobs, job_propagation=0.0 if socket else PROPAGATION)
+    with Emulator(clock=None if socket else VirtualClock(), seed=seed, options=options) as emulator:
 
         async def handler(job: dict[str, Any]) -> Any:
             await emulator.clock.sleep_async(0.01 if socket else 2.0)
