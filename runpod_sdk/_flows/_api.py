@@ -7,6 +7,7 @@ sees them; nothing generated gets past this file. It is imported with the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -65,6 +66,15 @@ def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOpt
 
 def _is_builders(module: str) -> bool:
     return module in _BUILDERS or module.partition(".")[0] in ("json", "runpod_queue_client")
+
+
+@cache
+def _load() -> tuple[object, ...]:
+    """Import what any other request is made with: later there may be no descriptor left to read a file with."""
+    from runpod_queue_client.api.endpoint import health, purge_queue
+    from runpod_queue_client.api.jobs import cancel, get_status, get_status_sync, retry, run, run_sync, stream
+
+    return health, purge_queue, cancel, get_status, get_status_sync, retry, run, run_sync, stream
 
 
 def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
@@ -230,6 +240,7 @@ def request_of(
     hold: float = 0.0,
 ) -> Request:
     """Return a request of the generated client's as one of ours."""
+    _load()
     query = urlencode(kwargs.get("params", {}))
     return Request(
         operation=operation.name,

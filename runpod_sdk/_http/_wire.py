@@ -114,10 +114,10 @@ class Wire:
 
     def send(self, transfer: Transfer) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
             try:
+                carrier = self._carrier(held=transfer.is_held)
                 transfer.sent = SENT
                 carrier.carry(transfer)
             except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
@@ -218,10 +218,10 @@ class AsyncWire:
 
     async def send(self, transfer: Transfer) -> Result:
         """Make one request."""
-        carrier = self._carrier(held=transfer.is_held)
         handled = sys.exception()
         try:
             try:
+                carrier = self._carrier(held=transfer.is_held)
                 transfer.sent = SENT
                 async with self._clock.timeout(transfer.timeout):
                     await carrier.carry(transfer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runpod_sdk._client._async_shell import AsyncShell
 from runpod_sdk._client._shield import out_of_reach
+from runpod_sdk._http._signals import let_pass
+from runpod_sdk.errors import RunpodError
 
 from ._task_pool import TaskPool
 
@@ -70,11 +73,21 @@ class LoopThread(Generic[Item, Result]):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; does nothing the second time. All work is done in the context that the caller has now."""
+        """Begin; does nothing the second time. All work is done in the context that the caller has now.
+
+        Raises:
+            RunpodError: there is no thread left for it.
+        """
         if self._thread is None:
             self._context = copy_context()
             self._thread = threading.Thread(target=self._run, name="runpod-sdk-map", daemon=True)
-            self._thread.start()
+            handled = sys.exception()
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                let_pass(error, handled)
+                self._thread = None
+                raise RunpodError(f"nothing was sent: {error}") from error
             self._started.wait()
 
     def check(self) -> None:
@@ -116,7 +129,7 @@ class LoopThread(Generic[Item, Result]):
 
     def close(self) -> None:
         """Cancel what is under way, and wait for the thread's end; may be called twice, and from anywhere."""
-        if self._thread is None or os.getpid() != self._pid:
+        if self._thread is None or self._thread.ident is None or os.getpid() != self._pid:
             return
         if self._loop is not None and self._stopping is not None:
             _tell(self._loop, self._stopping.set)
@@ -127,6 +140,9 @@ class LoopThread(Generic[Item, Result]):
         try:
             asyncio.run(self._main())
         except BaseException as error:  # noqa: BLE001  raised in the thread that asks for results
+            if self._loop is None and isinstance(error, OSError):  # it takes three descriptors
+                reason, error = error, RunpodError(f"nothing was sent: no event loop can be made: {error}")
+                error.__cause__ = reason
             self._failure = self._failure or error
         finally:
             self._failure = self._failure or RuntimeError("the bulk run is closed")
