@@ -158,12 +158,14 @@ def _done(
         done.slept.append(effect.seconds)
         clock.advance(effect.seconds)
         return None
-    assert 0 < effect.timeout < math.inf
+    left = effect.until - clock.monotonic()
+    assert 0 < left < math.inf
+    assert effect.sent_at == clock.time()
     done.sent.append(effect.request)
-    done.timeouts.append(effect.timeout)
+    done.timeouts.append(left)
     done.sent_at.append(clock.monotonic())
     result = given(effect.request)
     if not isinstance(result, After):
         return result
-    clock.advance(min(result.seconds, effect.timeout))
-    return result.result if result.seconds <= effect.timeout else failure("ReadTimeout")
+    clock.advance(min(result.seconds, left))
+    return result.result if result.seconds <= left else failure("ReadTimeout")

@@ -125,8 +125,8 @@ def test_a_timeout_is_a_number_of_seconds(timeout: float, kind: type[Exception])
 def test_a_request_has_its_hold_and_the_timeout_but_little_beyond_the_deadline(
     timeout: float, hold: float, left: float
 ) -> None:
-    assert Deadline(None).request_timeout(0.0, timeout, hold) == hold + timeout
-    assert Deadline(left).request_timeout(0.0, timeout, hold) == min(hold + timeout, left + GRACE)
+    assert Deadline(None).request_end(0.0, timeout, hold) == hold + timeout
+    assert Deadline(left).request_end(0.0, timeout, hold) == min(hold + timeout, left + GRACE)
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ def test_the_timeout_of_a_client_is_positive_and_finite(timeout: float, kind: ty
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_the_grace_is_one_for_all_requests_of_a_call(timeout: float, late: float) -> None:
-    granted = Deadline.after(timeout, 0.0).request_timeout(timeout + late, 60.0, 0.0)
-    assert REQUEST_MIN <= granted <= max(REQUEST_MIN, GRACE - late) + 1e-6
+    granted = Deadline.after(timeout, 0.0).request_end(timeout + late, 60.0, 0.0) - (timeout + late)
+    assert REQUEST_MIN - 1e-6 <= granted <= max(REQUEST_MIN, GRACE - late) + 1e-6

@@ -41,7 +41,7 @@ T = TypeVar("T")
 class TaskWire(Protocol):
     """What sends for tasks; see `AsyncWire`."""
 
-    def transfer(self, request: Request, timeout: float) -> Transfer:
+    def transfer(self, request: Request, until: float) -> Transfer:
         """Return a request to be sent now."""
         ...
 
@@ -83,7 +83,7 @@ class AsyncShell:
                         return effect
 
     async def _send(self, send: Send, submission: Submission[AsyncShieldedSend] | None) -> object:
-        transfer = self._wire.transfer(send.request, send.timeout)
+        transfer = self._wire.transfer(send.request, send.until)
         if submission is None:
             return await self._wire.send(transfer)
         from ._async_shield import AsyncShieldedSend

@@ -63,7 +63,7 @@ class Shell:
                         return effect
 
     def _send(self, send: Send, submission: Submission[ShieldedSend] | None) -> object:
-        transfer = self._wire.transfer(send.request, send.timeout)
+        transfer = self._wire.transfer(send.request, send.until)
         if submission is None:
             return self._wire.send(transfer)
         submission.sent_at = send.sent_at

@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Send(NamedTuple):
-    """Make this request and answer within `timeout` seconds, come what may. It is sent at `sent_at`, since 1970."""
+    """Make this request and answer by `until`, a moment of the clock, come what may. `sent_at` is now, since 1970."""
 
     request: Request
-    timeout: float
+    until: float
     sent_at: float
 
 

@@ -146,9 +146,9 @@ def exchange(
         if late is not None:
             raise refused or _too_late(settings, request, late)
         attempt += 1
-        timeout = deadline.request_timeout(settings.now(), settings.patience(request), request.hold)
         began, sent_at = settings.now(), settings.clock.time()
-        result: Result = yield Send(request, timeout, sent_at)
+        until = deadline.request_end(began, settings.patience(request), request.hold)
+        result: Result = yield Send(request, until, sent_at)
         outcome = outcome_of(result)
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
@@ -237,7 +237,7 @@ def _wants_post(request: Request, result: Result) -> bool:
 def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Result]:
     """Make a request once, and return whatever comes of it."""
     began = settings.now()
-    result: Any = yield Send(request, timeout, settings.clock.time())
+    result: Any = yield Send(request, began + timeout, settings.clock.time())
     _take_note(settings, request, result, began)
     return cast("Result", result)
 

@@ -99,12 +99,13 @@ def _is_theirs(client: AnyClient, name: str) -> bool:
     return name == "accept-encoding" and name in client.headers
 
 
-def limits_of(client: AnyClient, limit: float) -> dict[str, float]:
-    """Return the limits of the parts of a request, as httpx keeps them, for a request with this limit.
+def limits_of(client: AnyClient, transfer: Transfer) -> dict[str, float]:
+    """Return the limits of the parts of a request, as httpx keeps them: what is left of its own.
 
-    A task has the limit anyway, and that one is patient where the loop stood still.
+    A task has the limit anyway, and that one is patient where the loop stood still; not in virtual time.
     """
-    patience = 2 * LATE_MAX if isinstance(client, httpx.AsyncClient) else 0.0
+    limit = transfer.seconds
+    patience = 2 * LATE_MAX if isinstance(client, httpx.AsyncClient) and not transfer.is_virtual else 0.0
     return {"connect": limit, "read": limit + patience, "write": limit + patience, "pool": limit}
 
 
@@ -113,7 +114,7 @@ def _limits(client: AnyClient, transfer: Transfer) -> dict[str, Any]:
 
     The client's counts for an answer beyond the time that the service was asked to hold it.
     """
-    limits = limits_of(client, transfer.timeout)
+    limits = limits_of(client, transfer)
     if client.timeout == _TIMEOUT:  # nobody asked for it
         return limits
     extra = {"read": transfer.hold}

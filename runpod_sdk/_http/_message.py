@@ -135,10 +135,10 @@ class Address:
             b"%b%b%b%b%b\r\n" % (prefix, transfer.target.reveal().encode("ascii"), rest, length, own.reveal())
         )
 
-    def transfer(self, request: Request, clock: Clock, timeout: float) -> Transfer:
-        """Return a request, with `timeout` seconds from now for all of it."""
+    def transfer(self, request: Request, clock: Clock, until: float) -> Transfer:
+        """Return a request that has to be over at this moment of the clock."""
         return Transfer(
-            request, self._headers_of(request), self._target(request.path.reveal()), self._key, clock, timeout
+            request, self._headers_of(request), self._target(request.path.reveal()), self._key, clock, until
         )
 
     def _headers_of(self, request: Request) -> Hidden[Mapping[str, str]]:
@@ -167,7 +167,6 @@ class Transfer:
     Attributes:
         method, target, headers, content: the request in full; `target` is its path and query. Hidden as far as the
             caller or the key are in it.
-        timeout: bounds each of its parts, seconds.
         hold, is_held, starts_job: as in `Request`; a request that is held has connections of its own.
         sent: bytes of it that may have left: 0 until a carrier takes it. One that counts goes on from there; for any
             other it is `SENT`.
@@ -181,20 +180,19 @@ class Transfer:
         target: Hidden[str],
         key: Hidden[str],
         clock: Clock,
-        timeout: float,
+        until: float,
     ) -> None:
         self.method = request.method
         self.target = target
         self.headers = headers
         self.content = request.content
-        self.timeout = timeout
         self.hold, self.is_held, self.starts_job = request.hold, request.is_held, request.rules.starts_job
         self._sent = 0
         self._is_withdrawn = False
         self.stage: Stage | None = None
         self._quotes = Quotes(key, request)
         self._clock = clock
-        self._until = clock.monotonic() + timeout
+        self._until = until
         self._status: int | None = None
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
@@ -219,9 +217,21 @@ class Transfer:
         return self._sent == 0
 
     @property
+    def left(self) -> float:
+        """What is left of its time, seconds of the client's clock."""
+        return max(0.0, self._until - self._clock.monotonic())
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the client's time is virtual: then who carries it has no other limit than what it is told."""
+        from runpod_sdk.clock import VirtualClock  # noqa: PLC0415  few need it
+
+        return isinstance(self._clock, VirtualClock)
+
+    @property
     def seconds(self) -> float:
-        """What is left of its time, in seconds of this world."""
-        return max(0.0, self._until - self._clock.monotonic()) / getattr(self._clock, "rate", 1.0)
+        """The same in seconds of this world."""
+        return self.left / getattr(self._clock, "rate", 1.0)
 
     def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Take in status and headers."""

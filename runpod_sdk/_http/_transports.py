@@ -180,5 +180,5 @@ def httpx_request(
         address.base_url + transfer.target.reveal(),
         headers=dict(transfer.headers.reveal()),
         content=transfer.content.reveal(),
-        extensions={"timeout": limits_of(client, transfer.timeout), "trace": trace},
+        extensions={"timeout": limits_of(client, transfer), "trace": trace},
     )

@@ -108,9 +108,9 @@ class Wire:
         self._pid = os.getpid()
         self._closed = False
 
-    def transfer(self, request: Request, timeout: float) -> Transfer:
+    def transfer(self, request: Request, until: float) -> Transfer:
         """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
-        return self._address.transfer(request, self._clock, timeout)
+        return self._address.transfer(request, self._clock, until)
 
     def send(self, transfer: Transfer) -> Result:
         """Make one request."""
@@ -212,9 +212,9 @@ class AsyncWire:
         self._pid = os.getpid()
         self._closed = False
 
-    def transfer(self, request: Request, timeout: float) -> Transfer:
+    def transfer(self, request: Request, until: float) -> Transfer:
         """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
-        return self._address.transfer(request, self._clock, timeout)
+        return self._address.transfer(request, self._clock, until)
 
     async def send(self, transfer: Transfer) -> Result:
         """Make one request."""
@@ -223,7 +223,7 @@ class AsyncWire:
             try:
                 carrier = self._carrier(held=transfer.is_held)
                 transfer.sent = SENT
-                async with self._clock.timeout(transfer.timeout):
+                async with self._clock.timeout(transfer.left):
                     await carrier.carry(transfer)
             except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
                 return transfer.failure(transports_own(error, handled))

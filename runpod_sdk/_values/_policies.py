@@ -136,9 +136,13 @@ class Deadline:
         """Return the seconds that are left: 0 when it has passed, infinity without an end."""
         return math.inf if self.at is None else max(0.0, self.at - now)
 
-    def request_timeout(self, now: float, timeout: float, hold: float) -> float:
-        """Return how long one request may take: its hold and the client's `timeout`, but hardly beyond the end."""
-        return hold + timeout if self.at is None else min(hold + timeout, max(REQUEST_MIN, self.at + self.grace - now))
+    def request_end(self, now: float, timeout: float, hold: float) -> float:
+        """Return when one request has to be over: after its hold and the client's `timeout`, but hardly after the end.
+
+        It is the one limit of a request: whoever carries it asks what is left until then.
+        """
+        end = now + hold + timeout
+        return end if self.at is None else min(end, max(now + REQUEST_MIN, self.at + self.grace))
 
 
 def backoff(attempt: int, initial: float, most: float, base: float) -> float:

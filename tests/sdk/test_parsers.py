@@ -45,7 +45,9 @@ ENDLESS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\nnull"
 
 
 def transfer() -> Transfer:
-    return Transfer(_api.status("abc", "j1"), Hidden({}), Hidden("/"), Hidden("key"), SystemClock(), 60.0)
+    clock = SystemClock()
+    until = clock.monotonic() + 60.0
+    return Transfer(_api.status("abc", "j1"), Hidden({}), Hidden("/"), Hidden("key"), clock, until)
 
 
 def read(parser: Callable[[Transfer], Parser], *parts: bytes, ends: bool = False) -> tuple[Parser, Any]:

@@ -64,4 +64,4 @@ async def test_a_stream_has_one_deadline_for_its_submit_and_its_chunks(world: Wo
     stream = world.client().endpoint("abc").stream({"n": 1}, 10)
     world.emulator.clock.sleep(100)  # it begins with its first chunk
     await caught(WaitTimeoutError, lambda: anext(stream))
-    assert 110 <= world.now < 120, "and not ten seconds from the answer to the submit"
+    assert 110 <= world.now <= 115
