@@ -175,6 +175,7 @@ class AsyncConnections:
                 connection = await self._opened(transfer.seconds)
                 self._stack.add(connection)
             try:
+                transfer.check_time()
                 await connection.carry(transfer, self._address.head(transfer), self._parser(transfer))
             finally:
                 self._stack.put(connection)

@@ -195,6 +195,7 @@ class Connections:
                 connection = self._opened(limit)
                 self._stack.add(connection)
             try:
+                transfer.check_time()
                 connection.carry(transfer, self._address.head(transfer), self._parser(transfer), limit)
             finally:
                 self._stack.put(connection)

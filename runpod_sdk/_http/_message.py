@@ -233,6 +233,15 @@ class Transfer:
         """The same in seconds of this world."""
         return self.left / getattr(self._clock, "rate", 1.0)
 
+    def check_time(self) -> None:
+        """Keep it from being sent when its time is over: nobody would wait for the answer.
+
+        Raises:
+            TimeoutError: it is.
+        """
+        if not self.seconds:
+            raise TimeoutError
+
     def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Take in status and headers."""
         self._status = status

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk import APIConnectionError, APITimeoutError, Client, SubmissionUnknownError
+from runpod_sdk import APIConnectionError, APITimeoutError, Client, SubmissionUnknownError, SystemClock
 from runpod_sdk._http._addresses import SocketAddress, interleaved
 from runpod_sdk._http._sockets import Limit, connected
 from runpod_sdk.errors import PayloadTooLargeError
@@ -125,6 +125,36 @@ def test_a_name_that_is_looked_up_for_long_has_no_more_time(wire: str, resolve: 
         WIRES[wire].play(None, body, **{**options, **options_of(wire)})
     finally:
         over.set()
+
+
+class LateClock(SystemClock):
+    """Real time, and a start that can be added to."""
+
+    start = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.start
+
+
+@pytest.mark.parametrize("wire", OWN)
+def test_a_request_whose_turn_comes_after_its_time_is_not_sent(wire: str, resolve: Any) -> None:
+    """As where a crowd waits for few connections, and all that are in use are given up at once."""
+    clock = LateClock()
+
+    def slowly() -> list[Any]:
+        clock.start += 100.0
+        return [at("127.0.0.1", server.port)]
+
+    async def body(client: Any) -> None:
+        with pytest.raises(APITimeoutError):
+            await settled(client.endpoint("e").run({}))
+        assert client.unknowns == ()
+
+    with FaultServer() as server:
+        resolve(slowly)
+        options = {"base_url": f"http://service.localhost:{server.port}/v2", "timeout": 60.0, "retry": None}
+        WIRES[wire].play(server, body, clock=clock, **options)
+    assert server.arrivals == []
 
 
 def test_families_take_turns() -> None:
