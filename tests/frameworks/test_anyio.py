@@ -33,9 +33,12 @@ class Reached:
 
     def tell(self) -> None:
         """Let the loop know, and return when whoever waited for it has ended the call."""
-        self._loop.call_soon_threadsafe(self._event.set)
-        self._loop.call_soon_threadsafe(self._pass, TURNS)
+        self._loop.call_soon_threadsafe(self._told)  # once: the loop may be closed a moment later
         self._ended.wait()
+
+    def _told(self) -> None:
+        self._event.set()
+        self._pass(TURNS)
 
     def _pass(self, turns: int) -> None:
         if turns:
