@@ -218,5 +218,8 @@ class AsyncClient(AsyncShell):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # what holds a client may be copied, such as a result into a table
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} holds connections and a key: make one in each process")

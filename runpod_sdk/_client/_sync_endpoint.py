@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._bulk._map import Map, OnResult
     from ._bulk._map_job import InputOptions, Inputs, JournalPath, OnSubmit
     from ._bulk._map_stop import Stop
+    from ._bulk._map_tables import FromRow
     from ._journal._journal import Journal
     from ._journal._rows import Again
     from ._shield import ShieldedSend
@@ -200,6 +201,7 @@ class Endpoint(Generic[T_co]):
         again: Iterable[Again] = (),
         input_options: InputOptions | None = None,
         stop: Stop | None = None,
+        from_row: FromRow | None = None,
         on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
         on_result: OnResult[T_co] | None = None,
@@ -215,7 +217,9 @@ class Endpoint(Generic[T_co]):
         Args:
             inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
                 keys to inputs. An exception of its own is raised after the results of what was taken before. In the
-                place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted.
+                place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted. Or a
+                table of pandas, polars or Arrow: each row is an input, the index of pandas has the keys, numpy's
+                numbers are numbers, and what is missing is null.
             concurrency: how many jobs are in flight at once. With an `http_client` or a transport of your own that
                 knows no asyncio, the sync client uses a thread for each, and at most 64.
             ordered: hand results out in the order of their inputs.
@@ -233,6 +237,8 @@ class Endpoint(Generic[T_co]):
                 run; where it returns no such options, the result has a TypeError or ValueError.
             stop: when no more is submitted, as too much has failed, cost or passed: see `Stop`. Jobs in flight are
                 waited for; inputs that were taken already become results with a MapStoppedError, others are not taken.
+            from_row: how an input is made of a row, where rows are no inputs: a mapping from the input's fields to
+                columns, or a function of the row as a dict.
             on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
                 or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
@@ -276,6 +282,7 @@ class Endpoint(Generic[T_co]):
             again=again_of(again, journal),
             input_options=input_options,
             stop=stop,
+            from_row=from_row,
         )
         return Map(self._client, plan, on_result, progress=progress)
 

@@ -22,6 +22,7 @@ from ._map_job import AsyncMapResult, Item, Kept, MapResult, Plan, Result, Runne
 from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
 from ._map_stop import Brake
+from ._map_tables import arrow_of, check_library, pandas_of, polars_of
 from ._task_pool import Line, Outbox
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class _Book(Generic[R]):
 
     def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
         """Return the inputs that are to be worked on; None now and then, where many are left out."""
-        items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs)
+        items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs, self.plan.from_row)
         if self.plan.stop is not None:
             items = _until(items, lambda: self._brake.is_on(self._clock.monotonic()))
         if self._sorter is not None:
@@ -210,6 +211,30 @@ class Map(Generic[T_co]):
             price_per_second: of a worker, in any currency, for the estimated execution cost.
         """
         return self._book.report(price_per_second)
+
+    def to_pandas(self) -> Any:
+        """Return the results that are left as a DataFrame of pandas: a row each, its columns as in the documentation.
+
+        Raises:
+            ImportError: pandas is not installed; nothing was sent for it.
+        """
+        return pandas_of(self)
+
+    def to_polars(self) -> Any:
+        """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
+
+        Raises:
+            ImportError: polars or pyarrow is not installed; nothing was sent for it.
+        """
+        return polars_of(self)
+
+    def to_arrow(self) -> Any:
+        """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
+
+        Raises:
+            ImportError: pyarrow is not installed; nothing was sent for it.
+        """
+        return arrow_of(self)
 
     def close(self) -> None:
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
@@ -430,6 +455,34 @@ class AsyncMap(Generic[T_co]):
             price_per_second: of a worker, in any currency, for the estimated execution cost.
         """
         return self._book.report(price_per_second)
+
+    async def to_pandas(self) -> Any:
+        """Return the results that are left as a DataFrame of pandas: a row each, its columns as in the documentation.
+
+        Raises:
+            ImportError: pandas is not installed; nothing was sent for it.
+        """
+        check_library("pandas")
+        return pandas_of([result async for result in self])
+
+    async def to_polars(self) -> Any:
+        """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
+
+        Raises:
+            ImportError: polars or pyarrow is not installed; nothing was sent for it.
+        """
+        check_library("polars")
+        check_library("pyarrow")
+        return polars_of([result async for result in self])
+
+    async def to_arrow(self) -> Any:
+        """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
+
+        Raises:
+            ImportError: pyarrow is not installed; nothing was sent for it.
+        """
+        check_library("pyarrow")
+        return arrow_of([result async for result in self])
 
     async def aclose(self) -> None:
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""

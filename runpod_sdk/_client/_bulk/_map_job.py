@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from itertools import count
 from os import PathLike
@@ -39,6 +40,7 @@ from runpod_sdk.errors import (
 )
 
 from ._map_stop import Stop
+from ._map_tables import checked_from_row, is_table, row_of, rows_of, shaped
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
     from ._map_report import Tally
     from ._map_stop import Brake
+    from ._map_tables import FromRow
 
 R = TypeVar("R", bound="Result[Any]")
 
@@ -196,6 +199,7 @@ class Plan(Generic[R]):
     again: frozenset[str] = frozenset()
     input_options: InputOptions | None = None
     stop: Stop | None = None
+    from_row: FromRow | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -205,6 +209,7 @@ class Plan(Generic[R]):
             if value < least:
                 raise ValueError(f"{name}={value!r}: at least {least} expected")
         checked_abandon(self.on_abandon)
+        checked_from_row(self.from_row)
         if not isinstance(self.stop, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"stop is {kind_of(self.stop)}: a Stop expected")
         if not _is_many(self.inputs.reveal()):
@@ -222,6 +227,8 @@ class Plan(Generic[R]):
 
 
 def _is_many(inputs: object) -> bool:
+    if is_table(inputs):
+        return True
     return isinstance(inputs, Iterable | AsyncIterable) and not isinstance(inputs, str | bytes | bytearray)
 
 
@@ -256,34 +263,35 @@ def abandon_of(on_abandon: OnAbandon | None, journal: object) -> OnAbandon:
     return "cancel" if journal is None else "detach"
 
 
-def items_of(inputs: Hidden[Inputs]) -> Iterator[Item] | AsyncIterator[Item]:
+def items_of(inputs: Hidden[Inputs], from_row: FromRow | None = None) -> Iterator[Item] | AsyncIterator[Item]:
     """Number the inputs, and find their keys; lazily, and in no frame that an exception of theirs could show."""
-    given = inputs.reveal()
+    given: Any = rows_of(inputs.reveal())
+    made = row_of if from_row is None else shaped(from_row)
     if isinstance(given, Mapping):
-        return map(_keyed, count(), cast("Mapping[Any, Any]", given).items())
+        return map(partial(_keyed, made), count(), cast("Mapping[Any, Any]", given).items())
     if isinstance(given, Iterable):
-        return map(_item, count(), given)
-    return _items_of_async(aiter(given))
+        return map(partial(_item, made), count(), cast("Iterable[Any]", given))
+    return _items_of_async(made, aiter(given))
 
 
-async def _items_of_async(inputs: AsyncIterator[Any]) -> AsyncIterator[Item]:
+async def _items_of_async(made: Callable[[Any], Any], inputs: AsyncIterator[Any]) -> AsyncIterator[Item]:
     for index in count():
         try:
-            item = _item(index, await anext(inputs))
+            item = _item(made, index, await anext(inputs))
         except StopAsyncIteration:
             return
         yield item
 
 
-def _keyed(index: int, pair: tuple[Any, Any]) -> Item:
-    return Item(index, pair[0], Hidden(pair[1]))
+def _keyed(made: Callable[[Any], Any], index: int, pair: tuple[Any, Any]) -> Item:
+    return Item(index, pair[0], Hidden(made(pair[1])))
 
 
-def _item(index: int, one: Any) -> Item:
+def _item(made: Callable[[Any], Any], index: int, one: Any) -> Item:
     given: Any = one
     if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        return _keyed(index, given)
-    return Item(index, index, Hidden(given), is_keyed=False)
+        return _keyed(made, index, given)
+    return Item(index, index, Hidden(made(given)), is_keyed=False)
 
 
 class Runner(Generic[R]):
