@@ -265,13 +265,14 @@ def abandon_of(on_abandon: OnAbandon | None, journal: object) -> OnAbandon:
 
 def items_of(inputs: Hidden[Inputs], from_row: FromRow | None = None) -> Iterator[Item] | AsyncIterator[Item]:
     """Number the inputs, and find their keys; lazily, and in no frame that an exception of theirs could show."""
-    given: Any = rows_of(inputs.reveal())
+    rows: Any = rows_of(inputs.reveal())
+    given: object = rows
     made = row_of if from_row is None else shaped(from_row)
     if isinstance(given, Mapping):
-        return map(partial(_keyed, made), count(), cast("Mapping[Any, Any]", given).items())
+        return map(partial(_keyed, made), count(), rows.items())
     if isinstance(given, Iterable):
-        return map(partial(_item, made), count(), cast("Iterable[Any]", given))
-    return _items_of_async(made, aiter(given))
+        return map(partial(_item, made), count(), rows)
+    return _items_of_async(made, aiter(rows))
 
 
 async def _items_of_async(made: Callable[[Any], Any], inputs: AsyncIterator[Any]) -> AsyncIterator[Item]:
