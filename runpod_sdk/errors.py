@@ -53,6 +53,11 @@ if TYPE_CHECKING:
 class RunpodError(Exception):
     """The root of the tree."""
 
+    @property
+    def message(self) -> str:
+        """What happened, without the notes; the official client calls it so."""
+        return str(self.args[0]) if self.args and self.args[0] is not None else ""
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
 

@@ -72,7 +72,9 @@ def _job_state(request: Request, answer: Answer, told: Told) -> JobState:
     data = object_of(answer)
     status = _status(data)
     if request.rules.starts_job:
-        if not _is_id(data.get("id")):
+        # One that has ended, with its output, needs no id: nothing more will be asked of it.
+        has_ended = request.operation == "runsync" and status is not None and status.is_final
+        if not _is_id(data.get("id")) and not (has_ended and data.get("id") is None):
             raise Unusable("it has no id of a job")
         if status is None:
             # Whoever gives it an id has queued it, whatever else is said or not.

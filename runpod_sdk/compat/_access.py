@@ -55,7 +55,7 @@ class Access:
 
 def stored_key() -> str | None:
     """Return the key of ~/.runpod/config.toml, as the official package does; else that of the environment."""
-    return _configured_key() or os.environ.get(KEY_VARIABLE) or None
+    return configured_key() or os.environ.get(KEY_VARIABLE) or None
 
 
 def stored_base_url() -> str:
@@ -63,7 +63,7 @@ def stored_base_url() -> str:
     return base_url_of_environment()[1]
 
 
-def _configured_key() -> str | None:
+def configured_key() -> str | None:
     """Return the key of the file; a file that cannot be read counts as none, as for the official package."""
     try:
         config: dict[str, Any] = tomllib.loads(Path(_CONFIG).expanduser().read_text(encoding="utf-8"))

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._async_job import AsyncJob
+from runpod_sdk._flows import _api
 from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._values._arguments import checked_id
 
 from ._access import Access
 from ._body import input_parts
 from ._loops import client_of
+from ._raw import asked_async
 from .error import as_official
 
 if TYPE_CHECKING:
@@ -191,7 +193,8 @@ class AsyncioEndpoint:
             APIError: the service refused, or could not be reached.
         """
         with as_official():
-            return dict((await self.native.health()).raw)
+            health: dict[str, Any] = await asked_async(client_of(self._access), _api.health(self.endpoint_id))
+            return health
 
     async def purge_queue(self) -> dict[str, Any]:
         """Remove every job that waits in the queue, and return how many: `{"removed": 2, "status": "completed"}`.
@@ -200,8 +203,8 @@ class AsyncioEndpoint:
             APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
         """
         with as_official():
-            result = await self.native.purge_queue()
-        return {"removed": result.removed, "status": result.status}
+            purged: dict[str, Any] = await asked_async(client_of(self._access), _api.purge_queue(self.endpoint_id))
+            return purged
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.endpoint_id!r})"

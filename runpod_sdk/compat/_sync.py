@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._client._sync import Client
+from runpod_sdk._flows import _api
 from runpod_sdk._flows._job_errors import error_of
 
 from ._access import Access
 from ._body import parts
+from ._raw import asked, called
 from .error import as_official
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class RunPodClient:
     Attributes:
         api_key: the key.
         endpoint_url_base: what stands before `/{endpoint_id}`.
+        headers: what the official client sends; they hold the key.
         native: the `runpod_sdk.Client` under it, shared by all of the same key and address.
 
     Raises:
@@ -53,7 +56,33 @@ class RunPodClient:
         access = Access.current(api_key)
         self.api_key = access.api_key
         self.endpoint_url_base = access.base_url
+        self.headers = access.headers
         self.native = client_of(access)
+
+    def get(self, endpoint: str, timeout: float = 10) -> Any:
+        """Ask what this path says, such as "abc/status/ID", and return the service's JSON.
+
+        Raises:
+            ValueError: it is no path of an endpoint's operations; nothing was sent.
+            APIError: the service refused, or could not be reached.
+        """
+        return self.post(endpoint, None, timeout)
+
+    def post(self, endpoint: str, data: dict[str, Any] | None, timeout: float = 10) -> Any:
+        """Do what this path says, such as "abc/run" or "abc/cancel/ID", and return the service's JSON.
+
+        Args:
+            endpoint: the path below the address.
+            data: the body of a submit; others have none.
+            timeout: most seconds for one request; it is repeated where that helps.
+
+        Raises:
+            TypeError, ValueError: no path of an endpoint's operations, or no request; nothing was sent.
+            SubmissionUnknownError: the submit may have arrived; it was not repeated.
+            APIError: the service refused, or could not be reached.
+        """
+        with as_official():
+            return called(self.native.with_options(timeout=timeout), endpoint, data, timeout)
 
 
 class Job:
@@ -229,7 +258,8 @@ class Endpoint:
         """
         client = self.rp_client.native.with_options(timeout=timeout)
         with as_official():
-            return dict(client.endpoint(self.endpoint_id).health().raw)
+            health: dict[str, Any] = asked(client, _api.health(self.endpoint_id))
+            return health
 
     def purge_queue(self, timeout: float = 3) -> dict[str, Any]:
         """Remove every job that waits in the queue, and return how many: `{"removed": 2, "status": "completed"}`.
@@ -242,8 +272,8 @@ class Endpoint:
         """
         client = self.rp_client.native.with_options(timeout=timeout)
         with as_official():
-            result = client.endpoint(self.endpoint_id).purge_queue()
-        return {"removed": result.removed, "status": result.status}
+            purged: dict[str, Any] = asked(client, _api.purge_queue(self.endpoint_id))
+            return purged
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.endpoint_id!r})"

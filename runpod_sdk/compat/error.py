@@ -1,4 +1,4 @@
-"""What the official `runpod.error` names, for `except`; and the 401 of this module, which is a RuntimeError too."""
+"""What the official `runpod.error` names, for `except` and for `raise`; a 401 of this module is a RuntimeError, too."""
 
 from __future__ import annotations
 
@@ -8,13 +8,35 @@ from typing import TYPE_CHECKING
 from runpod_sdk import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 RunPodError = errors.RunpodError
 
 
 class AuthenticationError(errors.AuthenticationError, RuntimeError):
-    """401: the API key is wrong, or not for this endpoint. A RuntimeError, as the official client raises."""
+    """401: the API key is wrong, or not for this endpoint. A RuntimeError, as the official client raises.
+
+    Raised by callers, as `AuthenticationError("…")`, it has a message and nothing else to tell.
+    """
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "", operation="", endpoint_id="", job_id=None, status_code=401, headers={}, body="")
+
+
+class QueryError(errors.RunpodError):
+    """A query of the management API failed: raised by code of the official package, never by this one."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        query: str | None = None,
+        status_code: int | None = None,
+        errors: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.query = query
+        self.status_code = status_code
+        self.errors = [*(errors or ())]
 
 
 @contextmanager

@@ -1,8 +1,24 @@
-"""The session that code for the official asyncio client opens."""
+"""What code for the official client imports of `runpod.http_client`: sessions, a header, an error to catch."""
 
 from __future__ import annotations
 
+import os
 from typing import Self
+
+from runpod_sdk import errors
+
+from . import _access
+
+TooManyRequests = errors.RateLimitError
+
+
+def get_auth_header() -> dict[str, str]:
+    """Return what the official package sends to the management API; it holds the key.
+
+    The key is that of ~/.runpod/config.toml, else RUNPOD_AI_API_KEY, which a worker has.
+    """
+    key = _access.configured_key() or os.environ.get("RUNPOD_AI_API_KEY", "")
+    return {"Content-Type": "application/json", "Authorization": key, "Accept-Encoding": "gzip, deflate"}
 
 
 class AsyncClientSession:
@@ -27,3 +43,19 @@ class AsyncClientSession:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+
+ClientSession = AsyncClientSession
+
+
+class SyncClientSession:
+    """Stands where a session of `requests` stood. It holds no connections, and calls nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

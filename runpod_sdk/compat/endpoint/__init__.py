@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._async import AsyncioEndpoint, AsyncioJob
-from ._sync import Endpoint, Job, RunPodClient
+from runpod_sdk.compat._async import AsyncioEndpoint, AsyncioJob
+from runpod_sdk.compat._sync import Endpoint, Job, RunPodClient
 
 __all__ = ["AsyncioEndpoint", "AsyncioJob", "Endpoint", "Job", "RunPodClient"]

@@ -1,0 +1,17 @@
+"""The classes that the official `runpod.endpoint.runner` defines."""
+
+from __future__ import annotations
+
+from runpod_sdk.compat._sync import Endpoint, Job, RunPodClient
+
+from .helpers import API_KEY_NOT_SET_MSG, FINAL_STATES, UNAUTHORIZED_MSG, is_completed
+
+__all__ = [
+    "API_KEY_NOT_SET_MSG",
+    "FINAL_STATES",
+    "UNAUTHORIZED_MSG",
+    "Endpoint",
+    "Job",
+    "RunPodClient",
+    "is_completed",
+]
