@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from runpod_sdk import Client, SystemClock
+from runpod_sdk import APIConnectionError, Client, SystemClock
 from tests.inner_runs import HANDLER, passed, why_failed, why_no_setup
 
 if TYPE_CHECKING:
@@ -35,6 +36,30 @@ def test_a_client_without_arguments_finds_it(runpod_server: ServerFixture) -> No
     runpod_server.endpoint("abc", lambda job: job["input"]["n"] + 1)
     with Client() as client:
         assert client.endpoint("abc").run_sync({"n": 1}, timeout=60) == 2
+
+
+@pytest.mark.parametrize("host", ["api.runpod.ai", "rest.RunPod.io", b"api.runpod.ai", "runpod.net."])
+def test_runpods_own_hosts_are_not_found(runpod_server: ServerFixture, host: str | bytes) -> None:
+    with pytest.raises(socket.gaierror, match=r"this test does not reach .*(?i:runpod)"):
+        socket.getaddrinfo(host, 443)
+    assert runpod_server.url
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", None])
+def test_all_other_hosts_are_looked_up_as_ever(runpod_server: ServerFixture, host: str | None) -> None:
+    assert socket.getaddrinfo(host, 80)
+    assert runpod_server.url
+
+
+def test_a_client_with_the_services_own_address_reaches_nothing(runpod_server: ServerFixture) -> None:
+    with (
+        Client("key-of-a-user", base_url="https://api.runpod.ai/v2", retry=None) as client,
+        pytest.raises(APIConnectionError, match=r"does not reach api\.runpod\.ai"),
+    ):
+        client.endpoint("abc").health()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get("https://api.runpod.ai/v2/abc/health")
+    assert runpod_server.requests == []
 
 
 def test_a_client_by_connection_finds_it(runpod_server: ServerFixture) -> None:

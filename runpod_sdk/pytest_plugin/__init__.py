@@ -201,8 +201,10 @@ def runpod_server(request: pytest.FixtureRequest, _runpod_site: Site) -> Iterato
     """Provide an emulator at a URL of its own, on a socket that the tests of a session share; its time is real.
 
     While the test runs, RUNPOD_API_KEY and RUNPOD_ENDPOINT_BASE_URL lead to it: clients that are made without
-    arguments, here or in a process that the test starts, find it, and nobody reaches the real service. So does the
-    official client, where it is imported already; one that is not yet needs `runpod.api_key`, as ever.
+    arguments, here or in a process that the test starts, find it. So does the official client, where it is imported
+    already; one that is not yet needs `runpod.api_key`, as ever. What has the address of the service written into it
+    does not reach that from this process, as Runpod's hosts are not found; a process that the test starts, or a proxy,
+    would.
 
     Examples:
         def test_a_program_that_calls_an_endpoint(runpod_server):

@@ -23,6 +23,7 @@ from runpod_sdk.emulator._workers._programs import (
 )
 from runpod_sdk.emulator._workers._supervisor import command_of
 from runpod_sdk.pytest_plugin._faults import forget, inject
+from runpod_sdk.pytest_plugin._guard import away_from_the_service
 from runpod_sdk.pytest_plugin._once import EMULATORS
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def server_for(request: pytest.FixtureRequest, site: Site) -> Generator[ServerFi
     emulator = Emulator(clock=SystemClock())
     fixture = ServerFixture(emulator, emulator.mount(site), _folders(request))
     try:
-        with _of_test(request.node, emulator), pytest.MonkeyPatch.context() as patch:
+        with _of_test(request.node, emulator), away_from_the_service(), pytest.MonkeyPatch.context() as patch:
             for name, value in fixture.environment.items():
                 patch.setenv(name, value)
             official = sys.modules.get("runpod")
