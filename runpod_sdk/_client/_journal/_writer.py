@@ -82,7 +82,8 @@ class Writer:
         if os.getpid() == self._pid:
             self._is_closing = True
             self._news.set()
-            self._thread.join()
+            if threading.current_thread() is not self._thread:  # a garbage collection may call this there
+                self._thread.join()
 
     async def aclose(self) -> None:
         """Do the same without keeping others from their work."""
