@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ._addresses import Resolver
+from ._errors import Passing
 from ._parsers import parser_class
 from ._signals import raised_by_handler
 from ._sockets import Limit, connected, is_readable, looked_up, ready, secured
@@ -199,6 +200,10 @@ class Connections:
                 connection.carry(transfer, self._address.head(transfer), self._parser(transfer), limit)
             finally:
                 self._stack.put(connection)
+        except TimeoutError as error:
+            if error.errno is None:  # not the system's, nor ours: a limit that somebody sets this thread, or greenlet
+                raise Passing(error) from None
+            raise
         finally:
             self._places.release()
 

@@ -78,7 +78,7 @@ def check(lines: str, kind: str, server: FaultServer) -> None:
     assert server.arrivals
 
 
-@pytest.mark.parametrize("kind", ["Timeout", "GiveUpError"])
+@pytest.mark.parametrize("kind", ["Timeout", "GiveUpError", "TimeoutError"])
 @pytest.mark.parametrize("host", ["gevent", "eventlet"])
 def test_a_timeout_of_greenlets_ends_every_call(server: FaultServer, host: str, kind: str) -> None:
     needs(host)

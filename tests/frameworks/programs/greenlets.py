@@ -29,7 +29,7 @@ class GiveUpError(Exception):
     """An exception of the caller's."""
 
 
-KINDS: dict[str, tuple[Any, ...]] = {"Timeout": (), "GiveUpError": (GiveUpError,)}
+KINDS: dict[str, tuple[Any, ...]] = {"Timeout": (), "GiveUpError": (GiveUpError,), "TimeoutError": (TimeoutError,)}
 
 if __name__ == "__main__":
     warm_up(URL)
