@@ -335,6 +335,12 @@ def test_unions_of_objects_are_oneof() -> None:
     assert [pointer for pointer, node in nodes(SPEC) if "anyOf" in node] == []
 
 
+def test_no_two_enums_share_a_word() -> None:
+    # In Go the members of all enums are constants of one package.
+    words = [str(word) for _, node in nodes(SPEC) for word in node.get("enum", [])]
+    assert len(words) == len(set(words))
+
+
 def test_no_generator_makes_a_call_of_a_webhook() -> None:
     assert all(item["post"]["x-internal"] is True for item in SPEC["webhooks"].values())
 

@@ -7,7 +7,6 @@ from .batch_created import BatchCreated
 from .batch_list import BatchList
 from .batch_request import BatchRequest
 from .batch_requests import BatchRequests
-from .batch_status import BatchStatus
 from .batch_update import BatchUpdate
 from .error_message import ErrorMessage
 from .health import Health
@@ -34,7 +33,6 @@ __all__ = (
     "BatchList",
     "BatchRequest",
     "BatchRequests",
-    "BatchStatus",
     "BatchUpdate",
     "ErrorMessage",
     "Health",

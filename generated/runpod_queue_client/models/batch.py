@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.batch_status import BatchStatus
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="Batch")
@@ -18,10 +17,10 @@ class Batch:
 
     Attributes:
         id (str): The id of a batch. Treat it as opaque.
-        status (BatchStatus): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or done;
-            `FAILED` means the batch itself, not its requests;
-            `CANCELLED` is reached once nothing is in progress. A client should keep a value that it does not know, and
-            treat it as not final.
+        status (str): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or done; `FAILED`
+            means the batch itself, not its requests;
+            `CANCELLED` is reached once nothing is in progress. Any other is to be kept, and is not final: the part is a
+            beta, so this is no enum.
         endpoint_id (str | Unset): The endpoint
         request_total (int | Unset): Requests of the batch
         request_in_progress (int | Unset): Requests on a worker
@@ -31,7 +30,7 @@ class Batch:
     """
 
     id: str
-    status: BatchStatus
+    status: str
     endpoint_id: str | Unset = UNSET
     request_total: int | Unset = UNSET
     request_in_progress: int | Unset = UNSET
@@ -43,7 +42,7 @@ class Batch:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        status = self.status.value
+        status = self.status
 
         endpoint_id = self.endpoint_id
 
@@ -85,7 +84,7 @@ class Batch:
         d = dict(src_dict)
         id = d.pop("id")
 
-        status = BatchStatus(d.pop("status"))
+        status = d.pop("status")
 
         endpoint_id = d.pop("endpointId", UNSET)
 

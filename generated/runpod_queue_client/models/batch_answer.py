@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.batch_status import BatchStatus
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="BatchAnswer")
@@ -18,22 +17,20 @@ class BatchAnswer:
 
     Attributes:
         id (str | Unset): The id of a batch. Treat it as opaque.
-        status (BatchStatus | Unset): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or
-            done; `FAILED` means the batch itself, not its requests;
-            `CANCELLED` is reached once nothing is in progress. A client should keep a value that it does not know, and
-            treat it as not final.
+        status (str | Unset): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or done;
+            `FAILED` means the batch itself, not its requests;
+            `CANCELLED` is reached once nothing is in progress. Any other is to be kept, and is not final: the part is a
+            beta, so this is no enum.
     """
 
     id: str | Unset = UNSET
-    status: BatchStatus | Unset = UNSET
+    status: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        status: str | Unset = UNSET
-        if not isinstance(self.status, Unset):
-            status = self.status.value
+        status = self.status
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -50,12 +47,7 @@ class BatchAnswer:
         d = dict(src_dict)
         id = d.pop("id", UNSET)
 
-        _status = d.pop("status", UNSET)
-        status: BatchStatus | Unset
-        if isinstance(_status, Unset):
-            status = UNSET
-        else:
-            status = BatchStatus(_status)
+        status = d.pop("status", UNSET)
 
         batch_answer = cls(
             id=id,

@@ -6,8 +6,6 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.batch_status import BatchStatus
-
 T = TypeVar("T", bound="BatchCreated")
 
 
@@ -17,20 +15,20 @@ class BatchCreated:
 
     Attributes:
         id (str): The id of a batch. Treat it as opaque.
-        status (BatchStatus): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or done;
-            `FAILED` means the batch itself, not its requests;
-            `CANCELLED` is reached once nothing is in progress. A client should keep a value that it does not know, and
-            treat it as not final.
+        status (str): The status of a batch. `DRAFT` runs nothing; `FINALIZED` is being processed, or done; `FAILED`
+            means the batch itself, not its requests;
+            `CANCELLED` is reached once nothing is in progress. Any other is to be kept, and is not final: the part is a
+            beta, so this is no enum.
     """
 
     id: str
-    status: BatchStatus
+    status: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        status = self.status.value
+        status = self.status
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -48,7 +46,7 @@ class BatchCreated:
         d = dict(src_dict)
         id = d.pop("id")
 
-        status = BatchStatus(d.pop("status"))
+        status = d.pop("status")
 
         batch_created = cls(
             id=id,
