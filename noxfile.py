@@ -36,6 +36,7 @@ REDOCLY = "@redocly/cli@2.77.0"
 OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
 # The next release, as a release candidate today.
 OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
+BROWSER_TOOLS = ["playwright-core@1.65.1", "axe-core@4.14.1"]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
@@ -189,6 +190,19 @@ def frameworks(session: nox.Session) -> None:
     """End every call that waits by what frameworks have for it: time limits, scopes, clients that leave."""
     _install(session, "frameworks")
     session.run("python", "-m", "pytest", "-n2", "tests/frameworks", *session.posargs, env={"REQUIRE_FRAMEWORKS": "1"})
+
+
+@nox.session(default=False)
+def console(session: nox.Session) -> None:
+    """Use the emulator's console in a real browser, Debian's Chromium say; skipped where there is none, or no Node."""
+    browser = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    npm = shutil.which("npm")
+    if browser is None or npm is None:
+        session.skip("no chromium or no npm; CONSOLE_BROWSER names a browser")
+    session.install("-e", ".[emulator]")
+    out = Path(session.create_tmp()).resolve()
+    session.run(npm, "install", "--silent", "--prefix", str(out), *BROWSER_TOOLS, external=True)
+    session.run("python", "tests/console/run.py", str(out), browser)
 
 
 @nox.session

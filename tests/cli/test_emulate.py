@@ -222,7 +222,7 @@ def test_tests_that_cannot_be_read_are_named(repository: Path, text: str, why: s
 
 def test_lines_for_a_shell(handler: Path) -> None:
     with emulate(str(handler), "--api-key", "a key", "--quiet") as running:
-        lines = [running.out.readline().rstrip("\n") for _ in range(8)]
+        lines = [running.out.readline().rstrip("\n") for _ in range(9)]
         url = lines[0].removeprefix("ready at ")
         assert lines == [
             f"ready at {url}",
@@ -233,6 +233,7 @@ def test_lines_for_a_shell(handler: Path) -> None:
             "export RUNPOD_API_KEY='a key'",
             "",
             "Ctrl-C ends it.",
+            f"The console is at {url.removesuffix('v2')}",
         ]
         code, errors = running.end()
         assert (code, errors.endswith(" | loading\n")) == (0, True)
@@ -379,6 +380,19 @@ def test_scaled_time_lets_a_minute_pass_in_no_time() -> None:
     with emulate("--time-scale", "1000", "--json") as running:
         answer = call(running.ready()["url"], mock_return="done", mock_delay=60)
         assert (answer["output"], answer["executionTime"] >= 60_000) == ("done", True)
+        assert running.end()[0] == 0
+
+
+def test_the_console_is_opened_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, browser = tmp_path / "opened", tmp_path / "browser"
+    os.mkfifo(opened)
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with emulate("--open", "--json") as running:
+        page = running.ready()["console"]
+        assert opened.read_text() == f"{page}\n"
+        assert httpx.get(page).text.startswith("<!doctype html>")
         assert running.end()[0] == 0
 
 

@@ -86,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"0: any that is free ({_DEFAULT_PORT})")
     parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
     parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
+    parser.add_argument("--open", action="store_true", help="open the console in a browser")
     parser.add_argument("--cors", action="append", metavar="ORIGIN", help="let a page of this origin call; repeatable")
     parser.add_argument(
         "--allow-host", action="append", metavar="NAME", help="a name to call /_emulator by, with the key; repeatable"

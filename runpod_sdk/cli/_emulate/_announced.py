@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import webbrowser
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ._env_file import write_env_file
 
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def announce(arguments: argparse.Namespace, server: Server, endpoints: list[EmulatedEndpoint], out: Any) -> None:
-    """Say what is served, and where."""
+    """Say what is served, and where; open the console where that was asked for."""
+    _announce(arguments, server, endpoints, out)
+    if arguments.open:
+        webbrowser.open(console_of(server))
+
+
+def _announce(arguments: argparse.Namespace, server: Server, endpoints: list[EmulatedEndpoint], out: Any) -> None:
     if not is_loopback(arguments.host):
         print(
             f"warning: listening on {arguments.host}: whoever reaches this machine and knows the key runs jobs on it",
@@ -26,8 +34,9 @@ def announce(arguments: argparse.Namespace, server: Server, endpoints: list[Emul
     described = [_described(endpoint, arguments, server) for endpoint in endpoints]
     if arguments.env_file is not None:
         write_env_file(arguments.env_file, described[0]["worker_environment"])
+    page = console_of(server)
     if arguments.json:
-        line = {"ready": True, "url": server.url, "api_key": server.api_key, "endpoints": described}
+        line = {"ready": True, "url": server.url, "console": page, "api_key": server.api_key, "endpoints": described}
         print(json.dumps(line), file=out, flush=True)
         return
     print(f"ready at {server.url}\n")
@@ -39,7 +48,15 @@ def announce(arguments: argparse.Namespace, server: Server, endpoints: list[Emul
     for endpoint in described:
         if "worker_environment" in endpoint:
             _announce_external(arguments, endpoint)
-    print("\nCtrl-C ends it.", flush=True)
+    print(f"\nCtrl-C ends it.\nThe console is at {page}", flush=True)
+
+
+def console_of(server: Server) -> str:
+    """Return the address of the console; nobody can call 0.0.0.0."""
+    address = urlsplit(server.url)
+    host = "127.0.0.1" if address.hostname in ("0.0.0.0", "::") else address.hostname or ""  # noqa: S104  as below
+    shown = f"[{host}]" if ":" in host else host
+    return f"{address.scheme}://{shown}:{server.port}/"
 
 
 def _announce_external(arguments: argparse.Namespace, endpoint: dict[str, Any]) -> None:

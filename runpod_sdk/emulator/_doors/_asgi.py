@@ -10,14 +10,16 @@ import asyncio
 import os
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, refusal
-from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance
+from runpod_sdk.emulator._doors._console import EVENTS_HEAD, PAGE_PREFIX, Watch, asset
+from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance, Forward
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
-from runpod_sdk.emulator._routes._route import HttpAnswer
+from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 # What is read and thrown away of a body over the limit, as a multiple of it: a client that is still writing when the
 # connection closes never sees the answer.
 _DRAIN = 4
+# Seconds between two looks at what a console has not heard, while one is open; ours.
+_LOOK_EVERY = 0.15
 _TELLING = frozenset({b"host", b"origin", b"sec-fetch-site"})
 
 
@@ -71,8 +75,12 @@ class App:
             return
         authorization = _header(scope, b"authorization")
         caller = _caller(scope)
+        if scope["path"] == "/" or scope["path"].startswith(PAGE_PREFIX):
+            await respond(self._page(scope, caller), send)
+            return
         if scope["path"].startswith(PREFIX):
-            await respond(await self._controlled(scope, caller, authorization, receive), send)
+            answer = await self._controlled(scope, caller, authorization, receive)
+            await (self._tell(answer, receive, send) if isinstance(answer, Watch) else respond(answer, send))
             return
         early = self._for_page(scope, caller) if caller.is_page else None
         if early is not None:
@@ -87,17 +95,17 @@ class App:
             resource=_header(scope, RESOURCE_HEADER.encode()),
             connected=True,
         )
-        answer = await self._answer(exchange, receive)
+        result = await self._answer(exchange, receive)
         fields = self._callers.cors(caller.origin) if caller.is_page else ()
-        if isinstance(answer, Damaged):
-            await _break(replace(answer, answer=_with(answer.answer, fields)), receive, send)
-        elif isinstance(answer, JobFeed):
-            await self._stream(answer, fields, receive, send)
-        elif answer is not None:
+        if isinstance(result, Damaged):
+            await _break(replace(result, answer=_with(result.answer, fields)), receive, send)
+        elif isinstance(result, JobFeed):
+            await self._stream(result, fields, receive, send)
+        elif result is not None:
             if exchange.has_work and await _has_gone(receive):
                 exchange.take_back_work()
                 return
-            await respond(_with(answer, fields), send)
+            await respond(_with(result, fields), send)
 
     def _for_page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
         """Return the answer to a page that is turned away, or asks what it may; None: it goes on like any other."""
@@ -108,7 +116,7 @@ class App:
 
     async def _controlled(
         self, scope: MutableMapping[str, Any], caller: Caller, authorization: str, receive: Receive
-    ) -> HttpAnswer:
+    ) -> HttpAnswer | Watch:
         body = await _read(receive, BODY_LIMIT)
         if body is None or len(body) > BODY_LIMIT:
             return HttpAnswer(413, b'{"error": "body is too large"}')
@@ -116,7 +124,52 @@ class App:
         if isinstance(result, Advance):
             await result.clock.advance_async(result.seconds)
             return self._control.clock()
+        if isinstance(result, Forward):
+            return await self._forwarded(result, body, receive)
         return result
+
+    def _page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer:
+        """Return the console's page, or one of its modules."""
+        if self._callers.access(Area.PAGE, caller) is Admission.REFUSED:
+            return refusal(Area.PAGE, caller.host)
+        if scope["method"] != "GET":
+            return json_answer(405, {"error": f"method {scope['method']} not allowed"}, allow=("GET",))
+        return asset(scope["path"]) or json_answer(404, {"error": "path not found"})
+
+    async def _forwarded(self, forward: Forward, body: bytes, receive: Receive) -> HttpAnswer:
+        """Ask what the console asks of the service, as anybody would; faults strike it, too."""
+        exchange = Exchange(self._gateway, "POST", forward.path, "", forward.api_key, connected=True)
+        asked = exchange.ask(body)
+        if isinstance(asked, Damaged) and asked.until:
+            answer = await self._pause(exchange, asked, receive)
+        else:
+            answer = asked if isinstance(asked, HttpAnswer) else None
+        if isinstance(answer, HttpAnswer):
+            return answer
+        return json_answer(502, {"error": "a fault has taken the answer; it may have been done"})
+
+    async def _tell(self, watch: Watch, receive: Receive, send: Send) -> None:
+        """Tell a console what happens, until it or the emulator ends."""
+        gone = asyncio.Event()
+
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        listener = asyncio.create_task(listen())
+        try:
+            await _start_open(EVENTS_HEAD, send)
+            while not gone.is_set() and not self._released:
+                news = watch.news()
+                if news:
+                    await send({"type": "http.response.body", "body": news, "more_body": True})
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(gone.wait(), 0 if news else _LOOK_EVERY)
+            if not gone.is_set():
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            listener.cancel()
 
     def release(self) -> None:
         """Hold nothing from now on, and answer what is held; may be called from any thread."""

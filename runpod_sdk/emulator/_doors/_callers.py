@@ -39,6 +39,7 @@ class Area(Enum):
 
     QUEUE = "the routes of the service"
     CONTROL = "the routes under /_emulator"
+    PAGE = "the console's page, which shows nothing by itself"
 
 
 class Called(Enum):
@@ -76,6 +77,16 @@ ADMISSIONS: dict[tuple[Area, Called, SentBy], Admission] = {
     (Area.CONTROL, Called.FOREIGN, SentBy.PROGRAM): _REFUSED,
     (Area.CONTROL, Called.FOREIGN, SentBy.SAME): _REFUSED,
     (Area.CONTROL, Called.FOREIGN, SentBy.OTHER): _REFUSED,
+    # A link may lead here from anywhere; what the page then shows comes from the routes above.
+    (Area.PAGE, Called.OWN, SentBy.PROGRAM): _FREE,
+    (Area.PAGE, Called.OWN, SentBy.SAME): _FREE,
+    (Area.PAGE, Called.OWN, SentBy.OTHER): _FREE,
+    (Area.PAGE, Called.PRIVATE, SentBy.PROGRAM): _FREE,
+    (Area.PAGE, Called.PRIVATE, SentBy.SAME): _FREE,
+    (Area.PAGE, Called.PRIVATE, SentBy.OTHER): _FREE,
+    (Area.PAGE, Called.FOREIGN, SentBy.PROGRAM): _REFUSED,
+    (Area.PAGE, Called.FOREIGN, SentBy.SAME): _REFUSED,
+    (Area.PAGE, Called.FOREIGN, SentBy.OTHER): _REFUSED,
     # These always need the key, which no page can send to another origin unless it is let in by CORS.
     (Area.QUEUE, Called.OWN, SentBy.PROGRAM): _KEY,
     (Area.QUEUE, Called.OWN, SentBy.SAME): _KEY,

@@ -7,6 +7,7 @@ that listens on other addresses too gives nothing away. Pages of other origins a
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
+from runpod_sdk.emulator._doors._console import Watch, job_of
 from runpod_sdk.emulator._record._faults import faults_from_json
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._gateway import Gateway
 
 PREFIX = "/_emulator/"
+# What the console asks of the service: an endpoint, and what changes something and is not held.
+_FORWARDED = re.compile(r"[A-Za-z0-9_-]+/(run|purge-queue|(cancel|retry)/[^/]+)")
 # A body of a control route, bytes; ours.
 BODY_LIMIT = 2**20
 # The most that one call moves the clock, seconds: ten years; ours.
@@ -38,11 +42,19 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """What a door has to do instead: ask this path of the service, with this key."""
+
+    path: str
+    api_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ControlRequest:
-    """What came with a request: its body, and the number in its path, where there is one."""
+    """What came with a request: its body, and what is named at the end of its path, where there is something."""
 
     body: bytes
-    number: str = ""
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +63,21 @@ class ControlRoute:
 
     Attributes:
         method: the one that is let in.
-        path: below `PREFIX`; it may end in "{number}".
+        path: below `PREFIX`; it may end in a name in braces.
         answer: what is done; a ValueError of it is answered with 400.
     """
 
     method: str
     path: str
-    answer: Callable[[ControlApi, ControlRequest], HttpAnswer | Advance]
+    answer: Callable[[ControlApi, ControlRequest], ControlAnswer]
 
     def matches(self, name: str) -> bool:
         """Whether this is its path."""
         head, number, _ = self.path.partition("{")
         return (len(name) > len(head) and name.startswith(head)) if number else name == self.path
 
-    def number(self, name: str) -> str:
-        """Return what stands in the path where the number does."""
+    def named(self, name: str) -> str:
+        """Return what stands in the path where the braces do."""
         return name[self.path.index("{") :] if "{" in self.path else ""
 
 
@@ -82,10 +94,11 @@ class ControlApi:
     def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None], callers: Callers) -> None:
         self._gateway = gateway
         self._callers = callers
+        self._api_key = api_key
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
 
-    def handle(self, method: str, path: str, caller: Caller, authorization: str, body: bytes) -> HttpAnswer | Advance:
+    def handle(self, method: str, path: str, caller: Caller, authorization: str, body: bytes) -> ControlAnswer:
         """Answer a request whose path begins with `PREFIX`."""
         access = self._callers.access(Area.CONTROL, caller)
         if access is Admission.REFUSED:
@@ -98,7 +111,7 @@ class ControlApi:
         row = next((row for row in rows if row.method == method), None)
         if row is not None:
             try:
-                return row.answer(self, ControlRequest(body, row.number(name)))
+                return row.answer(self, ControlRequest(body, row.named(name)))
             except ValueError as error:
                 return json_answer(400, {"error": str(error)})
         if not rows:
@@ -158,7 +171,7 @@ class ControlApi:
 
     def remove_fault(self, request: ControlRequest) -> HttpAnswer:
         """Remove one fault."""
-        number = request.number
+        number = request.named
         if not (number.isascii() and number.isdigit() and self._gateway.faults.remove(int(number))):
             return json_answer(404, {"error": f"no fault has the number {number}"})
         return json_answer(200, {"removed": 1})
@@ -171,6 +184,21 @@ class ControlApi:
     def verdict(self, _: ControlRequest) -> HttpAnswer:
         """Say whether anything was lost or doubled."""
         return json_answer(200, self._gateway.hub.ledger.verdict().to_json())
+
+    def events(self, _: ControlRequest) -> Watch:
+        """Tell what has happened, and what happens from now on."""
+        return Watch(self._gateway.hub)
+
+    def job(self, request: ControlRequest) -> HttpAnswer:
+        """Show one job; secrets are masked."""
+        found = next((record for record in self._gateway.hub.records() if record.id == request.named), None)
+        return json_answer(404, {"error": "job not found"}) if found is None else json_answer(200, job_of(found))
+
+    def forward(self, request: ControlRequest) -> HttpAnswer | Forward:
+        """Ask the service to begin, cancel or retry a job, or to purge a queue, for the console, which has no key."""
+        if not _FORWARDED.fullmatch(request.named):
+            return json_answer(404, {"error": "path not found"})
+        return Forward(f"/v2/{request.named}", self._api_key)
 
     def advance(self, request: ControlRequest) -> HttpAnswer | Advance:
         """Say by how much the clock is to be moved."""
@@ -192,6 +220,8 @@ def _loaded(body: bytes) -> Any:
         raise ValueError("body is nested too deeply") from error
 
 
+ControlAnswer = HttpAnswer | Advance | Forward | Watch
+
 # To add a route, add its row, and its method above.
 CONTROL_ROUTES = (
     ControlRoute("GET", "ready", ControlApi.ready),
@@ -204,6 +234,9 @@ CONTROL_ROUTES = (
     ControlRoute("DELETE", "faults/{number}", ControlApi.remove_fault),
     ControlRoute("GET", "ledger", ControlApi.ledger),
     ControlRoute("GET", "verdict", ControlApi.verdict),
+    ControlRoute("GET", "events", ControlApi.events),
+    ControlRoute("GET", "jobs/{id}", ControlApi.job),
+    ControlRoute("POST", "v2/{call}", ControlApi.forward),
     ControlRoute("GET", "clock", ControlApi.clock),
     ControlRoute("POST", "clock/advance", ControlApi.advance),
 )

@@ -14,6 +14,7 @@ from runpod_sdk.emulator._doors._callers import Caller
 from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
+from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
 
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._doors._control_api import ControlApi
+    from runpod_sdk.emulator._doors._control_api import ControlAnswer, ControlApi
     from runpod_sdk.emulator._doors._gateway import Gateway
-    from runpod_sdk.emulator._routes._route import HttpAnswer
 
 _Stream = TypeVar("_Stream", httpx.SyncByteStream, httpx.AsyncByteStream)
 
@@ -58,7 +58,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             if isinstance(control, Advance):
                 control.clock.advance(control.seconds)
                 control = self._control.clock()
-            return _response(control, request)
+            return _response(_sendable(control), request)
         clock = self._gateway.hub.clock
         with clock.participate():
             exchange, patience = self._exchange(request)
@@ -94,7 +94,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             if isinstance(control, Advance):
                 await control.clock.advance_async(control.seconds)
                 control = self._control.clock()
-            return _response(control, request)
+            return _response(_sendable(control), request)
         clock = self._gateway.hub.clock
         with clock.participate():
             exchange, patience = self._exchange(request)
@@ -123,7 +123,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 result = _resumed(answer, patience <= self._gateway.hub.clock.monotonic(), request)
             return _response(result, request)
 
-    def _controlled(self, request: httpx.Request, body: bytes) -> HttpAnswer | Advance:
+    def _controlled(self, request: httpx.Request, body: bytes) -> ControlAnswer:
         url, headers = request.url, request.headers
         caller = Caller(
             scheme=url.scheme,
@@ -144,6 +144,13 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         exchange = Exchange(self._gateway, request.method, url.path, query, authorization, resource=resource)
         read_timeout = request.extensions.get("timeout", {}).get("read")
         return exchange, math.inf if read_timeout is None else hub.clock.monotonic() + read_timeout
+
+
+def _sendable(answer: ControlAnswer) -> HttpAnswer:
+    """Return an answer; what only the console asks needs a socket."""
+    if isinstance(answer, HttpAnswer):
+        return answer
+    return json_answer(501, {"error": "this is for the console, which is there on a socket: Emulator.serve()"})
 
 
 def _stream(request: httpx.Request, kind: type[_Stream]) -> _Stream:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from runpod_sdk.emulator._queue._machine import Event
@@ -117,6 +118,19 @@ class Ledger:
         """Return the rows that are kept, the oldest first, as dicts."""
         with self._lock:
             rows = list(self._rows)
+        return [as_dict(row) for row in rows] if self.is_on else []
+
+    @property
+    def history(self) -> int:
+        """How often it has begun anew."""
+        return self._history
+
+    def since(self, number: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` of the rows that are kept and come after the row with this number, the oldest first."""
+        with self._lock:
+            first = self._count - len(self._rows)
+            begin = max(0, number - first)
+            rows = list(islice(self._rows, begin, begin + limit))
         return [as_dict(row) for row in rows] if self.is_on else []
 
     def lines(self) -> Iterator[str]:

@@ -1,0 +1,130 @@
+"""What the console is told: its page and modules, what has happened since it last heard, and one job, masked. Pure.
+
+The console shows the ledger: it is told of rows as they are written, and makes jobs and their steps of them itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
+
+from runpod_sdk.emulator._queue._requests import ReadHealth, Reply
+from runpod_sdk.emulator._routes._route import HttpAnswer
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._queue._job import JobRecord
+
+PAGE_PREFIX = "/_emulator/console/"
+# The page and its modules, with their types; nothing else of the folder is served.
+_ASSETS = {
+    "index.html": "text/html; charset=utf-8",
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "model.js": "text/javascript; charset=utf-8",
+    "service.js": "text/javascript; charset=utf-8",
+}
+# No script, style or answer from elsewhere, and in no frame.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_GUARDS = (
+    ("cache-control", "no-cache"),
+    ("content-security-policy", _POLICY),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+)
+EVENTS_HEAD = HttpAnswer(
+    200, b"", headers=(("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
+)
+# Rows of one event: what a browser takes in without a stutter; ours.
+_ROWS = 1000
+_UNJUDGED = 10  # so often rows are told without a verdict; ours
+MASK = "•••"
+# Names whose values are for nobody's eyes; s3Config holds keys as a whole.
+_SECRET = re.compile(r"(?i)(key|token|secret|passw|credential|authorization|signature|cookie|s3config)")
+
+
+def asset(path: str) -> HttpAnswer | None:
+    """Return the page, at the root, or one of its modules; None: there is no such file."""
+    name = "index.html" if path == "/" else path.removeprefix(PAGE_PREFIX)
+    if name not in _ASSETS:
+        return None
+    body = files("runpod_sdk.emulator._doors").joinpath("console", name).read_bytes()
+    return HttpAnswer(200, body, headers=(("content-type", _ASSETS[name]), *_GUARDS))
+
+
+def masked(value: Any) -> Any:
+    """Return JSON without the values of what is called like a secret."""
+    if isinstance(value, list):
+        parts: list[Any] = value
+        return [masked(each) for each in parts]
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {name: MASK if _SECRET.search(name) and each is not None else masked(each) for name, each in items}
+    return value
+
+
+def job_of(record: JobRecord) -> dict[str, Any]:
+    """Return what the console shows of one job."""
+    return {
+        "endpoint": record.endpoint_id,
+        "input": masked(record.input),
+        "state": masked(record.state),
+        "unread": record.chunks,
+        "low_priority": record.low_priority,
+    }
+
+
+class Watch:
+    """What one console has heard, and what is new to it."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._after = 0  # the number of the last row that it has
+        self._history = hub.ledger.history
+        self._last: dict[str, str] = {}  # of each kind, what was told
+        self._unjudged = 0  # how often it has told of rows since the last verdict
+
+    def news(self) -> bytes:
+        """Return the events that are due; nothing where nothing has happened."""
+        ledger = self._hub.ledger
+        told = b""
+        history = ledger.history
+        if history != self._history:
+            self._history, self._after = history, 0
+            self._last.clear()
+            told += _event("reset", "{}")
+        rows = ledger.since(self._after, _ROWS)
+        if rows:
+            self._after = rows[-1]["n"]
+            told += _event("rows", json.dumps(rows))
+        told += self._changed("health", self._health())
+        # All jobs are looked at for it, so not with all that happens.
+        self._unjudged = self._unjudged + 1 if rows or self._unjudged else 0
+        if "verdict" not in self._last or (self._unjudged and (not rows or self._unjudged > _UNJUDGED)):
+            self._unjudged = 0
+            told += self._changed("verdict", ledger.verdict().to_json())
+        return told
+
+    def _health(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, endpoint in sorted(self._hub.endpoints.items()):
+            reply = self._hub.ask(endpoint, ReadHealth())
+            found[name] = reply.body if isinstance(reply, Reply) else {}
+        return found
+
+    def _changed(self, kind: str, value: dict[str, Any]) -> bytes:
+        text = json.dumps(value)
+        if self._last.get(kind) == text:
+            return b""
+        self._last[kind] = text
+        return _event(kind, text)
+
+
+def _event(kind: str, data: str) -> bytes:
+    return f"event: {kind}\ndata: {data}\n\n".encode()

@@ -1,0 +1,249 @@
+"""The console: its page, what it is told as it happens, and what it asks for; without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from runpod_sdk.clock import VirtualClock
+from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator._doors._console import MASK, Watch, masked
+from runpod_sdk.emulator._hub import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+KEY = {"authorization": "test"}
+SIZE = 150_000  # bytes of the page with all that it loads
+
+
+class World:
+    """An emulator whose time is moved by hand, and a browser's place in front of it."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.root = emulator.serve().url.removesuffix("/v2")
+        self.client = httpx.Client(base_url=self.root, headers={"origin": self.root}, timeout=10)
+
+    def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self.client.request(method, f"/_emulator/{path}", json=body)
+
+    def submit(self, **job_input: Any) -> str:
+        job_id: str = self.ask("POST", "v2/e/run", {"input": {"n": 1} | job_input}).json()["id"]
+        return job_id
+
+    @contextmanager
+    def listening(self) -> Generator[Iterator[tuple[str, Any]]]:
+        with self.client.stream("GET", "/_emulator/events") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            yield events(answer.iter_lines())
+
+
+def events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    for line in lines:
+        if line.startswith("event: "):
+            yield line.removeprefix("event: "), json.loads(next(lines).removeprefix("data: "))
+
+
+def anything(_: Any) -> bool:
+    return True
+
+
+def until(told: Iterator[tuple[str, Any]], kind: str, fits: Callable[[Any], bool] = anything) -> Any:
+    """Return the value of the next event of a kind that fits; the socket's timeout ends it."""
+    return next(value for name, value in told if name == kind and fits(value))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with Emulator(clock=VirtualClock(auto_jump=False)) as emulator:
+        emulator.endpoint("e")
+        world = World(emulator)
+        yield world
+        world.client.close()
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_is_small(world: World) -> None:
+    page = world.client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert loaded, "it has modules"
+    seen, size = {"index.html"}, len(page.content)
+    names = [name for name in loaded if not name.startswith("data:")]
+    while names:
+        name = names.pop()
+        assert name.startswith("_emulator/console/")
+        if name in seen:
+            continue
+        seen.add(name)
+        answer = world.client.get(f"/{name}")
+        assert answer.status_code == 200
+        size += len(answer.content)
+        names += [f"_emulator/console/{found}" for found in re.findall(r'from "\./([^"]+)"', answer.text)]
+        assert "http://" not in answer.text.replace("http://www.w3.org/", "")
+        assert "https://" not in answer.text
+    on_disk = files("runpod_sdk.emulator._doors").joinpath("console").iterdir()
+    assert {name.rpartition("/")[2] for name in seen} == {each.name for each in on_disk}
+    assert size <= SIZE
+
+
+@pytest.mark.parametrize("path", ["/", "/_emulator/console/console.js"])
+def test_the_page_is_guarded(world: World, path: str) -> None:
+    answer = world.client.get(path, headers={"sec-fetch-site": "cross-site"})  # somebody followed a link
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert world.client.get(path, headers={"host": "evil.example"}).status_code == 403
+    assert world.client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["", "nothing.js", "../_control_api.py", "%2e%2e/_control_api.py", "console.js/"])
+def test_nothing_else_is_served(world: World, name: str) -> None:
+    assert world.client.get(f"/_emulator/console/{name}").status_code == 404
+
+
+def test_it_is_told_of_a_job_as_it_goes(world: World) -> None:
+    first = world.submit(mock_delay=10)
+    with world.listening() as told:
+        rows = until(told, "rows")
+        assert [row["to"] for row in rows if row["kind"] == "job" and row["job"] == first] == [
+            "IN_QUEUE",
+            "IN_PROGRESS",
+        ]
+        assert until(told, "health")["e"]["jobs"]["inProgress"] == 1
+        assert until(told, "verdict")["submitted"] == 1
+        world.ask("POST", "clock/advance", {"seconds": 10})
+        ended = until(told, "rows", lambda rows: any(row.get("to") == "COMPLETED" for row in rows))
+        assert next(row["n"] for row in ended) > rows[-1]["n"]
+        second = world.submit()
+        until(told, "rows", lambda rows: any(row.get("job") == second for row in rows))
+        assert until(told, "verdict", lambda verdict: verdict["submitted"] == 2)["clean"]
+
+
+def test_it_is_told_of_a_reset(world: World) -> None:
+    world.submit()
+    with world.listening() as told:
+        until(told, "rows")
+        world.ask("POST", "reset")
+        until(told, "reset")
+        again = world.submit()
+        assert {row.get("job", again) for row in until(told, "rows")} == {again}
+
+
+def test_all_rows_are_told_in_pieces_and_none_twice() -> None:
+    hub = Hub(VirtualClock(auto_jump=False))
+    for number in range(2500):
+        hub.ledger.fault(None, "kill", number, "before", "e")
+    watch = Watch(hub)
+    numbers: list[int] = []
+    sizes: list[int] = []
+    for _ in range(5):
+        told = dict(events(iter(watch.news().decode().splitlines())))
+        numbers += [row["n"] for row in told.get("rows", [])]
+        sizes.append(len(told.get("rows", [])))
+    assert numbers == list(range(1, 2501))
+    assert sizes == [1000, 1000, 500, 0, 0]
+    assert watch.news() == b"", "nothing has happened"
+
+
+def test_a_served_emulator_closes_under_a_console_that_listens(world: World) -> None:
+    with world.listening() as told:
+        until(told, "verdict")
+        closing = threading.Thread(target=world.emulator.close)
+        closing.start()
+        assert not [kind for kind, _ in told if kind == "rows"]
+        closing.join(10)
+        assert not closing.is_alive()
+
+
+def test_it_cancels_retries_and_purges_without_a_key(world: World) -> None:
+    failed = world.submit(mock_error=True)
+    world.ask("POST", "clock/advance", {"seconds": 1})
+    assert world.emulator.jobs[failed].status == "FAILED"
+    assert world.ask("POST", f"v2/e/retry/{failed}").status_code == 200
+    world.ask("POST", "clock/advance", {"seconds": 1})
+    busy, waiting, purged = (world.submit(mock_delay=100) for _ in range(3))
+    assert world.ask("POST", f"v2/e/cancel/{waiting}").json()["status"] == "CANCELLED"
+    assert world.ask("POST", "v2/e/purge-queue").json()["removed"] == 1
+    jobs = world.emulator.jobs
+    assert [jobs[job].status for job in (busy, waiting, purged)] == ["IN_PROGRESS", "CANCELLED", "CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "v2/e/run", 405),
+        ("POST", "v2/e/runsync", 404),  # it is held
+        ("POST", "v2/e/status/x", 404),
+        ("POST", "v2/e/job-done/w/x", 404),
+        ("POST", "v2/e/cancel/x/y", 404),
+        ("POST", "v2/e/x/run", 404),
+        ("POST", "v2/none/run", 404),
+        ("GET", "jobs/none", 404),
+        ("POST", "events", 405),
+    ],
+)
+def test_it_can_ask_for_nothing_else(world: World, method: str, path: str, code: int) -> None:
+    assert world.ask(method, path, {"input": {"n": 1}}).status_code == code
+
+
+def test_faults_strike_it_too_and_are_told(world: World) -> None:
+    world.emulator.inject(Fault.drop(on="run", when="after", times=1))
+    lost = world.ask("POST", "v2/e/run", {"input": {"n": 1}})
+    assert (lost.status_code, len(world.emulator.jobs)) == (502, 1)
+    world.emulator.inject(Fault.status(503, on="run", times=1))
+    assert world.ask("POST", "v2/e/run", {"input": {"n": 2}}).status_code == 503
+    assert [row["fault"] for row in world.emulator.ledger.rows() if row["kind"] == "fault"] == ["drop", "status"]
+
+
+def test_by_another_name_it_needs_the_key(world: World) -> None:
+    job_id = world.submit()
+    elsewhere = {"host": "10.0.0.1:8000", "origin": "http://10.0.0.1:8000"}
+    for method, path in (("GET", "events"), ("GET", f"jobs/{job_id}"), ("POST", f"v2/e/cancel/{job_id}")):
+        url = f"/_emulator/{path}"
+        assert world.client.request(method, url, headers=elsewhere).status_code == 401
+    assert world.client.get(f"/_emulator/jobs/{job_id}", headers=elsewhere | KEY).status_code == 200
+    assert world.client.get("/", headers=elsewhere).status_code == 200
+
+
+def test_one_job_is_shown_with_its_secrets_masked(world: World) -> None:
+    job_id = world.submit(api_key="hunter2", deep=[{"AWS_SECRET": "hunter2"}], mock_return={"token": "hunter2", "n": 1})
+    world.ask("POST", "clock/advance", {"seconds": 1})
+    shown = world.ask("GET", f"jobs/{job_id}")
+    assert "hunter2" not in shown.text
+    assert shown.json()["state"]["output"] == {"token": MASK, "n": 1}
+    assert shown.json()["input"]["deep"] == [{"AWS_SECRET": MASK}]
+
+
+def test_what_is_masked() -> None:
+    s3 = {"accessId": "a", "accessSecret": "b"}
+    value = {
+        "s3Config": s3,
+        "Password": 1,
+        "x": {"Authorization": ["a"]},
+        "prompt": "key",
+        "none_key": None,
+        "n": [1, "a"],
+    }
+    assert masked(value) == {
+        "s3Config": MASK,
+        "Password": MASK,
+        "x": {"Authorization": MASK},
+        "prompt": "key",
+        "none_key": None,
+        "n": [1, "a"],
+    }
+
+
+def test_in_process_there_is_no_console() -> None:
+    with Emulator() as emulator, httpx.Client(transport=emulator.transport) as client:
+        assert client.get("https://emulator.invalid/_emulator/events").status_code == 501
