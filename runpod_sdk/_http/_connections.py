@@ -201,7 +201,8 @@ class Connections:
             finally:
                 self._stack.put(connection)
         except TimeoutError as error:
-            if error.errno is None:  # not the system's, nor ours: a limit that somebody sets this thread, or greenlet
+            # Not the system's, and our own time is not over: a limit that somebody sets this thread, or greenlet.
+            if error.errno is None and transfer.seconds:
                 raise Passing(error) from None
             raise
         finally:
