@@ -61,8 +61,7 @@ def asset(path: str) -> HttpAnswer | None:
 def masked(value: Any) -> Any:
     """Return JSON without the values of what is called like a secret."""
     if isinstance(value, list):
-        parts: list[Any] = value
-        return [masked(each) for each in parts]
+        return [masked(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return {name: MASK if _SECRET.search(name) and each is not None else masked(each) for name, each in items}
