@@ -8,6 +8,7 @@ from runpod_sdk._flows import _answers, _api
 from runpod_sdk._flows._control import end_instead
 from runpod_sdk._flows._delivery import checked_gap
 from runpod_sdk._flows._exchange import ask
+from runpod_sdk._flows._loading import loading
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import checked_id
@@ -257,8 +258,9 @@ class AsyncEndpoint(Generic[T_co]):
             JournalError: the journal cannot be used, is another endpoint's, or another run is at work with it (while
                 iterating, and before anything is sent); or it could not be written.
         """
-        from ._bulk._map import AsyncMap
-        from ._bulk._map_job import AsyncMapResult, Plan, abandon_of, again_of, journal_of
+        with loading("a bulk run"):
+            from ._bulk._map import AsyncMap
+            from ._bulk._map_job import AsyncMapResult, Plan, abandon_of, again_of, journal_of
 
         given, chosen = Hidden(inputs), HiddenOptions(options)
         del inputs, options  # from here on no frame shows them

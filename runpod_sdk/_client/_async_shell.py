@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import cache
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk._flows import _control, _submit
+from runpod_sdk._flows._api import load
 from runpod_sdk._flows._effects import Done, Emit, Flow, Send, Sleep
+from runpod_sdk._flows._loading import loading
 from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
 from runpod_sdk._values._policies import GRACE
@@ -36,6 +39,15 @@ if TYPE_CHECKING:
     OnKnown = Callable[[JobState], Awaitable[object]]
 
 T = TypeVar("T")
+
+
+@cache
+def load_shield() -> object:
+    """Load what keeps work from being cancelled."""
+    with loading("what shields a submit"):
+        from . import _async_shield
+
+        return _async_shield
 
 
 class TaskWire(Protocol):
@@ -67,6 +79,8 @@ class AsyncShell:
         """Run a flow until it emits something or ends."""
         result: object = None
         running_loop()
+        load()
+        load_shield()
         with self._settings.clock.participate():
             while True:
                 try:

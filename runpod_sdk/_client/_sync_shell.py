@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runpod_sdk._flows import _control, _submit
+from runpod_sdk._flows._api import load
 from runpod_sdk._flows._effects import Done, Emit, Flow, Send, Sleep
 from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._telemetry import note_cancel, note_cancel_failed, note_running
@@ -47,6 +48,7 @@ class Shell:
     def _step(self, flow: Flow[T], submission: Submission[ShieldedSend] | None = None) -> Emit | Done[T]:
         """Run a flow until it emits something or ends."""
         result: object = None
+        load()
         with self._settings.clock.participate():
             while True:
                 try:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
+from runpod_sdk._flows._loading import loading
 from runpod_sdk._values._arguments import (
     EXECUTION_TIMEOUT_RANGE,
     TTL_RANGE,
@@ -51,6 +52,21 @@ RUN_SYNC_HOLD = 1.0
 _BUILDERS = frozenset({"runpod_sdk._flows._api", "runpod_sdk._values._arguments"})
 
 
+@cache
+def load() -> tuple[object, ...]:
+    """Load what any request is built with: later there may be no descriptor left to read a file with.
+
+    Raises:
+        RunpodError: it cannot be read.
+    """
+    with loading("what builds requests"):
+        from runpod_queue_client import types
+        from runpod_queue_client.api.endpoint import health, purge_queue
+        from runpod_queue_client.api.jobs import cancel, get_status, get_status_sync, retry, run, run_sync, stream
+
+        return types, health, purge_queue, cancel, get_status, get_status_sync, retry, run, run_sync, stream
+
+
 def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOptions) -> Request:
     """Return a submit. No frame that holds what it is made of is left in the traceback of what is wrong with it.
 
@@ -58,6 +74,7 @@ def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOpt
         TypeError, ValueError: a bad argument.
     """
     try:
+        load()
         return build(endpoint_id, checked_input(given.reveal()), options.reveal())
     except BaseException as error:
         hide_frames(error, _is_builders)
@@ -66,15 +83,6 @@ def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOpt
 
 def _is_builders(module: str) -> bool:
     return module in _BUILDERS or module.partition(".")[0] in ("json", "runpod_queue_client")
-
-
-@cache
-def _load() -> tuple[object, ...]:
-    """Import what any other request is made with: later there may be no descriptor left to read a file with."""
-    from runpod_queue_client.api.endpoint import health, purge_queue
-    from runpod_queue_client.api.jobs import cancel, get_status, get_status_sync, retry, run, run_sync, stream
-
-    return health, purge_queue, cancel, get_status, get_status_sync, retry, run, run_sync, stream
 
 
 def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
@@ -134,6 +142,7 @@ def retry(endpoint_id: str, job_id: str) -> Request:
 
 def purge_queue(endpoint_id: str) -> Request:
     """Remove every waiting job."""
+    load()
     from runpod_queue_client.api.endpoint import purge_queue as generated
 
     return request_of(PURGE_QUEUE, endpoint_id, generated._get_kwargs(endpoint_id))
@@ -141,6 +150,7 @@ def purge_queue(endpoint_id: str) -> Request:
 
 def health(endpoint_id: str) -> Request:
     """Look at an endpoint."""
+    load()
     from runpod_queue_client.api.endpoint import health as generated
 
     return request_of(HEALTH, endpoint_id, generated._get_kwargs(endpoint_id))
@@ -240,7 +250,7 @@ def request_of(
     hold: float = 0.0,
 ) -> Request:
     """Return a request of the generated client's as one of ours."""
-    _load()
+    load()
     query = urlencode(kwargs.get("params", {}))
     return Request(
         operation=operation.name,

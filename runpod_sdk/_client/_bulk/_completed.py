@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from runpod_sdk._client._async_job import AsyncJob
+from runpod_sdk._client._async_shell import load_shield
 from runpod_sdk._client._sync_job import Job
 from runpod_sdk._flows import _wait
 from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
@@ -166,6 +167,7 @@ async def _in_loop(
     jobs: Sequence[AsyncJob[Any]],
     timeout: float | None,
 ) -> AsyncIterator[tuple[AsyncJob[Any], JobState]]:
+    load_shield()
     waits = _Waits[AsyncJob[Any]]({job._owner: job._owner for job in jobs}, timeout)
     line: Line[AsyncJob[Any], _End[AsyncJob[Any]]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)
     errors: list[RunpodError] = []

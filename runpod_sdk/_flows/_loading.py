@@ -1,0 +1,20 @@
+"""Loads what a call needs only when it is called, in a pinch too: without a descriptor left, no module can be read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from runpod_sdk.errors import RunpodError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextmanager
+def loading(what: str) -> Generator[None]:
+    """Raise RunpodError where a module cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise RunpodError(f"{what} cannot be loaded: {error}") from error

@@ -1,0 +1,28 @@
+"""Where descriptors or threads run out, every call ends with an error of ours; and what was not sent is not unknown."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.obstacles import nobody_listens
+from tests.faults.pinched import CALLS
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits of a process here")
+
+
+@pytest.mark.parametrize("flavour", ["sync", "async"])
+@pytest.mark.parametrize("pinch", ["descriptors", "threads"])
+def test_every_call_ends_in_our_tree(pinch: str, flavour: str) -> None:
+    with nobody_listens() as url:
+        named = url.replace("127.0.0.1", "localhost")  # a name is looked up in a thread
+        command = [sys.executable, "-m", "tests.faults.pinched", pinch, flavour, named]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)  # noqa: S603  ours
+    first, second = done.stdout.splitlines()
+    expected = dict.fromkeys(CALLS, "RunpodError")
+    for line in (first, second):
+        found, _, unknowns = line.rpartition(" ")
+        assert (ast.literal_eval(found), unknowns) == (expected, "0")
