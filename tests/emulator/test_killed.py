@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is killed by a signal"), pytest.mark.slow]
 
 PATIENCE = 30  # seconds until something that must come is missed
-# Calls the test, never hangs up, and nor does its child; a worker's file that takes long to load, and a command alike.
+# Calls the test, never hangs up, and nor does its child: while it is loaded, as a command does, too, or in its handler.
 WORKER = """
 import os, socket, subprocess, time
-CALL = socket.create_connection(("127.0.0.1", int(os.environ["CALLED"])))
-subprocess.Popen(["sleep", "1000"], pass_fds=[CALL.fileno()])
-CALL.sendall(b"!")
-time.sleep(1000)
+def hang(job=None):
+    call = socket.create_connection(("127.0.0.1", int(os.environ["CALLED"])))
+    subprocess.Popen(["sleep", "1000"], pass_fds=[call.fileno()])
+    call.sendall(b"!")
+    time.sleep(1000)
+if os.environ["HANGS"] == "loading":
+    hang()
+import runpod
+runpod.serverless.start({"handler": hang})
 """
 TEST = """
 def test_it(runpod_emulator):
@@ -35,7 +40,8 @@ from runpod_sdk.emulator import Emulator
 emulator = Emulator()
 emulator.endpoint("e", "handler.py", workers=2)
 with Client(**emulator.connection) as client:
-    client.endpoint("e").run_sync({"n": 1}, timeout=600)
+    client.endpoint("e").run({"n": 1})
+    client.endpoint("e").run_sync({"n": 2}, timeout=600)
 """
 EMULATE = ["-m", "runpod_sdk", "emulate", "--port", "0", "--workers", "2"]
 HOSTS = {
@@ -46,13 +52,13 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_nothing_is_left_of(host: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("host", "hangs"), [*((host, "loading") for host in HOSTS), ("a program", "in its handler")])
+def test_nothing_is_left_of(host: str, hangs: str, tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text(WORKER)
     (tmp_path / "test_it.py").write_text(TEST)
     with socket.create_server(("127.0.0.1", 0)) as called, ExitStack() as calls:
         called.settimeout(PATIENCE)
-        environment = {**os.environ, "CALLED": str(called.getsockname()[1])}
+        environment = {**os.environ, "CALLED": str(called.getsockname()[1]), "HANGS": hangs}
         with started([sys.executable, *HOSTS[host]], tmp_path, environment) as running:
             workers = [calls.enter_context(called.accept()[0]) for _ in range(2)]
             for worker in workers:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from functools import partial
@@ -90,8 +89,7 @@ def progress(job):
     thread = threading.Thread(target=tell)
     thread.start()
     thread.join()
-    while not os.path.exists(job["input"]["until"]):
-        time.sleep(0.01)
+    open(job["input"]["until"]).read()  # a pipe: until somebody has written
     return "all"
 
 def prints(job):
@@ -104,8 +102,8 @@ def prints(job):
 def large(job):
     return "x" * job["input"]["length"]
 
-def sleeps(job):
-    time.sleep(0.05)
+def works(job):
+    sum(range(1_000_000))
 
 def fails(job):
     raise ValueError("bad prompt")
@@ -223,10 +221,11 @@ def test_a_handler_may_have_processes_of_its_own(program: Endpoint, how: str) ->
 
 def test_progress_comes_from_any_thread(program: Endpoint, tmp_path: Path) -> None:
     until = tmp_path / "until"
+    os.mkfifo(until)
     job = program.run({"what": "progress", "until": str(until)})
     while (state := job.state()).progress is None:
         assert not state.is_final
-    until.touch()
+    until.write_text("")
     assert (state.progress, job.output(timeout=60)) == ({"part": "half"}, "all")
 
 
@@ -335,19 +334,31 @@ def test_a_function_of_a_file_that_also_starts(lab: Lab, write: Write) -> None:
 def test_workers_are_processes(lab: Lab, write: Write, tmp_path: Path) -> None:
     target = write(
         """
-import os, pathlib, time
+import os
 def handler(job):
-    pathlib.Path(job["input"]["folder"], str(os.getpid())).touch()
-    while len(os.listdir(job["input"]["folder"])) < 3:
-        time.sleep(0.01)
+    with open(job["input"]["here"], "w") as here:
+        print("here", file=here)
+    open(job["input"]["go"]).read()
     return os.getpid()
 """
         + SERVE
     )
-    folder = tmp_path / "met"
-    folder.mkdir()
+    here, *goes = [tmp_path / name for name in ("here", "go 0", "go 1", "go 2")]
+    for pipe in (here, *goes):
+        os.mkfifo(pipe)
+
+    def meet() -> None:
+        with os.fdopen(os.open(here, os.O_RDWR)) as said:  # it stays open between two of them
+            for _ in goes:
+                said.readline()
+        for go in goes:
+            go.write_text("")
+
     endpoint = lab.serve(target, workers=3)
-    pids = [result.output for result in endpoint.map([{"folder": str(folder), "n": n} for n in range(3)])]
+    meeting = threading.Thread(target=meet, daemon=True)
+    meeting.start()
+    pids = [result.output for result in endpoint.map([{"here": str(here), "go": str(go)} for go in goes])]
+    meeting.join()
     assert sorted(pids) == sorted(lab.emulator.endpoints["e"].processes.values())
     assert endpoint.health().workers.idle == 3
 
@@ -390,7 +401,7 @@ def test_a_refreshed_worker_is_a_fresh_process(lab: Lab, write: Write, file: str
 
 def test_time_stands_still_while_a_process_is_at_work(shared_lab: Lab, program: Endpoint) -> None:
     before = shared_lab.emulator.clock.monotonic()
-    do(program, "sleeps")
+    do(program, "works")
     assert shared_lab.emulator.clock.monotonic() == before
 
 
@@ -556,7 +567,7 @@ def test_every_line_is_there_before_the_result_is(lab: Lab, write: Write, capsys
 def test_starts_and_ends_are_told(lab: Lab, write: Write) -> None:
     endpoint = lab.serve(write(LAB))
     pids = lab.emulator.endpoints["e"].processes
-    assert endpoint.run_sync({"what": "sleeps"}, timeout=60) is None
+    assert endpoint.run_sync({"what": "works"}, timeout=60) is None
     lab.emulator.close()
     started, ready, ended = lab.events
     assert isinstance(started, WorkerStarted)
@@ -581,8 +592,10 @@ def test_what_a_worker_has_started_ends_with_it(lab: Lab, write: Write) -> None:
 def test_a_handler_that_blocks_does_not_keep_the_emulator_open(lab: Lab, write: Write, handler: str) -> None:
     text = f"import time\n{handler}\n    print('begun')\n    while True:\n        time.sleep(1000)"
     endpoint = lab.serve(write(text + SERVE))
+    begun = threading.Event()
+    lab.emulator.worker_events.subscribe(lambda event: begun.set() if isinstance(event, WorkerPrinted) else None)
     endpoint.run({"n": 1})
-    _until(lambda: bool(lab.of(WorkerPrinted)))
+    assert begun.wait(PATIENCE)
     [pid] = lab.emulator.endpoints["e"].processes.values()
     lab.emulator.close()
     assert not _is_running(pid)
@@ -603,38 +616,6 @@ print("after start")
 
 
 @pytest.mark.slow
-def test_nothing_is_left_of_an_emulator_that_is_killed(write: Write) -> None:
-    target = write(
-        """
-import os, subprocess, time
-CHILD = subprocess.Popen(["sleep", "1000"])
-def handler(job):
-    print(os.getpid(), CHILD.pid)
-    while True:
-        time.sleep(1000)
-"""
-        + SERVE
-    )
-    program = f"""
-import sys
-from runpod_sdk import Client
-from runpod_sdk.emulator import Emulator
-emulator = Emulator()
-emulator.endpoint("e", {target!r})
-with Client(**emulator.connection) as client:
-    client.endpoint("e").run({{"n": 1}})
-    sys.stdin.read()
-"""
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as emulating:  # noqa: S603  ours
-        assert emulating.stderr is not None
-        pids = [int(pid) for pid in emulating.stderr.readline().partition(" | ")[2].split()]
-        assert [_is_running(pid) for pid in pids] == [True, True]
-        emulating.kill()
-        emulating.wait()
-    _until(lambda: not any(_is_running(pid) for pid in pids))
-
-
 def _has_passed(clock: VirtualClock, seconds: float) -> bool:
     return clock.monotonic() >= seconds
 
