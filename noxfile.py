@@ -148,6 +148,16 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "--whole", *session.posargs, env=_scale(5))
 
 
+@nox.session(python=PYTHONS[-1])
+def coverage(session: nox.Session) -> None:
+    """Run all tests as `tests` does, and see how much of the package they reach: lines and branches."""
+    _install(session, "coverage")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "--whole", *session.posargs, env=_scale(5))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
 @nox.session
 def contract(session: nox.Session) -> None:
     """Compare spec, generated client, SDK and emulator with each other."""

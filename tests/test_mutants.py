@@ -87,3 +87,10 @@ def test_a_patch_that_does_not_apply_is_refused(tree: Path) -> None:
     patch.write_text(patch.read_text().replace("-then", "-now"))
     runner.plant(runner.read_mutant(patch), tree)
     assert (tree / "code.txt").read_text() == "never\n"
+
+
+def test_parts_are_all_of_them_and_share_none() -> None:
+    whole, *parts = (runner.chosen(words) for words in ([], ["--part", "1/2"], ["--part", "2/2"]))
+    assert sorted(parts[0] + parts[1]) == whole
+    assert set(parts[0]).isdisjoint(parts[1])
+    assert runner.chosen(["--part", "1/1", "alarm"]) == runner.chosen(["alarm"])

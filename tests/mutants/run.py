@@ -2,6 +2,7 @@
 
     python tests/mutants/run.py             all patches
     python tests/mutants/run.py status      those whose name contains "status"
+    python tests/mutants/run.py --part 1/2  every other one; 2/2: the others
 
 README.md tells what a patch looks like. This file decides what counts as killed: with the bug planted the named
 check ends with exit code 1, that is, it ran and failed. A check that cannot be collected, crashes or hangs proves
@@ -204,9 +205,21 @@ def complaint_on_clean_tree(mutants: list[Mutant], tree: Path) -> str | None:
     return None
 
 
+def chosen(arguments: list[str]) -> list[Path]:
+    """Return the patches that a command line names."""
+    words = list(arguments)
+    part, of = 1, 1
+    if "--part" in words:
+        at = words.index("--part")
+        part, of = map(int, words[at + 1].split("/"))
+        del words[at : at + 2]
+    named = [path for path in sorted(HERE.glob("*.patch")) if all(word in path.stem for word in words)]
+    return named[part - 1 :: of]
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line and return its exit code: 0 if each chosen mutant is killed."""
-    paths = [path for path in sorted(HERE.glob("*.patch")) if all(word in path.stem for word in arguments)]
+    paths = chosen(arguments)
     if not paths:
         print(f"mutants: no patch in {HERE.relative_to(ROOT)} matches {arguments}")
         return 2
