@@ -241,8 +241,11 @@ def test_ctrl_c_leaves_a_record_of_what_was_sent_alone(
     wire: str,
     is_sent: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setattr("runpod_sdk._client._sync_shell.GRACE", 0.05)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     main = threading.main_thread().ident or 0
 
     def interrupt(connection: Connection) -> None:
