@@ -80,11 +80,11 @@ ANYWHERE = {
     "HTTP 502 with a job": Case(job(), status=502, kind=InternalServerError),
 }
 SUBMITS, LOOKS = ("run", "run_sync"), ("status", "wait", "cancel", "retry")
-# JSON objects in which what decides is wrong, and whom that stops: a submit needs an id; a look needs a status, and no
-# other id than that of the job. All others get what they asked for.
+# JSON objects in which what decides is wrong, and whom that stops: a submit needs an id, but where it is answered with
+# the job's end; a look needs a status, and no other id than that of the job. All others get what they asked for.
 NO_JOBS: dict[str, tuple[Case, tuple[str, ...]]] = {
-    "no id": (Case(json.dumps({"status": "COMPLETED", "output": ["a", "b"]}).encode()), SUBMITS),
-    "id is null": (Case(job(id=None, output=["a", "b"])), SUBMITS),
+    "no id": (Case(json.dumps({"status": "COMPLETED", "output": ["a", "b"]}).encode()), ("run",)),
+    "id is null": (Case(job(id=None, output=["a", "b"])), ("run",)),
     "id is a number": (Case(job(id=1)), SUBMITS + LOOKS),
     "id is empty": (Case(job(id="")), SUBMITS + LOOKS),
     "id is a list": (Case(job(id=["j1"])), SUBMITS + LOOKS),
