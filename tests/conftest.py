@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -49,10 +50,13 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         terminalreporter.write_line(f"not run here: {said}")
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run all tests in a process per core, but chosen ones in this process: sooner, and what they print can be seen."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run all tests in some processes, but chosen ones in this process: sooner, and what they print can be seen.
+
+    Three for two cores: many tests wait for sockets and processes.
+    """
     is_chosen = bool(config.option.file_or_dir) or config.option.capture == "no"
-    return 0 if is_chosen else None
+    return 0 if is_chosen else (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(autouse=True)
