@@ -143,7 +143,9 @@ def test_it_says_what_happens(tmp_path: Path) -> None:
 def test_a_command_that_dies_is_told_with_its_last_lines_and_its_log_is_kept() -> None:
     with emulate("--worker", "sh -c 'echo no GPU; exit 3'", "--json", "--quiet") as running:
         logs = Path(running.ready()["endpoints"][0]["logs"])
-        told = [running.err.readline() for _ in range(10)]
+        told = [running.err.readline()]
+        while not told[-1].startswith("endpoint"):
+            told.append(running.err.readline())
         code, _ = running.end()
     try:
         worker = told[0].partition(" | ")[0]
@@ -153,6 +155,7 @@ def test_a_command_that_dies_is_told_with_its_last_lines_and_its_log_is_kept() -
             f"worker {worker}: it ended with exit code 3: no GPU\n",
             f"  all that it printed: {log}\n",
         ]
+        assert len(told) == 10
         assert told[9] == "endpoint local is unhealthy: 3 workers died in a row: it ended with exit code 3: no GPU\n"
         assert (code, log.read_text()) == (0, "no GPU\n")
     finally:

@@ -7,7 +7,7 @@ at what was really reached.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,22 +176,28 @@ def test_an_operation_answers_as_documented(case: Any, statuses: set[int]) -> No
     statuses.add(case.call_and_validate().status_code)
 
 
-def one_of_each(emulator: Emulator) -> Callable[[dict[str, Any]], Any]:
-    """Return a handler that takes an hour, fails and returns, in turn."""
-    turns = itertools.cycle(("slow", "failing", "done"))
+class Turns:
+    """A handler that takes an hour, fails and returns, in turn; each history begins with idle workers and the first."""
 
-    def handle(job: dict[str, Any]) -> Any:
-        turn = next(turns)
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._turns = iter("")
+
+    def begin(self) -> None:
+        self._emulator.reset()  # there may be ten batches at once
+        self._emulator.clock.sleep(3601)  # whoever was at work for an hour is idle again
+        self._turns = itertools.cycle(("slow", "failing", "done"))
+
+    def __call__(self, job: dict[str, Any]) -> Any:
+        turn = next(self._turns)
         if turn == "slow":
-            emulator.clock.sleep(3600)
+            self._emulator.clock.sleep(3600)
         if turn == "failing":
             raise ValueError("its turn")
         return job["input"]
 
-    return handle
 
-
-def ways_not_gone(linked: Any, ways: tuple[list[str], ...] = WAYS) -> list[list[str]]:
+def ways_not_gone(turns: Turns, linked: Any, ways: tuple[list[str], ...] = WAYS) -> list[list[str]]:
     """Follow links until every way was gone on one job; return those that were not."""
     succeeded: dict[str, list[str]] = defaultdict(list)
     missing = list(ways)
@@ -199,7 +205,7 @@ def ways_not_gone(linked: Any, ways: tuple[list[str], ...] = WAYS) -> list[list[
     # What succeeded on each job, in order.
     class Machine(linked.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
-            door.emulator.reset()  # there may be ten batches at once
+            turns.begin()
 
         def after_call(self, response: Any, case: Any) -> None:
             if response.status_code == 200:
@@ -219,28 +225,31 @@ def ways_not_gone(linked: Any, ways: tuple[list[str], ...] = WAYS) -> list[list[
 @pytest.mark.parametrize("options", CHOICES.values(), ids=CHOICES)
 def test_links_lead_from_one_operation_to_the_next(options: Options) -> None:
     with Emulator(clock=VirtualClock(), seed=1, options=options) as emulator:
-        emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
+        turns = Turns(emulator)
+        emulator.endpoint(ENDPOINT, turns, workers=4)
         door.emulator = emulator
-        assert ways_not_gone(load_linked()) == []
+        assert ways_not_gone(turns, load_linked()) == []
 
 
 @pytest.mark.slow
 def test_links_lead_from_the_draft_of_a_batch_to_its_results() -> None:
     with Emulator(clock=VirtualClock(), seed=1) as emulator:
-        emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
+        turns = Turns(emulator)
+        emulator.endpoint(ENDPOINT, turns, workers=4)
         door.emulator = emulator
-        assert ways_not_gone(load_linked_batches(), WAYS_OF_BATCHES) == []
+        assert ways_not_gone(turns, load_linked_batches(), WAYS_OF_BATCHES) == []
 
 
 @pytest.mark.slow
 def test_links_lead_from_one_operation_to_the_next_over_a_socket() -> None:
     with Emulator(clock=VirtualClock(), seed=1) as emulator:
-        emulator.endpoint(ENDPOINT, one_of_each(emulator), workers=4)
+        turns = Turns(emulator)
+        emulator.endpoint(ENDPOINT, turns, workers=4)
         door.emulator = emulator
         # Not `serve`: with one caller, time may jump whenever that one is held, as in process.
         listener = Listener(emulator.app, "127.0.0.1", 0)
         linked = load_linked(f"{listener.origin}/v2")
-        missing = ways_not_gone(linked)
+        missing = ways_not_gone(turns, linked)
         listener.close()
     assert missing == []
 

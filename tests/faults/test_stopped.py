@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.server import Connection, FaultServer, response
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "waitid"), reason="no process can be stopped here")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "waitid"), reason="no process can be stopped here"), pytest.mark.slow]
 
 # The client's timeout, and how long it is stopped at least, seconds. Both pass in real time, as a process that is
 # stopped notices no other; and all processes are stopped at once.
