@@ -214,7 +214,7 @@ def test_a_loop_inside_of_the_loop_fails_as_in_production(program: Endpoint) -> 
         do(program, "nested_loop")
 
 
-@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("how", [pytest.param("fork", marks=pytest.mark.slow), "spawn", "forkserver"])
 def test_a_handler_may_have_processes_of_its_own(program: Endpoint, how: str) -> None:
     assert do(program, "pool", how=how) == [4, 9]
 
