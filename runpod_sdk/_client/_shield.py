@@ -67,7 +67,7 @@ class ShieldedSend:
             if ctrl_c.is_held and not isinstance(self._error, KeyboardInterrupt):
                 raise KeyboardInterrupt from self._error
         else:
-            self._start()
+            _begin(self._work)
         while not self._is_home:
             self._home.acquire(timeout=_SLICE)
         if self.result is None:
@@ -91,16 +91,6 @@ class ShieldedSend:
             return self.result
         is_over = self._is_home or self._transfer.withdraw()
         return self._transfer.failure(error) if is_over else Failure(error)
-
-    def _start(self) -> None:
-        handled = sys.exception()
-        try:
-            # threading.Thread comes apart when a handler raises while one is started.
-            _thread.start_new_thread(copy_context().run, (self._work,))
-        except RuntimeError as error:  # no more threads, or the interpreter is about to end
-            if raised_by_handler(error, handled) is not None:
-                raise
-            self._work()
 
     def _work(self) -> None:
         if not self._turn.acquire(blocking=False):
@@ -135,11 +125,23 @@ def out_of_reach(call: Callable[[], T]) -> T:
         finally:
             over.release()
 
-    _thread.start_new_thread(copy_context().run, (work,))
+    _begin(work)
     over.acquire()
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _begin(work: Callable[[], object]) -> None:
+    """Do some work in a thread of its own; in this one, where there are no more."""
+    handled = sys.exception()
+    try:
+        # threading.Thread comes apart when a handler raises while one is started.
+        _thread.start_new_thread(copy_context().run, (work,))
+    except RuntimeError as error:  # no more threads, or the interpreter is about to end
+        if raised_by_handler(error, handled) is not None:
+            raise
+        work()
 
 
 def _is_reached() -> bool:

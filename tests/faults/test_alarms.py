@@ -260,6 +260,19 @@ def test_a_handler_that_returns_disturbs_nothing(handler: str, call: str, tmp_pa
     assert "cancel" not in server.operations("e") or call == "cancel"
 
 
+def test_where_no_thread_can_be_had_inputs_are_handed_over_all_the_same(
+    raising: Callable[[type[BaseException]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_is_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    raising(SoftTimeLimit)  # which never rings
+    monkeypatch.setattr("_thread.start_new_thread", none_is_left)
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        [result] = client.endpoint("e").map([{"n": 1}])
+    assert result.is_success
+
+
 def test_it_is_raised_in_a_pause_between_two_requests_too(raising: Callable[[type[BaseException]], None]) -> None:
     def busy(connection: Connection) -> None:
         status(429, "retry-after: 30")(connection)
