@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ._client._async_batches import AsyncBatch, AsyncBatches
     from ._client._async_endpoint import AsyncEndpoint
     from ._client._async_job import AsyncJob, AsyncStream
+    from ._client._bulk._async_map import AsyncMap
     from ._client._bulk._completed import as_completed
-    from ._client._bulk._map import AsyncMap, Map
-    from ._client._bulk._map_job import AsyncMapResult, MapResult
+    from ._client._bulk._map import Map
     from ._client._bulk._map_report import MapReport, Percentiles
+    from ._client._bulk._map_result import AsyncMapResult, MapResult
     from ._client._bulk._map_stop import Stop
     from ._client._journal._items import JournalItem
     from ._client._journal._journal import Journal
@@ -84,9 +85,10 @@ _ROOMS = {
     "_client._async_job": ("AsyncJob", "AsyncStream"),
     "_client._bulk._completed": ("as_completed",),
     "_display._images": ("OutputImage", "OutputImages"),
-    "_client._bulk._map": ("AsyncMap", "Map"),
-    "_client._bulk._map_job": ("AsyncMapResult", "MapResult"),
+    "_client._bulk._async_map": ("AsyncMap",),
+    "_client._bulk._map": ("Map",),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),
+    "_client._bulk._map_result": ("AsyncMapResult", "MapResult"),
     "_client._bulk._map_stop": ("Stop",),
     "_client._journal._items": ("JournalItem",),
     "_client._journal._journal": ("Journal",),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._client._bulk._map_job import Item, items_of
+from runpod_sdk._client._bulk._map_inputs import Item, items_of
 from runpod_sdk._client._bulk._map_progress import MapProgress
 from runpod_sdk._client._bulk._map_report import Durations, Tally
 from runpod_sdk._client._bulk._map_stop import Brake, Stop

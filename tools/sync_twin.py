@@ -55,6 +55,7 @@ RULES = [
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\b_async_shield\b", "_shield"),
+    (r"\b_async_map\b", "_map"),
     (r"\b_async(?=_|\b)", "_sync"),
     (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
     (r"\baclose\b", "close"),

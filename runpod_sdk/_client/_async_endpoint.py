@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from ._async import AsyncClient
     from ._async_batches import AsyncBatches
     from ._async_shield import AsyncShieldedSend
-    from ._bulk._map import AsyncMap, AsyncOnResult
-    from ._bulk._map_job import InputOptions, Inputs, JournalPath, OnSubmit
+    from ._bulk._async_map import AsyncMap, AsyncOnResult
+    from ._bulk._map_inputs import Inputs
+    from ._bulk._map_plan import InputOptions, JournalPath, OnSubmit
     from ._bulk._map_stop import Stop
     from ._bulk._map_tables import FromRow
     from ._journal._journal import Journal
@@ -259,8 +260,9 @@ class AsyncEndpoint(Generic[T_co]):
                 iterating, and before anything is sent); or it could not be written.
         """
         with loading("a bulk run"):
-            from ._bulk._map import AsyncMap
-            from ._bulk._map_job import AsyncMapResult, Plan, abandon_of, again_of, journal_of
+            from ._bulk._async_map import AsyncMap
+            from ._bulk._map_plan import Plan, abandon_of, again_of, journal_of
+            from ._bulk._map_result import AsyncMapResult
 
         given, chosen = Hidden(inputs), HiddenOptions(options)
         del inputs, options  # from here on no frame shows them

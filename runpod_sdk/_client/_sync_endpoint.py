@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
     from ._bulk._map import Map, OnResult
-    from ._bulk._map_job import InputOptions, Inputs, JournalPath, OnSubmit
+    from ._bulk._map_inputs import Inputs
+    from ._bulk._map_plan import InputOptions, JournalPath, OnSubmit
     from ._bulk._map_stop import Stop
     from ._bulk._map_tables import FromRow
     from ._journal._journal import Journal
@@ -260,7 +261,8 @@ class Endpoint(Generic[T_co]):
         """
         with loading("a bulk run"):
             from ._bulk._map import Map
-            from ._bulk._map_job import MapResult, Plan, abandon_of, again_of, journal_of
+            from ._bulk._map_plan import Plan, abandon_of, again_of, journal_of
+            from ._bulk._map_result import MapResult
 
         given, chosen = Hidden(inputs), HiddenOptions(options)
         del inputs, options  # from here on no frame shows them

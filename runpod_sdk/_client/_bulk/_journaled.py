@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from runpod_sdk._client._journal import _changes
 from runpod_sdk._client._journal._items import state_from, text_of
@@ -24,7 +24,9 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import JobExpiredError, NotFoundError, SubmissionUnknownError
 
-from ._map_job import Item, Result, Runner, about
+from ._map_inputs import Item
+from ._map_job import Runner, about
+from ._map_result import R, Result
 
 if TYPE_CHECKING:
     from runpod_sdk._client._async_shell import AsyncShell
@@ -33,11 +35,10 @@ if TYPE_CHECKING:
     from runpod_sdk._client._journal._run import JournalRun, KeptOutcome
     from runpod_sdk._client._submission import Left
 
-    from ._map_job import Kept, Plan
+    from ._map_plan import Plan
     from ._map_report import Tally
+    from ._map_result import Kept
     from ._map_stop import Brake
-
-R = TypeVar("R", bound=Result[Any])
 
 # Inputs that are left out in a row before others get their turn.
 _STRIDE = 200

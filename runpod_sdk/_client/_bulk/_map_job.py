@@ -5,25 +5,19 @@ Two requests a job: `run`, whose results are kept for 30 minutes, and one held s
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
-from functools import partial
 from inspect import isawaitable
-from itertools import count
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
 from runpod_sdk._client._submission import Left, Submission
 from runpod_sdk._flows import _api, _control, _wait
 from runpod_sdk._flows._job_errors import error_of
-from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import kind_of
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._requests import HiddenOptions, SubmitOptions
-from runpod_sdk._values._states import JobState, T_co, shorten
+from runpod_sdk._values._states import JobState, shorten
 from runpod_sdk._values._status import JobStatus
 from runpod_sdk.errors import (
     APIError,
@@ -39,110 +33,20 @@ from runpod_sdk.errors import (
     PermissionDeniedError,
 )
 
-from ._map_stop import Stop
-from ._map_tables import checked_from_row, is_table, row_of, rows_of, shaped
+from ._map_result import Kept, R
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._client._async_shield import AsyncShieldedSend
-    from runpod_sdk._client._journal._journal import Journal
-    from runpod_sdk._client._journal._rows import Known
-    from runpod_sdk._client._sync_job import Job
-    from runpod_sdk._flows._jobs import JobRef, Life
+    from runpod_sdk._flows._jobs import JobRef
 
+    from ._map_inputs import Handle, Item
+    from ._map_plan import Plan
     from ._map_report import Tally
     from ._map_stop import Brake
-    from ._map_tables import FromRow
 
-R = TypeVar("R", bound="Result[Any]")
-
-
-class Handle(Protocol):
-    """What a bulk run knows of a job that was submitted before: Job and AsyncJob are such."""
-
-    @property
-    def endpoint_id(self) -> str:
-        """Where the job is."""
-        ...
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def submitted_at(self) -> datetime | None:
-        """When this process submitted it."""
-        ...
-
-
-Given = Mapping[str, Any] | Handle
-Input = Given | tuple[Any, Given]
-Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Given]
-JournalPath = str | PathLike[str]
-InputOptions = Callable[[Any, Any], "SubmitOptions"]
-OnSubmit = Callable[[Any, Any], object]
-
-# How many unknown submits, and jobs left behind, a bulk run keeps; ours.
-KEPT = 10_000
 # Refusals of a submit that the next input would meet as well.
 HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, NotFoundError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result(Generic[T_co]):
-    """What the results of both flavours have; they differ in the type of the handle."""
-
-    key: Any
-    index: int
-    input: Any = field(repr=False)
-    job: Any = None
-    state: JobState | None = None
-    output: T_co = field(default=cast("Any", None), repr=False)
-    error: Exception | None = None
-
-    @property
-    def is_success(self) -> bool:
-        """Whether there is an output: the job completed, with an output of the endpoint's type."""
-        return self.error is None and self.state is not None and self.state.is_success
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapResult(Result[T_co]):
-    """What became of one input of a bulk run.
-
-    Attributes:
-        key: its key, where the inputs are a mapping or pairs; else its index.
-        index: its place among the inputs, from 0.
-        input: the input, as it was given.
-        job: a handle on the job; None where there is none, or none that is known.
-        state: the job's final state; None where it was not learned.
-        output: what the worker returned, as the endpoint's `output_type`; None, whatever that is, if there is an error.
-        error: why there is no output; None for a job that completed, with an output of the type.
-    """
-
-    job: Job[T_co] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsyncMapResult(Result[T_co]):
-    """What became of one input of a bulk run: a `MapResult` whose `job` is an AsyncJob."""
-
-    job: AsyncJob[T_co] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One input in line; `known` is what a journal has of it."""
-
-    index: int
-    key: Any
-    input: Hidden[Any]
-    is_keyed: bool = True
-    known: Known | None = None
 
 
 class Log(Protocol):
@@ -172,127 +76,6 @@ class NoLog:
 
     def left(self, item: Item, left: Left) -> None:
         """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(Generic[R]):
-    """What a bulk run was asked for.
-
-    `job_of` makes a handle from an id, the time of its submit and what is known of its life, `read` an output. A
-    `handle` among the inputs is a job that was submitted before.
-    """
-
-    endpoint_id: str
-    endpoint_url: str
-    inputs: Hidden[Inputs]
-    concurrency: int
-    ordered: bool
-    retries: int
-    on_abandon: OnAbandon
-    options: HiddenOptions
-    job_of: Callable[[str, datetime, Life | None], Any]
-    handle: type[Any]
-    result: Callable[..., R]
-    read: Callable[[JobState], Any] | None = None
-    on_submit: OnSubmit | None = None
-    journal: Journal | None = None
-    again: frozenset[str] = frozenset()
-    input_options: InputOptions | None = None
-    stop: Stop | None = None
-    from_row: FromRow | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("concurrency", 1), ("retries", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name}={value!r}: a whole number expected")
-            if value < least:
-                raise ValueError(f"{name}={value!r}: at least {least} expected")
-        checked_abandon(self.on_abandon)
-        checked_from_row(self.from_row)
-        if not isinstance(self.stop, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"stop is {kind_of(self.stop)}: a Stop expected")
-        if not _is_many(self.inputs.reveal()):
-            raise TypeError(f"inputs is {kind_of(self.inputs.reveal())}: an iterable of inputs expected")
-        # Raises for a bad option, which all inputs would share.
-        _api.built(_api.run, self.endpoint_id, Hidden({}), self.options)
-
-    @property
-    def total(self) -> int | None:
-        """How many inputs there are, where they tell."""
-        try:
-            return len(self.inputs.reveal())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        except TypeError:
-            return None
-
-
-def _is_many(inputs: object) -> bool:
-    if is_table(inputs):
-        return True
-    return isinstance(inputs, Iterable | AsyncIterable) and not isinstance(inputs, str | bytes | bytearray)
-
-
-def journal_of(journal: JournalPath | Journal | None) -> Journal | None:
-    """Return the journal that is at a path."""
-    if journal is None:
-        return None
-    from runpod_sdk._client._journal._journal import Journal
-
-    if isinstance(journal, Journal):
-        return journal
-    if not isinstance(journal, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"journal is {kind_of(journal)}: a path or a Journal expected")
-    return Journal(journal)
-
-
-def again_of(again: Iterable[str], journal: object) -> frozenset[str]:
-    """Return what is to be submitted again, if it can be known."""
-    if not again:
-        return frozenset()
-    if journal is None:
-        raise ValueError("again is given, but no journal: what there was before is not known")
-    from runpod_sdk._client._journal._rows import checked_again
-
-    return checked_again(again)
-
-
-def abandon_of(on_abandon: OnAbandon | None, journal: object) -> OnAbandon:
-    """Return what becomes of jobs in flight where the caller says nothing: whoever has a journal finds them again."""
-    if on_abandon is not None:
-        return on_abandon
-    return "cancel" if journal is None else "detach"
-
-
-def items_of(inputs: Hidden[Inputs], from_row: FromRow | None = None) -> Iterator[Item] | AsyncIterator[Item]:
-    """Number the inputs, and find their keys; lazily, and in no frame that an exception of theirs could show."""
-    rows: Any = rows_of(inputs.reveal())
-    given: object = rows
-    made = row_of if from_row is None else shaped(from_row)
-    if isinstance(given, Mapping):
-        return map(partial(_keyed, made), count(), rows.items())
-    if isinstance(given, Iterable):
-        return map(partial(_item, made), count(), rows)
-    return _items_of_async(made, aiter(rows))
-
-
-async def _items_of_async(made: Callable[[Any], Any], inputs: AsyncIterator[Any]) -> AsyncIterator[Item]:
-    for index in count():
-        try:
-            item = _item(made, index, await anext(inputs))
-        except StopAsyncIteration:
-            return
-        yield item
-
-
-def _keyed(made: Callable[[Any], Any], index: int, pair: tuple[Any, Any]) -> Item:
-    return Item(index, pair[0], Hidden(made(pair[1])))
-
-
-def _item(made: Callable[[Any], Any], index: int, one: Any) -> Item:
-    given: Any = one
-    if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        return _keyed(made, index, given)
-    return Item(index, index, Hidden(made(given)), is_keyed=False)
 
 
 class Runner(Generic[R]):
@@ -482,14 +265,6 @@ class Runner(Generic[R]):
             return (state.output if read is None else read(state)), None
         except OutputTypeError as error:
             return None, error.about(job)
-
-
-class Kept(Generic[R]):
-    """What a bulk run lists apart, the last `KEPT` of each."""
-
-    def __init__(self) -> None:
-        self.unknowns: deque[R] = deque(maxlen=KEPT)
-        self.abandoned: deque[R] = deque(maxlen=KEPT)
 
 
 def merged(options: HiddenOptions, own: Hidden[Any]) -> HiddenOptions:

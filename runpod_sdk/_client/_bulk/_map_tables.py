@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._map_job import Result
+    from ._map_result import Result
 
 # How the input of a job is made of a row: field by column, or by a function of the whole row.
 FromRow = Mapping[str, str] | Callable[[dict[str, Any]], Mapping[str, Any]]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from runpod_sdk import Endpoint, Map
-    from runpod_sdk._client._bulk._map_job import OnSubmit
+    from runpod_sdk._client._bulk._map_plan import OnSubmit
 
     from ._inputs import Inputs
     from ._journal import OutputJournal

@@ -1,0 +1,176 @@
+"""The results of a bulk run, as they come, for tasks; `_map.py` is the same for threads."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from runpod_sdk._values._states import T_co
+
+from ._map_book import Book
+from ._map_result import AsyncMapResult
+from ._map_tables import arrow_of, check_library, pandas_of, polars_of
+from ._task_pool import Line
+
+if TYPE_CHECKING:
+    from runpod_sdk._client._async_shell import AsyncShell
+
+    from ._map_inputs import Item
+    from ._map_plan import Plan
+    from ._map_report import MapReport
+
+AsyncOnResult = Callable[[AsyncMapResult[T_co]], object]
+
+
+def _drop(line: Line[Item, AsyncMapResult[Any]], book: Book[AsyncMapResult[Any]]) -> None:
+    line.drop(book.end)
+
+
+class AsyncMap(Generic[T_co]):
+    """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
+
+    Inputs are taken in a task of their own, while the caller works on results. A run is for one task.
+
+    Attributes:
+        endpoint_id: where the jobs run.
+
+    Examples:
+        >>> from runpod_sdk import AsyncClient
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2, workers=4)
+        >>> async def main():
+        ...     async with AsyncClient(**emulator.connection) as client:
+        ...         async with client.endpoint("abc").map([{"n": n} for n in range(5)], ordered=True) as results:
+        ...             return [result.output async for result in results]
+        >>> import asyncio
+        >>> asyncio.run(main())
+        [0, 1, 4, 9, 16]
+    """
+
+    def __init__(
+        self,
+        shell: AsyncShell,
+        plan: Plan[AsyncMapResult[T_co]],
+        on_result: AsyncOnResult[T_co] | None = None,
+        *,
+        progress: bool = False,
+    ) -> None:
+        self.endpoint_id = plan.endpoint_id
+        self._book = Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._shell = shell
+        self._line: Line[Item, AsyncMapResult[T_co]] | None = None
+        self._closed = False
+
+    @property
+    def unknowns(self) -> tuple[AsyncMapResult[T_co], ...]:
+        """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
+        return tuple(self._book.kept.unknowns)
+
+    @property
+    def abandoned(self) -> tuple[AsyncMapResult[T_co], ...]:
+        """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
+        return tuple(self._book.kept.abandoned)
+
+    def report(self, *, price_per_second: float | None = None) -> MapReport:
+        """Return the numbers of the results that have been handed out so far.
+
+        Args:
+            price_per_second: of a worker, in any currency, for the estimated execution cost.
+        """
+        return self._book.report(price_per_second)
+
+    async def to_pandas(self) -> Any:
+        """Return the results that are left as a DataFrame of pandas: a row each, its columns as in the documentation.
+
+        Raises:
+            ImportError: pandas is not installed; nothing was sent for it.
+        """
+        check_library("pandas")
+        return pandas_of([result async for result in self])
+
+    async def to_polars(self) -> Any:
+        """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
+
+        Raises:
+            ImportError: polars or pyarrow is not installed; nothing was sent for it.
+        """
+        check_library("polars")
+        check_library("pyarrow")
+        return polars_of([result async for result in self])
+
+    async def to_arrow(self) -> Any:
+        """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
+
+        Raises:
+            ImportError: pyarrow is not installed; nothing was sent for it.
+        """
+        check_library("pyarrow")
+        return arrow_of([result async for result in self])
+
+    async def aclose(self) -> None:
+        """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
+        self._closed = True
+        await self._shell._out_of_reach(self._ended(), sys.exception())
+
+    async def _ended(self) -> None:
+        if self._line is not None:
+            await self._line.close()
+        await self._book.aend()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AsyncMapResult[T_co]:
+        if self._closed:
+            raise StopAsyncIteration
+        try:
+            result = await self._next()
+            if result is not None and self._book.on_result is not None:
+                called = self._book.on_result(result)
+                if isawaitable(called):
+                    await called
+        except BaseException:
+            await self.aclose()
+            raise
+        if result is not None:
+            return result
+        await self.aclose()
+        if self._line is not None and self._line.inputs_error is not None:
+            raise self._line.inputs_error
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def _next(self) -> AsyncMapResult[T_co] | None:
+        book = self._book
+        if self._line is None:
+            book.begin()
+            work = book.work(self._shell)
+            self._line = Line(book.items(), work, book.plan.concurrency, book.window, book.first())
+            weakref.finalize(self, _drop, self._line, book).atexit = False
+        book.asked()
+        while True:
+            result = book.outbox.get()
+            if result is not None:
+                self._line.release()
+                return book.note(result)
+            one = await self._line.get()
+            if one is None:
+                return None
+            book.outbox.put(one)
+
+    def _repr_html_(self) -> str:
+        from runpod_sdk._client._tables import report_html
+
+        return report_html(f'map on endpoint "{self.endpoint_id}"', self.report())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"

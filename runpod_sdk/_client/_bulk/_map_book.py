@@ -1,0 +1,138 @@
+"""What both flavours keep of a bulk run: its results in numbers, what is listed apart, and its journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from ._map_inputs import expected, items_of, until
+from ._map_job import Runner
+from ._map_progress import MapProgress
+from ._map_report import MapReport, Tally
+from ._map_result import Kept, R
+from ._map_stop import Brake
+from ._task_pool import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+
+    from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._client._journal._run import JournalRun
+    from runpod_sdk.clock import Clock
+
+    from ._journaled import Sorter
+    from ._map_inputs import Item
+    from ._map_plan import Plan
+
+# Inputs that are taken before their results are handed out, as a multiple of `concurrency`: as many may be in line, or
+# done and waiting for the caller, as are in flight. Ours.
+_WINDOW = 2
+
+
+class Book(Generic[R]):
+    """What is kept of one run."""
+
+    def __init__(self, plan: Plan[R], clock: Clock, on_result: Callable[[R], object] | None, *, progress: bool) -> None:
+        self.plan = plan
+        self.on_result = on_result
+        self.outbox: Outbox[R] = Outbox(ordered=plan.ordered)
+        self.kept: Kept[R] = Kept()
+        self.tally = Tally()
+        self.window = _WINDOW * plan.concurrency
+        self._clock = clock
+        self._shown = progress
+        self._progress: MapProgress | None = None
+        self._succeeded = 0
+        self._began: float | None = None
+        self._ended: float | None = None
+        self._run: JournalRun | None = None
+        self._sorter: Sorter | None = None
+        self._out: R | None = None
+        self._brake = Brake(plan.stop, 0.0)
+
+    def begin(self) -> None:
+        """Note that the run begins; with a journal, open it."""
+        plan = self.plan
+        if plan.journal is not None:
+            from ._journaled import Sorter
+
+            self._run = plan.journal._begin(plan.endpoint_id, plan.endpoint_url)
+            self._sorter = Sorter(self._run, plan.again, plan.handle)
+        self._began = self._clock.monotonic()
+        self._brake = Brake(plan.stop, self._began)
+        if self._shown:
+            title = f'map on endpoint "{self.plan.endpoint_id}"'
+            self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
+
+    def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+        """Return the inputs that are to be worked on; None now and then, where many are left out."""
+        items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs, self.plan.from_row)
+        if self.plan.stop is not None:
+            items = until(items, lambda: self._brake.is_on(self._clock.monotonic()))
+        if self._sorter is not None:
+            from ._journaled import sorted_out
+
+            items = sorted_out(items, self._sorter)
+        return expected(items, self.outbox) if self.plan.ordered else items
+
+    def first(self) -> list[Item]:
+        """Return what is worked on before: jobs of earlier runs, whose results the service keeps for a while only."""
+        if self._run is None:
+            return []
+        from ._journaled import rescues_of
+
+        return rescues_of(self._run)
+
+    def work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
+        """Return what makes results of inputs."""
+        if self._run is None or self._sorter is None or self.plan.journal is None:
+            return Runner(shell, self.plan, self.kept, self.tally, self._brake).result
+        from ._journaled import JournaledRunner
+
+        return JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter, self._brake).result
+
+    def asked(self) -> None:
+        """Note that the caller asks for the next result: it has done with the one before."""
+        out, self._out = self._out, None
+        if out is not None and self._run is not None and self._sorter is not None:
+            from ._journaled import handed
+
+            self._run.writer.put(handed(out, self._sorter))
+
+    def note(self, result: R) -> R:
+        """Count a result that is about to be handed out."""
+        self._out = result
+        self.tally.add(result.state, result.error, is_job=result.job is not None)
+        self._succeeded += result.is_success
+        if self._progress is not None:
+            self._progress.update(self.tally.results, self.tally.results - self._succeeded)
+        return result
+
+    def end(self) -> None:
+        """Note that the run is over, and close its journal."""
+        self._stop()
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
+
+    async def aend(self) -> None:
+        """Do the same without keeping others from their work."""
+        self._stop()
+        run, self._run = self._run, None
+        if run is not None:
+            await run.aclose()
+
+    def _stop(self) -> None:
+        if self._ended is None:
+            self._ended = self._clock.monotonic()
+            if self._progress is not None:
+                self._progress.close()
+
+    def report(self, price_per_second: float | None) -> MapReport:
+        until = self._clock.monotonic() if self._ended is None else self._ended
+        return self.tally.report(
+            seconds=0.0 if self._began is None else until - self._began,
+            abandoned=len(self.kept.abandoned),
+            stopped=self._brake.reason,
+            skipped=0 if self._sorter is None else self._sorter.skipped.total(),
+            price_per_second=price_per_second,
+        )
