@@ -14,19 +14,18 @@ from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import RateLimits
+from runpod_sdk.emulator._hosting import host, runs_here
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
 from runpod_sdk.emulator._queue import _requests as ask
-from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._workers._callables import Pool, close
+from runpod_sdk.emulator._workers._callables import close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._events import print_lines
 from runpod_sdk.emulator._workers._handlers import HandlerFile, load
-from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
-from runpod_sdk.emulator._workers._processes import NOWHERE, WorkerProcesses, worker_id_from
+from runpod_sdk.emulator._workers._processes import NOWHERE, WorkerProcesses
 from runpod_sdk.emulator._workers._programs import Program, program_of
 from runpod_sdk.emulator._workers._supervisor import command_of
 
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Binding
-    from runpod_sdk.emulator._workers._callables import Handler
+    from runpod_sdk.emulator._workers._callables import Handler, Pool
     from runpod_sdk.emulator._workers._events import Feed
     from runpod_sdk.emulator._workers._process_pool import ProcessPool
 
@@ -159,7 +158,7 @@ class Emulator:
         processes: ProcessPool | None = None
         if isinstance(handler, (str, os.PathLike, Program)):
             program = handler if isinstance(handler, Program) else program_of(os.fspath(handler), tuple(arguments))
-            if _is_in_process(in_process):
+            if runs_here(in_process):
                 file = load(program)
                 workers *= file.concurrency
             else:
@@ -385,33 +384,9 @@ class Emulator:
         return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted
 
     def _host(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
-        chance = Random(f"{self._seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
-        worker_ids = Random(f"{self._seed}/{endpoint.id}/workers")  # noqa: S311  the same
-
-        hosted = hub.add(
-            Queue(
-                endpoint.id,
-                new_id=job_ids(chance.getrandbits),
-                options=self._options,
-                made_at=hub.clock.monotonic(),
-                epoch=hub.clock.time() - hub.clock.monotonic(),
-            )
-        )
-        if endpoint.pool is not None:
-            endpoint.pool.attach(hub, hosted)
-            return
-        pool = Pool(
-            hub,
-            hosted,
-            endpoint,
-            mock_handler_for(hub.clock),
-            size=endpoint.workers if endpoint.command is None else 0,
-            new_worker_id=lambda: worker_id_from(worker_ids),
-            as_official=endpoint.file is not None,
-            captures=self._options.log_capture,
-        )
-        self._pools.append(pool)
-        pool.start()
+        pool = host(hub, endpoint, self._options, self._seed)
+        if pool is not None:
+            self._pools.append(pool)
 
     def _start_workers(self, server: Server) -> None:
         """Start the processes of each endpoint that has a command, and none yet; they live as long as the server."""
@@ -420,10 +395,3 @@ class Emulator:
             supervisors = self._processes.begin(hub, self._endpoints.values(), server.url)
         for supervisor in supervisors:
             server.supervise(supervisor)
-
-
-def _is_in_process(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it
-    """Whether a file is run in this process: there are no worker processes without the process groups of POSIX."""
-    if os.name != "posix" and wish is False:
-        raise NotImplementedError("worker processes need the process groups of POSIX; use in_process=True")
-    return os.name != "posix" if wish is None else wish

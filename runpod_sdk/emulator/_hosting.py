@@ -1,0 +1,58 @@
+"""Puts a declared endpoint behind the hub: its queue, and who runs its jobs."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING
+
+from runpod_sdk.emulator._queue._queue import Queue, job_ids
+from runpod_sdk.emulator._workers._callables import Pool
+from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
+from runpod_sdk.emulator._workers._processes import worker_id_from
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._options import Options
+    from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
+
+
+def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> Pool | None:
+    """Open the queue of an endpoint, and let its workers ask for jobs; return those in this process.
+
+    The ids of its jobs and workers come from the seed.
+    """
+    chance = Random(f"{seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
+    worker_ids = Random(f"{seed}/{endpoint.id}/workers")  # noqa: S311  the same
+
+    hosted = hub.add(
+        Queue(
+            endpoint.id,
+            new_id=job_ids(chance.getrandbits),
+            options=options,
+            made_at=hub.clock.monotonic(),
+            epoch=hub.clock.time() - hub.clock.monotonic(),
+        )
+    )
+    if endpoint.pool is not None:
+        endpoint.pool.attach(hub, hosted)
+        return None
+    pool = Pool(
+        hub,
+        hosted,
+        endpoint,
+        mock_handler_for(hub.clock),
+        size=endpoint.workers if endpoint.command is None else 0,
+        new_worker_id=lambda: worker_id_from(worker_ids),
+        as_official=endpoint.file is not None,
+        captures=options.log_capture,
+    )
+    pool.start()
+    return pool
+
+
+def runs_here(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it
+    """Whether a file is run in this process: there are no worker processes without the process groups of POSIX."""
+    if os.name != "posix" and wish is False:
+        raise NotImplementedError("worker processes need the process groups of POSIX; use in_process=True")
+    return os.name != "posix" if wish is None else wish
