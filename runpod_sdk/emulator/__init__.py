@@ -18,9 +18,9 @@ from runpod_sdk.emulator._record._injection import InjectedFault
 from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._workers._callables import progress_update
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._programs import HandlerFileError
+from runpod_sdk.emulator._workers._run import progress_update
 
 __all__ = [
     "Ambiguous",

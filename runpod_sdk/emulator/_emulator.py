@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Binding
-    from runpod_sdk.emulator._workers._callables import Handler, Pool
+    from runpod_sdk.emulator._workers._callables import Pool
     from runpod_sdk.emulator._workers._events import Feed
     from runpod_sdk.emulator._workers._process_pool import ProcessPool
+    from runpod_sdk.emulator._workers._run import Handler
 
 BASE_URL = NOWHERE  # what stands before the endpoint id, without a socket
 

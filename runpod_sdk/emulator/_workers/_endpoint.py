@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runpod_sdk.emulator._queue._job import JobRecord
-    from runpod_sdk.emulator._workers._callables import Handler
     from runpod_sdk.emulator._workers._handlers import HandlerFile
     from runpod_sdk.emulator._workers._process_pool import ProcessPool
     from runpod_sdk.emulator._workers._programs import Program
+    from runpod_sdk.emulator._workers._run import Handler
     from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 

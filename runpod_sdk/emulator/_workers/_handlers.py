@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._workers import _callables
 from runpod_sdk.emulator._workers._host._package import Hooks, offer, why
 from runpod_sdk.emulator._workers._modules import OwnModules
 from runpod_sdk.emulator._workers._programs import HandlerFileError, Program, stamps_of
+from runpod_sdk.emulator._workers._run import is_running, progress_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -106,8 +106,8 @@ def _start(config: Any, official: Callable[[Any], None]) -> None:
 
 def _progress(job: Any, progress: Any, official: Callable[[Any, Any], None]) -> None:
     """Stand in for `runpod.serverless.progress_update`."""
-    if _callables.is_running(job):
-        _callables.progress_update(job, progress)
+    if is_running(job):
+        progress_update(job, progress)
     else:
         official(job, progress)
 

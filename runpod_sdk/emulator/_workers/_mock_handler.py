@@ -12,13 +12,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._workers._callables import progress_update
+from runpod_sdk.emulator._workers._run import progress_update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from runpod_sdk.clock import Clock
-    from runpod_sdk.emulator._workers._callables import Handler
+    from runpod_sdk.emulator._workers._run import Handler
 
 _LOG = logging.getLogger("runpod_sdk.emulator.mock")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}

@@ -1,7 +1,7 @@
 """One worker process: how it is started, what goes to it and comes from it, and how it ends with all it has started.
 
 It leads a group of its own, which is killed when it has gone: what it has started ends with it. What its words mean is
-decided in `_process_pool.py`.
+decided in `_place.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What workers send, as the service takes it in: JSON, and nothing else. Pure.
 
-What they build is in `_host/_results.py`; when it is sent, and to whom, in `_callables.py` and `_process_pool.py`.
+What they build is in `_host/_results.py`; when it is sent, and to whom, in `_run.py` and `_place.py`.
 """
 
 from __future__ import annotations
