@@ -83,6 +83,17 @@ def pool(job):
     with multiprocessing.get_context(job["input"]["how"]).Pool(2) as pool:
         return pool.map(square, [2, 3])
 
+def young_children(job):
+    children = []
+    for _ in range(20):
+        child = os.fork()
+        if not child:
+            time.sleep(2)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
 def progress(job):
     def tell():
         runpod.serverless.progress_update({"id": job["id"]}, {"part": "half"})
@@ -214,9 +225,14 @@ def test_a_loop_inside_of_the_loop_fails_as_in_production(program: Endpoint) -> 
         do(program, "nested_loop")
 
 
-@pytest.mark.parametrize("how", [pytest.param("fork", marks=pytest.mark.slow), "spawn", "forkserver"])
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
 def test_a_handler_may_have_processes_of_its_own(program: Endpoint, how: str) -> None:
     assert do(program, "pool", how=how) == [4, 9]
+
+
+def test_a_signal_ends_a_forked_child_however_young_it_is(program: Endpoint) -> None:
+    """A pool of processes is told to end as soon as it has its results, and then waits for all of them."""
+    assert do(program, "young_children") == [-signal.SIGTERM] * 20
 
 
 def test_progress_comes_from_any_thread(program: Endpoint, tmp_path: Path) -> None:
@@ -615,7 +631,6 @@ print("after start")
     assert [event.text for event in lab.of(WorkerPrinted)] == ["after start", "at exit"]
 
 
-@pytest.mark.slow
 def _has_passed(clock: VirtualClock, seconds: float) -> bool:
     return clock.monotonic() >= seconds
 

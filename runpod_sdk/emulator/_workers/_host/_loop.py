@@ -14,10 +14,12 @@ import json
 import math
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _results as results
 from ._jobs import result_of
+from ._signals import EndSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +54,6 @@ class WorkerLoop:
         self._aggregate: bool | None = None
         self._is_ending = False
         self._owes_word = False  # a job has ended, and nothing was said since of the next one
-        self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop
 
     def run(self) -> None:
@@ -62,8 +63,7 @@ class WorkerLoop:
             ModifierError: the concurrency modifier cannot be used.
             BaseException: what a handler raised that wants to end the process.
         """
-        for name in ("SIGTERM", "SIGINT"):  # over those of the file.  # rp_scale.py: start
-            signal.signal(getattr(signal, name), self._signalled)
+        EndSignals(self._signalled).watch()
         asyncio.run(self._main())
 
     async def _main(self) -> None:
@@ -77,13 +77,10 @@ class WorkerLoop:
 
     # What it is told.
 
-    def _signalled(self, number: int, _: object) -> None:
-        if os.getpid() == self._pid:
+    def _signalled(self) -> None:
+        self._is_ending = True
+        with suppress(AttributeError, RuntimeError):  # it has not begun, or is over
             self._loop.call_soon_threadsafe(self._end)
-            return
-        # In a process that was forked: the pool it belongs to wants it to end, and may wait for that.
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
     def _end(self) -> None:
         """Take no more jobs."""
