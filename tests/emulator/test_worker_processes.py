@@ -436,14 +436,31 @@ def test_work_that_takes_long_takes_as_long_on_the_clock() -> None:
     presence.let_pass(began + 9)
     assert clock.monotonic() == 0
     for seconds in (10, 20, 30):
-        presence.let_pass(began + seconds)
-        _until(partial(_has_passed, clock, min(25, seconds)))
+        _until(partial(_has_passed, clock, min(25, seconds), presence, began + seconds))
     caller.join()
     assert waited == [25]
     presence.leave()
     presence.leave()
     clock.sleep(100)
     assert clock.monotonic() == 125
+
+
+def test_time_that_others_have_held_up_is_made_up_for_once() -> None:
+    clock = VirtualClock()
+    presence, other = Presence(clock), Presence(clock)
+    began = time.monotonic()
+    caller = threading.Thread(target=clock.sleep, args=[1000])
+    caller.start()
+    for seconds in (10, 20, 20.5):
+        presence.let_pass(began + seconds)
+    assert clock.monotonic() == 0
+    other.leave()
+    _until(partial(_has_passed, clock, 20, presence, began + 21))
+    presence.let_pass(began + 29)
+    assert clock.monotonic() == 20
+    presence.leave()
+    caller.join()
+    assert clock.monotonic() == 1000
 
 
 def test_in_real_time_a_handler_that_hangs_is_killed(write: Write) -> None:
@@ -631,7 +648,8 @@ print("after start")
     assert [event.text for event in lab.of(WorkerPrinted)] == ["after start", "at exit"]
 
 
-def _has_passed(clock: VirtualClock, seconds: float) -> bool:
+def _has_passed(clock: VirtualClock, seconds: float, presence: Presence, now: float) -> bool:
+    presence.let_pass(now)
     return clock.monotonic() >= seconds
 
 

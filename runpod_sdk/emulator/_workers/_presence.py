@@ -31,7 +31,7 @@ class Presence:
         context: in it the clock knows who this is.
     """
 
-    __slots__ = ("_clock", "_left", "_participant", "_passing", "_since", "context")
+    __slots__ = ("_began", "_clock", "_left", "_participant", "_passing", "_stood_at", "context")
 
     def __init__(self, clock: ParkingClock) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class Presence:
         self._participant = self.context.run(clock.participate, "handler")
         self.context.run(self._participant.__enter__)
         self.context.run(_HERE.set, self)
-        self._since = time.monotonic()
+        self._began, self._stood_at = time.monotonic(), clock.monotonic()
         self._passing: Parking | None = None
         self._left = False
 
@@ -53,21 +53,24 @@ class Presence:
             self._participant.__exit__(None, None, None)
         else:
             self.context.run(self._participant.__exit__, None, None, None)
-        if self._passing is not None:
-            self._passing.wake()
+        passing = self._passing  # its thread forgets it at any moment
+        if passing is not None:
+            passing.wake()
 
     def let_pass(self, now: float) -> None:
         """Let as much time pass on the clock as it has been at work, when that was long; call it now and then.
 
+        How much that is follows from both clocks alone: however often it is called, nothing counts twice, and what the
+        clock did not do while others were at work, it does afterwards.
+
         Args:
             now: monotonic, in real seconds.
         """
-        if self._left or now - self._since < HELD:
+        until = self._stood_at + (now - self._began) // HELD * HELD
+        if self._left or self._passing is not None or until <= self._clock.monotonic():
             return
-        self._since += HELD
-        if self._passing is None:
-            passing = self._passing = self.context.run(self._clock.parking, self._clock.monotonic() + HELD)
-            threading.Thread(target=self._pass, args=[passing], name="emulator-hold", daemon=True).start()
+        passing = self._passing = self.context.run(self._clock.parking, until)
+        threading.Thread(target=self._pass, args=[passing], name="emulator-hold", daemon=True).start()
 
     def _pass(self, passing: Parking) -> None:
         passing.wait()
