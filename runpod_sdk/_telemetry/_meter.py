@@ -70,12 +70,13 @@ class Meter:
         is_logged = logger.isEnabledFor(DEBUG)
         if not (is_logged or instruments() is not None):
             return
-        facts: Facts
+        facts: Facts = {}
         if isinstance(result, Answer):
-            what, facts = f"HTTP {result.status}", {names.HTTP_STATUS: result.status}
+            what = f"HTTP {result.status}"
+            facts[names.HTTP_STATUS] = result.status
         else:
             what = type(result.error).__name__
-            facts = {names.ERROR_TYPE: names.class_of(result.error)}
+            facts[names.ERROR_TYPE] = names.class_of(result.error)
         measure(names.M_REQUESTS, 1, {**_of(request), **facts})
         if is_logged:
             facts |= {**names.request_facts(request), names.DURATION: seconds}

@@ -20,7 +20,7 @@ from runpod_sdk._values._version import __version__
 from . import _names as names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from opentelemetry.trace import Span
 
@@ -68,7 +68,7 @@ class OpenSpan(CallSpan):
         self._status: JobStatus | None = None
 
     @contextmanager
-    def attached(self) -> Iterator[object]:
+    def attached(self) -> Generator[object]:
         """Let what happens meanwhile be told of this call, and spans be its children."""
         trace: Any = sys.modules["opentelemetry.trace"]
         token = _CURRENT.set(self)
@@ -158,7 +158,7 @@ def begun(name: str, endpoint_id: str, job_id: str | None = None, *, at: str = "
 
 
 @contextmanager
-def _over(call: CallSpan, *, is_current: bool) -> Iterator[CallSpan]:
+def _over(call: CallSpan, *, is_current: bool) -> Generator[CallSpan]:
     try:
         if is_current:
             with call.attached():
