@@ -23,6 +23,7 @@ RunpodError
 ├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
 ├── BatchError                      a batch is not what it should be
+│   ├── BatchResultError            nothing tells which result of a batch belongs to an input of a bulk run
 │   └── BatchTimeoutError           the caller's own deadline passed (also a TimeoutError); the batch goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
 ├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ._values._batches import BatchState
+    from ._values._batches import BatchResult, BatchState
     from ._values._states import JobState
 
 
@@ -71,7 +72,7 @@ def _rebuild(kind: type[RunpodError], args: tuple[object, ...], facts: dict[str,
 
 
 class ConfigurationError(RunpodError, ValueError):
-    """The environment names a proxy, certificates or a log level that cannot be used; raised when a client is made.
+    """The environment names a proxy or certificates that cannot be used; raised when a client is made.
 
     Attributes:
         variable: the variable of the environment that says so.
@@ -344,6 +345,18 @@ class BatchError(RunpodError):
     def __init__(self, message: str, *, batch: BatchState) -> None:
         super().__init__(message)
         self.batch = batch
+
+
+class BatchResultError(BatchError):
+    """A batch is over, and nothing tells which of its results belongs to this input: it may have run.
+
+    Attributes:
+        results: those that belong to no input by their keys; one of them may be this input's.
+    """
+
+    def __init__(self, message: str, *, batch: BatchState, results: Sequence[BatchResult] = ()) -> None:
+        super().__init__(message, batch=batch)
+        self.results = results
 
 
 class BatchTimeoutError(BatchError, TimeoutError):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import runpod_sdk
-from runpod_sdk import BatchState, Client, JobState, JobStatus, errors
+from runpod_sdk import BatchResult, BatchState, Client, JobState, JobStatus, errors
 
 # Not drawn: they only give several branches the same facts.
 HIDDEN = {"AnsweredError", "JobBoundError"}
@@ -82,6 +82,7 @@ FACTS: dict[str, Any] = {
     "submitted_at": datetime(2025, 1, 1, tzinfo=UTC),
     "state": STATE,
     "batch": BatchState(id="b1", endpoint_id="abc", status="FINALIZED", total=2),
+    "results": (BatchResult(id="r1", status=JobStatus("FAILED"), error="e"),),
     "error_type": "ValueError",
     "error_message": "bad prompt",
     "worker_traceback": "Traceback …",

@@ -51,6 +51,7 @@ WORDS = {
     "httpx.AsyncClient": "httpx.Client",
     "httpx.AsyncBaseTransport": "httpx.BaseTransport",
     "AsyncBatches": "Batches",
+    "AsyncBatch": "Batch",
     "AsyncClient": "Client",
     "AsyncEndpoint": "Endpoint",
     "AsyncJob": "Job",

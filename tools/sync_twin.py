@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 CLIENT = ROOT / "runpod_sdk" / "_client"
 TWINS = {
     "_async.py": "_sync.py",
+    "_async_batch_map.py": "_sync_batch_map.py",
     "_async_batches.py": "_sync_batches.py",
     "_async_endpoint.py": "_sync_endpoint.py",
     "_async_job.py": "_sync_job.py",
@@ -44,6 +45,32 @@ PASSAGES = {
 """: """        >>> with Client(**emulator.connection) as client:
         ...     client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
 """,
+    """            self._source = book.items()
+        book.asked()
+""": """            self._source = taken_by(self._thread, book.items())
+        self._thread.check()
+        book.asked()
+""",
+    "Iterator[Item | None] | AsyncIterator[Item | None] | None = None": "Iterator[Item | None] | None = None",
+    "next(source, OVER) if isinstance(source, Iterator) else await anext(source, OVER)": "next(source, OVER)",
+    "import AsyncMap\nfrom ._bulk._batch": "import AsyncMap, taken_by\nfrom ._bulk._batch",
+    '''    async def aclose(self) -> None:
+        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        self._closed = True
+        await self._shell._out_of_reach(self._left(sys.exception()), sys.exception())
+
+    async def _left(self, error: BaseException | None) -> None:
+        try:
+            await self._leave(error)
+        finally:
+            await self._ended()
+''': '''    def close(self) -> None:
+        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        try:
+            self._leave(sys.exception())
+        finally:
+            super().close()
+''',
 }
 # In order: what is written, and what becomes of it.
 RULES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runpod_sdk._flows import _batch_api, _batches
+from runpod_sdk._flows import _batch_api, _batch_results, _batches
 from runpod_sdk._flows._batches import BatchRef
 from runpod_sdk._flows._effects import Done
 from runpod_sdk._flows._exchange import ask
@@ -17,6 +17,7 @@ from runpod_sdk._values._hidden import Hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from runpod_sdk._flows._batch_results import Found
     from runpod_sdk._flows._effects import Flow
     from runpod_sdk._values._batches import BatchResult, BatchState
     from runpod_sdk._values._policies import Deadline
@@ -71,7 +72,7 @@ class Batches:
     def _create(self, deadline: Deadline) -> Batch:
         client = self._client
         request = _batch_api.create(self.endpoint_id)
-        with span(request.operation, self.endpoint_id, at=client.base_url):
+        with span(request.operation, self.endpoint_id):
             state = client._drive(ask(client._settings, request, deadline, _batch_api.state_of))
         return Batch(client, self.endpoint_id, checked_id("batch_id", state.id), 0)
 
@@ -83,7 +84,7 @@ class Batches:
         """
         client = self._client
         request = _batch_api.listed(self.endpoint_id)
-        with span(request.operation, self.endpoint_id, at=client.base_url):
+        with span(request.operation, self.endpoint_id):
             flow = ask(client._settings, request, client._settings.deadline(None), _batch_api.states_of)
             return client._drive(flow)
 
@@ -172,7 +173,7 @@ class Batch:
             APIError: the service refused, or could not be reached.
         """
         settings = self._client._settings
-        return self._drive("batch-wait", _batches.wait(settings, self._ref, settings.deadline(timeout)))
+        return self._drive("batch-wait", _batch_results.wait(settings, self._ref, settings.deadline(timeout)))
 
     def results(self, timeout: float | None = None) -> Iterator[BatchResult]:
         """Hand out each result once, as soon as a page shows it, until the batch has ended.
@@ -186,11 +187,11 @@ class Batch:
             APIError: the service refused, or could not be reached.
         """
         settings = self._client._settings
-        flow = _batches.results(settings, self._ref, settings.deadline(timeout))
+        flow = _batch_results.results(settings, self._ref, settings.deadline(timeout))
         try:
             while not isinstance(step := self._client._step(flow), Done):
-                result: BatchResult = step.item
-                yield result
+                found: Found = step.item
+                yield found.result
         finally:
             flow.close()
 
@@ -208,7 +209,7 @@ class Batch:
         return BatchRef(self.endpoint_id, self.id, self._size)
 
     def _drive(self, name: str, flow: Flow[T]) -> T:
-        with span(name, self.endpoint_id, at=self._client.base_url):
+        with span(name, self.endpoint_id):
             return self._client._drive(flow)
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack
 
 from runpod_sdk._flows import _answers, _api
 from runpod_sdk._flows._control import end_instead
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._requests import Request, SubmitOptions
     from runpod_sdk._values._states import Health, JobState, PurgeResult
 
+    from ._bulk._batch_inputs import KeyOf
     from ._bulk._map import Map, OnResult
     from ._bulk._map_inputs import Inputs
     from ._bulk._map_plan import InputOptions, JournalPath, OnSubmit
@@ -108,7 +109,7 @@ class Endpoint(Generic[T_co]):
         request = _api.built(_api.run, self.id, given, chosen)
         submission = self._submission(request, deadline, chosen, "cancel")
         try:
-            with span("run", self.id, at=self.url):
+            with span("run", self.id):
                 return self._submitted(submission)[0]
         except BaseException as error:
             self._client._settle(submission, error)
@@ -152,7 +153,7 @@ class Endpoint(Generic[T_co]):
         submission = self._submission(request, deadline, chosen, on_abandon)
         job: Job[T_co] | None = None
         try:
-            with span("run_sync", self.id, at=self.url):
+            with span("run_sync", self.id):
                 job, state = self._submitted(submission)
                 return job._output(job._ended(deadline, on_update, seen=state))
         except BaseException as error:
@@ -185,8 +186,7 @@ class Endpoint(Generic[T_co]):
         def submit(deadline: Deadline) -> Job[T_co]:
             submission = self._submission(request, deadline, chosen, on_abandon)
             try:
-                with span("run", self.id, at=self.url):
-                    return self._submitted(submission)[0]
+                return self._submitted(submission)[0]
             except BaseException as error:
                 self._client._settle(submission, error)
                 raise
@@ -205,6 +205,8 @@ class Endpoint(Generic[T_co]):
         input_options: InputOptions | None = None,
         stop: Stop | None = None,
         from_row: FromRow | None = None,
+        via: Literal["jobs", "batch"] = "jobs",
+        key_of: KeyOf | None = None,
         on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
         on_result: OnResult[T_co] | None = None,
@@ -242,6 +244,13 @@ class Endpoint(Generic[T_co]):
                 waited for; inputs that were taken already become results with a MapStoppedError, others are not taken.
             from_row: how an input is made of a row, where rows are no inputs: a mapping from the input's fields to
                 columns, or a function of the row as a dict.
+            via: "jobs", or "batch": the inputs go in batches, a beta of the service, up to 5,000 in each, ten at once.
+                One goes out full, or with the last input; so up to 50,000 inputs are in memory. What is about
+                jobs does not go with it: `concurrency`, `retries`, `journal`, `stop`, options. A run that is left
+                cancels its batches, or with "detach" lets them go on; one that is killed leaves them: `batches.list()`.
+            key_of: called with an output, as it came; returns the key of its input. Needed with `via="batch"`, as the
+                service does not tell which input a result belongs to; keys have to differ. An input without a result of
+                its own has a BatchResultError, and `unassigned` the results that have the key of none.
             on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
                 or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
@@ -289,6 +298,14 @@ class Endpoint(Generic[T_co]):
             stop=stop,
             from_row=from_row,
         )
+        if via != "jobs" or key_of is not None:
+            with loading("a bulk run by batches"):
+                from ._bulk._batch_inputs import checked_key_of
+                from ._sync_batch_map import BatchMap
+
+            key_of = checked_key_of(via, key_of, plan)
+            if key_of is not None:
+                return BatchMap(self.batches, plan, key_of, on_result, progress=progress)
         return Map(self._client, plan, on_result, progress=progress)
 
     def job(self, job_id: str) -> Job[T_co]:
@@ -327,7 +344,7 @@ class Endpoint(Generic[T_co]):
 
     def _ask(self, request: Request, read: Callable[[Request, Answer, Told], T]) -> T:
         settings = self._client._settings
-        with span(request.operation, self.id, at=self.url):
+        with span(request.operation, self.id):
             return self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     def _submission(

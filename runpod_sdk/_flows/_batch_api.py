@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runpod_sdk._values._fields import Told
     from runpod_sdk._values._operations import Operation
     from runpod_sdk._values._outcomes import Answer
-    from runpod_sdk._values._requests import Request
+    from runpod_sdk._values._requests import Request, SubmitOptions
 
 # How large a body is at most, with room for what stands around the inputs.
 _BODY_MAX = 10 * 2**20 - 64
@@ -85,6 +85,11 @@ def add(endpoint_id: str, batch_id: str, inputs: Sequence[Mapping[str, Any] | No
     if part:
         calls.append((_addition(endpoint_id, batch_id, part), len(part)))
     return calls
+
+
+def one(endpoint_id: str, given: Any, _: SubmitOptions) -> Request:
+    """Return what adds one input to a draft that is not there yet: so it is known whether it can be sent."""
+    return add(endpoint_id, "draft", [given])[0][0]
 
 
 def _addition(endpoint_id: str, batch_id: str, requests: list[Any]) -> Request:

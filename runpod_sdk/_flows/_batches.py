@@ -1,4 +1,4 @@
-"""Batches: what becomes of a lost answer, when a batch is done, and in what order its results are handed out.
+"""Batches: what becomes of a lost answer of a change. When one is done, and what it has come to: `_batch_results.py`.
 
 A batch is a submit that can be proven: a draft runs nothing, and its counts tell what has arrived. So what was lost is
 looked up and sent again if it is not there; and before it is finalized its size has to be what was added.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runpod_sdk._values._batches import PAGE
 from runpod_sdk._values._outcomes import Outcome
-from runpod_sdk.errors import BatchError, BatchTimeoutError
+from runpod_sdk.errors import BatchError
 
 from . import _batch_api
-from ._effects import Emit, Flow, Sleep
+from ._effects import Flow, Sleep
 from ._exchange import Refused, Settings, ask, cause_of, exchange
 
 if TYPE_CHECKING:
@@ -23,12 +22,9 @@ if TYPE_CHECKING:
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import Request
 
-T = TypeVar("T")
+    from ._pulse import Pulse
 
-# How often the pages of a batch that is done are read again for results that were not on them; ours.
-_PASSES_MAX = 3
-# Seconds between two passes, for each page of one: a batch has a hundred; ours.
-_PAGE_PAUSE = 0.2
+T = TypeVar("T")
 
 
 class BatchRef(NamedTuple):
@@ -39,10 +35,10 @@ class BatchRef(NamedTuple):
     size: int | None = None
 
 
-def look(settings: Settings, batch: BatchRef, deadline: Deadline) -> Flow[BatchState]:
-    """Look at a batch."""
+def look(settings: Settings, batch: BatchRef, deadline: Deadline, *, pulse: Pulse | None = None) -> Flow[BatchState]:
+    """Look at a batch; with a `pulse`, for as long as that allows."""
     request = _batch_api.get(batch.endpoint_id, batch.batch_id)
-    return (yield from ask(settings, request, deadline, _batch_api.state_of))
+    return (yield from ask(settings, request, deadline, _batch_api.state_of, pulse=pulse))
 
 
 def add(settings: Settings, batch: BatchRef, calls: Sequence[tuple[Request, int]], deadline: Deadline) -> Flow[int]:
@@ -79,7 +75,7 @@ def finalize(settings: Settings, batch: BatchRef, deadline: Deadline) -> Flow[Ba
     if batch.size is not None and state.total != batch.size:
         raise _wrong_size(batch, state, batch.size)
     if not state.is_draft:
-        raise BatchError(f"{_about(batch)} is {state.status}: only a DRAFT can be finalized", batch=state)
+        raise BatchError(f"{about(batch)} is {state.status}: only a DRAFT can be finalized", batch=state)
     request = _batch_api.finalize(batch.endpoint_id, batch.batch_id)
     yield from _once(settings, batch, request, deadline, lambda state: not state.is_draft)
     return (yield from look(settings, batch, deadline))
@@ -90,63 +86,6 @@ def cancel(settings: Settings, batch: BatchRef, deadline: Deadline) -> Flow[Batc
     request = _batch_api.cancel(batch.endpoint_id, batch.batch_id)
     yield from ask(settings, request, deadline, _batch_api.nothing_of)
     return (yield from look(settings, batch, deadline))
-
-
-def wait(settings: Settings, batch: BatchRef, deadline: Deadline) -> Flow[BatchState]:
-    """Return a batch once it has ended.
-
-    Raises:
-        BatchTimeoutError: the deadline passed first; it goes on.
-    """
-    looks = 0
-    while True:
-        state = yield from look(settings, batch, deadline)
-        if state.is_final:
-            return state
-        looks += 1
-        yield from _pause(settings, batch, state, looks, deadline)
-
-
-def results(settings: Settings, batch: BatchRef, deadline: Deadline) -> Flow[BatchState]:
-    """Emit each result once, as soon as a page shows it, until the batch has ended and all were handed out.
-
-    The order of pages may change while a batch runs, so that one skips what another repeats. So they are read again
-    until there is nothing new.
-
-    Raises:
-        BatchError: it has ended, and results that its counts promise are on no page.
-        BatchTimeoutError: the deadline passed first; it goes on.
-    """
-    handed: set[str] = set()
-    idle = 0
-    while True:
-        state = yield from look(settings, batch, deadline)
-        before, pages = len(handed), 0
-        if state.is_final or state.completed + state.failed > before:
-            pages = yield from _pass(settings, batch, handed, deadline)
-        missing = state.completed + state.failed - len(handed)
-        if state.is_final and missing <= 0:
-            return state
-        idle = 0 if len(handed) > before else idle + 1
-        if state.is_final and idle >= _PASSES_MAX:
-            raise BatchError(f"{_about(batch)} has ended, and {missing} of its results are on no page", batch=state)
-        yield from _pause(settings, batch, state, idle + 1, deadline, least=pages * _PAGE_PAUSE)
-
-
-def _pass(settings: Settings, batch: BatchRef, handed: set[str], deadline: Deadline) -> Flow[int]:
-    """Read all pages once, emit what is new on them, and return how many there are."""
-    offset = pages = 0
-    while True:
-        request = _batch_api.page(batch.endpoint_id, batch.batch_id, offset, PAGE)
-        page = yield from ask(settings, request, deadline, _batch_api.page_of)
-        pages += 1
-        for result in page.results:
-            if result.is_final and result.id not in handed:
-                handed.add(result.id)
-                yield Emit(result)
-        offset += len(page.results)
-        if not page.has_more:
-            return pages
 
 
 def _once(
@@ -178,28 +117,20 @@ def _once(
             return
 
 
-def _pause(
-    settings: Settings, batch: BatchRef, state: BatchState, looks: int, deadline: Deadline, *, least: float = 0.0
-) -> Flow[None]:
-    left = deadline.left(settings.now())
-    if left <= 0:
-        raise BatchTimeoutError(f"{_about(batch)} has not ended in time; it goes on", batch=state)
-    yield Sleep(min(max(settings.poll.next_wait(looks), least), left))
-
-
 def _size(batch: BatchRef, state: BatchState) -> int:
     if state.total is None:
-        raise BatchError(f"{_about(batch)} does not say how many requests it has", batch=state)
+        raise BatchError(f"{about(batch)} does not say how many requests it has", batch=state)
     return state.total
 
 
 def _wrong_size(batch: BatchRef, state: BatchState, expected: int) -> BatchError:
     return BatchError(
-        f"{_about(batch)} has {state.total} requests where {expected} are expected: a lost request arrived late, or "
+        f"{about(batch)} has {state.total} requests where {expected} are expected: a lost request arrived late, or "
         "somebody else adds to it; cancel it and make another",
         batch=state,
     )
 
 
-def _about(batch: BatchRef) -> str:
+def about(batch: BatchRef) -> str:
+    """Name a batch in a message."""
     return f'batch {batch.batch_id} on endpoint "{batch.endpoint_id}"'

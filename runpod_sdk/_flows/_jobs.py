@@ -137,9 +137,7 @@ def asked(
 
 def state_of(settings: Settings, job: JobRef, request: Request, answer: Answer) -> JobState:
     """Read an answer about a job, and take note of how it stands."""
-    state = job.note(_answers.job_state(request, answer, settings.meter.misfit))
-    settings.meter.seen(state)
-    return state
+    return job.note(_answers.job_state(request, answer, settings.meter.misfit))
 
 
 def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:

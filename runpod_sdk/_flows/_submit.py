@@ -10,7 +10,6 @@ from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outco
 from runpod_sdk.errors import (
     APIError,
     APIResponseValidationError,
-    RunpodError,
     SubmissionUnknownError,
 )
 
@@ -40,16 +39,6 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         JobError: it was refused as a job that has failed already, as public endpoints do.
         APIError: the submit did not arrive, or was refused.
     """
-    try:
-        state = yield from _submitted(settings, request, deadline, on_unknown)
-    except RunpodError as error:
-        settings.meter.refused(request, error)
-        raise
-    settings.meter.submitted(request, state)
-    return state
-
-
-def _submitted(settings: Settings, request: Request, deadline: Deadline, on_unknown: OnUnknown) -> Flow[JobState]:
     unknowns = 0
     unknown: APIError
     result: Result
@@ -70,7 +59,7 @@ def _submitted(settings: Settings, request: Request, deadline: Deadline, on_unkn
                 # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
                 unknown, result = error, answer
         unknowns += 1
-        settings.meter.unknown(request, cause_of(result) or unknown)
+        settings.meter.count(request.operation, unknowns=1)
         wait = settings.retry.next_wait(unknowns, settings.random())
         if on_unknown == "raise" or unknowns >= settings.retry.attempts or wait >= deadline.left(settings.now()):
             cause = cause_of(result) or unknown
@@ -81,7 +70,7 @@ def _submitted(settings: Settings, request: Request, deadline: Deadline, on_unkn
         record = unknown_error(request, cause_of(result) or unknown, result, sent_at, unknowns)
         record.__cause__ = cause_of(result) or unknown
         yield Emit(record)
-        settings.meter.resubmitted(request)
+        settings.meter.count(request.operation, resubmits=1)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
 

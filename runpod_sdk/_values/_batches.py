@@ -13,7 +13,7 @@ from typing import Any
 from ._states import shorten, shown
 from ._status import JobStatus
 
-BATCH_REQUESTS_MAX = 5_000  # docs: batch-jobs
+BATCHES_MAX, BATCH_REQUESTS_MAX = 10, 5_000  # docs: batch-jobs; of an endpoint, and of a batch
 PAGE = 50
 
 

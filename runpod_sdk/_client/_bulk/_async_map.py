@@ -16,7 +16,9 @@ from ._map_tables import arrow_of, check_library, pandas_of, polars_of
 from ._task_pool import Line
 
 if TYPE_CHECKING:
+    from runpod_sdk._client._async_batches import AsyncBatch
     from runpod_sdk._client._async_shell import AsyncShell
+    from runpod_sdk._values._batches import BatchResult
 
     from ._map_inputs import Item
     from ._map_plan import Plan
@@ -74,6 +76,16 @@ class AsyncMap(Generic[T_co]):
     def abandoned(self) -> tuple[AsyncMapResult[T_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
+
+    @property
+    def batches(self) -> tuple[AsyncBatch, ...]:
+        """The batches of a run by batches, in the order in which they were made."""
+        return tuple(self._book.kept.batches)
+
+    @property
+    def unassigned(self) -> tuple[BatchResult, ...]:
+        """Results of batches that have the key of no input (the last 10,000)."""
+        return tuple(self._book.kept.unassigned)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
         """Return the numbers of the results that have been handed out so far.

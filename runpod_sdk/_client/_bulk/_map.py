@@ -25,7 +25,9 @@ from ._map_tables import arrow_of, pandas_of, polars_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
 
+    from runpod_sdk._client._sync_batches import Batch
     from runpod_sdk._client._sync_shell import Shell
+    from runpod_sdk._values._batches import BatchResult
 
     from ._map_plan import Plan
     from ._map_report import MapReport
@@ -80,6 +82,16 @@ class Map(Generic[T_co]):
     def abandoned(self) -> tuple[MapResult[T_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches of a run by batches, in the order in which they were made."""
+        return tuple(self._book.kept.batches)
+
+    @property
+    def unassigned(self) -> tuple[BatchResult, ...]:
+        """Results of batches that have the key of no input (the last 10,000)."""
+        return tuple(self._book.kept.unassigned)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
         """Return the numbers of the results that have been handed out so far.
@@ -150,8 +162,7 @@ class Map(Generic[T_co]):
             self._thread.check()
             book.begin()
             self._thread.start()
-            items = book.items()
-            self._items = items if isinstance(items, Iterator) else _pulled(self._thread, items)
+            self._items = taken_by(self._thread, book.items())
             with self._clock.participate():
                 for one in book.first():
                     self._put(one)
@@ -234,6 +245,16 @@ def _thread_of(shell: Shell, book: Book[MapResult[Any]]) -> LoopThread[Item, Map
 def _leave(thread: LoopThread[Item, MapResult[Any]], book: Book[MapResult[Any]]) -> None:
     thread.close()
     book.end()
+
+
+def taken_by(
+    thread: LoopThread[Item, MapResult[Any]], items: Iterator[Item | None] | AsyncIterator[Item | None]
+) -> Iterator[Item | None]:
+    """Return items for a caller that is no task: those that are asynchronous are taken in the thread's loop."""
+    if isinstance(items, Iterator):
+        return items
+    thread.start()
+    return _pulled(thread, items)
 
 
 def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item | None]) -> Iterator[Item | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runpod_sdk.errors import (
+    BatchResultError,
     JobCancelledError,
     JobFailedError,
     JobTimedOutError,
@@ -75,7 +76,8 @@ class MapReport:
         cancelled: jobs that were CANCELLED.
         unknown: submits whose outcome is unknown.
         unsubmitted: inputs that never became a job.
-        unfinished: jobs whose end was not learned: they expired, or the service could not be reached.
+        unfinished: jobs whose end was not learned: they expired, or the service could not be reached; and inputs of a
+            batch of whose results none is known to be theirs.
         abandoned: jobs that were in flight when the run was closed; they have no result.
         skipped: inputs that were left out, as an earlier run with the same journal had handed out their results.
         retries: how often a job was queued again, as `retries` allows.
@@ -231,4 +233,5 @@ _ENDS: tuple[tuple[type[Exception], str], ...] = (
     (JobFailedError, "failed"),
     (JobCancelledError, "cancelled"),
     (OutputTypeError, "mistyped"),
+    (BatchResultError, "unfinished"),
 )

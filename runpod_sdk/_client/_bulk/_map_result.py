@@ -11,6 +11,7 @@ from runpod_sdk._values._states import JobState, T_co
 if TYPE_CHECKING:
     from runpod_sdk._client._async_job import AsyncJob
     from runpod_sdk._client._sync_job import Job
+    from runpod_sdk._values._batches import BatchResult
 
 R = TypeVar("R", bound="Result[Any]")
 
@@ -61,8 +62,10 @@ class AsyncMapResult(Result[T_co]):
 
 
 class Kept(Generic[R]):
-    """What a bulk run lists apart, the last `KEPT` of each."""
+    """What a bulk run lists apart, the last `KEPT` of each; `batches`: the handles of all."""
 
     def __init__(self) -> None:
         self.unknowns: deque[R] = deque(maxlen=KEPT)
         self.abandoned: deque[R] = deque(maxlen=KEPT)
+        self.unassigned: deque[BatchResult] = deque(maxlen=KEPT)
+        self.batches: list[Any] = []
