@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from _pytest.terminal import TerminalReporter
+
+SCHEMATHESIS = Path(__file__).parent / "contract" / "test_schemathesis.py"
 
 # The same examples in every run, in no fixed time: machines that run tests are sometimes busy.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -25,15 +27,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="also run the tests that are marked slow")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Load schemathesis only where its tests run: that takes a second of each process."""
+    chosen = [Path(config.invocation_params.dir, str(word).split("::")[0]) for word in config.option.file_or_dir]
+    if any(path == SCHEMATHESIS or path in SCHEMATHESIS.parents for path in chosen) or config.getoption("--whole"):
+        config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Whether the slow tests run: all of them, or those that are chosen by their paths."""
+    return bool(config.getoption("--whole") or config.option.file_or_dir)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out a file whose tests are all slow, and are slow to collect as well."""
-    is_left_out = collection_path.name == "test_schemathesis.py"
-    return True if is_left_out and not (config.getoption("--whole") or config.option.file_or_dir) else None
+    return True if collection_path == SCHEMATHESIS and not is_whole(config) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tail to `nox -s tests`; a test that is chosen by its path runs in any case."""
-    if config.getoption("--whole") or config.option.file_or_dir:
+    if is_whole(config):
         return
     slow = [item for item in items if item.get_closest_marker("slow") is not None]
     config.hook.pytest_deselected(items=slow)

@@ -43,6 +43,7 @@ def test_a_failing_test_kills(tree: Path) -> None:
     assert survival(tree, "def test_it():\n    assert 1 == 2\n") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "reason"),
     [

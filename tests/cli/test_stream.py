@@ -98,6 +98,7 @@ def test_a_chunk_is_written_as_soon_as_it_is_there(shell: Shell, gate: Callable[
         assert ended(running).code == 0
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_reader_that_has_gone_leaves_the_job_running_and_says_so(shell: Shell) -> None:
     chunks = json.dumps(["x" * 1000] * 100)

@@ -75,6 +75,7 @@ def delivered(emulator: Emulator) -> list[object]:
     raise AssertionError("no webhook was delivered")
 
 
+@pytest.mark.slow
 def test_what_the_emulator_posts_is_noted_and_what_strangers_post_is_not(
     receiver: httpx.Client, emulator: Emulator
 ) -> None:

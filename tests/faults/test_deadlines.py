@@ -102,6 +102,7 @@ def test_a_live_address_behind_dead_ones_is_found_soon(dead: list[SocketAddress]
         WIRES[wire].play(server, body, base_url=f"http://service.localhost:{server.port}/v2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", TELLING)
 def test_a_name_that_is_looked_up_for_long_has_no_more_time(wire: str, resolve: Any) -> None:
     over = threading.Event()
@@ -194,6 +195,7 @@ def reads_slowly(connection: Connection) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", TELLING)
 @pytest.mark.parametrize("act", [reads_nothing, reads_slowly])
 def test_a_large_upload_to_a_slow_reader_ends_with_its_time(act: Any, wire: str) -> None:

@@ -148,6 +148,7 @@ def test_bytes(flavour: Flavour, status: int, headers: dict[str, bytes], body: b
     play(flavour, Canned(status, headers, body))
 
 
+@pytest.mark.slow
 @settings(max_examples=scaled(80))
 @given(flavour=st.sampled_from(FLAVOURS), status=statuses, data=shaped | json_values | st.lists(chunk, max_size=3))
 @example(
@@ -171,6 +172,7 @@ def test_bytes_instead_of_http(flavour: Flavour, raw: bytes, starts_well: bool) 
         flavour.play(server, ask_everything, clock=ImpatientClock(), retry=RetryPolicy(attempts=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
 def test_reading_ends_where_what_is_unpacked_passes_the_cap(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runpod_sdk._http._message.BODY_CAP", 2**20)

@@ -259,6 +259,7 @@ json_values = st.recursive(
 FIELD_NAMES = ("status", "output", "error", "stream", "title", *FIELDS)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     flavour=st.sampled_from(FLAVOURS),

@@ -14,6 +14,7 @@ from tests.faults.pinched import CALLS
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits of a process here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", ["sync", "async"])
 @pytest.mark.parametrize("pinch", ["descriptors", "threads"])
 def test_every_call_ends_in_our_tree(pinch: str, flavour: str) -> None:

@@ -84,6 +84,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it needs /proc")
 @pytest.mark.parametrize("flavour", ["sync", "async"])
 def test_without_descriptors_every_call_ends_in_an_error_of_ours(flavour: str) -> None:

@@ -37,6 +37,7 @@ async def by_map(endpoint: Any) -> Any:
     return found[0].output
 
 
+@pytest.mark.slow
 @flavours
 @pytest.mark.parametrize(
     ("call", "all_of_them"), [(by_output, False), (without_end, False), (by_map, False), (without_end, True)]

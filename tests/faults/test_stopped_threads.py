@@ -50,6 +50,7 @@ class Limited:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [StopError, StopAll])
 @pytest.mark.parametrize("name", CALLS)
 def test_what_is_raised_in_a_thread_is_raised_by_its_call(name: str, kind: type[BaseException]) -> None:

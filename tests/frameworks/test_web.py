@@ -170,6 +170,7 @@ def left(kind: str, page: Page, at: int) -> tuple[FaultServer, Service]:
     return server, service
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", STREAMS)
 @pytest.mark.parametrize("kind", ["starlette", "fastapi"])
 def test_who_leaves_a_stream_has_its_job_cancelled(kind: str, page: str) -> None:

@@ -43,6 +43,7 @@ def test_what_does_not_break_exits_with_0(
     )
 
 
+@pytest.mark.slow
 def test_what_breaks_exits_with_1(capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]) -> None:
     document, path = older
     document["components"]["schemas"]["Policy"]["properties"]["queue"] = {"type": "string"}

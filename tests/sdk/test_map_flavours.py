@@ -81,6 +81,7 @@ def test_a_run_that_is_forgotten_is_closed(emulator: Emulator, client: Client) -
     assert {job.status for job in emulator.jobs.values()} <= {"COMPLETED", "CANCELLED"}
 
 
+@pytest.mark.slow
 def test_as_completed_leaves_no_thread_where_its_loop_is_left(client: Client) -> None:
     endpoint = client.endpoint("abc")
     jobs = [endpoint.run({"n": n}) for n in range(5)]
@@ -138,6 +139,7 @@ class Threaded(httpx.BaseTransport):
         return self.inner.handle_request(request)
 
 
+@pytest.mark.slow
 def test_a_transport_that_knows_no_asyncio_is_used_from_threads(emulator: Emulator) -> None:
     transport = Threaded(emulator.transport)
     options: dict[str, Any] = {**emulator.connection, "transport": transport}
@@ -262,6 +264,7 @@ def test_submits_that_are_out_when_the_task_is_cancelled(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_an_async_run_that_is_forgotten_leaves_no_task(emulator: Emulator) -> None:
     async def main() -> None:
         async with AsyncClient(**emulator.connection) as client:

@@ -206,6 +206,7 @@ print(client.endpoint("abc").job(stream.job.id).status())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "said"),
     [
