@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from runpod_sdk.emulator._workers._supervisor import worker_environment
+from runpod_sdk.emulator._workers._environment import worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

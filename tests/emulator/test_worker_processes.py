@@ -534,7 +534,7 @@ def test_a_file_that_cannot_be_a_worker_says_why(lab: Lab, write: Write, text: s
     ("text", "why"),
     [
         ("import runpod\nrunpod.create_pod()", r"runpod\.create_pod is not in the emulator's stand-in"),
-        ("from runpod.serverless.utils import rp_cuda", r"rp_cuda.*pip install runpod"),
+        ("from runpod.serverless.utils import rp_warp", r"rp_warp.*pip install runpod"),
     ],
 )
 def test_what_the_stand_in_does_not_have_is_named(lab: Lab, write: Write, text: str, why: str) -> None:

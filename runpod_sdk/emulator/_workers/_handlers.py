@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator._workers._host._package import Hooks, offer, why
 from runpod_sdk.emulator._workers._modules import OwnModules
 from runpod_sdk.emulator._workers._programs import HandlerFileError, Program, stamps_of
-from runpod_sdk.emulator._workers._run import is_running, progress_update
+from runpod_sdk.emulator._workers._run import is_running, post, progress_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -112,7 +112,12 @@ def _progress(job: Any, progress: Any, official: Callable[[Any, Any], None]) -> 
         official(job, progress)
 
 
-_HOOKS = Hooks(_start, _progress)
+def _post(job: Any, data: Any, is_chunk: bool) -> bool:  # noqa: FBT001  of a hook
+    """Stand in for `send_result` and `stream_result` of `runpod.serverless.modules.rp_http`."""
+    return is_running(job) and post(job, data, is_chunk=is_chunk)
+
+
+_HOOKS = Hooks(_start, _progress, _post)
 
 
 def _run(

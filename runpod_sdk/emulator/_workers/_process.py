@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runpod_sdk.emulator._workers._environment import whole_environment
 from runpod_sdk.emulator._workers._host import _wire as wire
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ _READS_AT_ONCE = 64  # of one process, before the others have their turn
 _LINE_MAX = 1 << 16  # bytes of a line that has no end yet
 _TAIL = 50  # lines
 _LOOK_EVERY, _LOOKS = 0.005, 60  # real seconds between two looks whether a killed group is gone; how many at most
-# What a worker must not inherit. RUNPOD_REALTIME_PORT makes the official worker a server of its own.
-NOT_INHERITED = ("RUNPOD_REALTIME_PORT", "RUNPOD_REALTIME_CONCURRENCY")
 
 
 class Owner(Protocol):
@@ -195,7 +194,6 @@ class WorkerProcess:
 
 
 def _started(program: Program, environment: Mapping[str, str], end: socket) -> subprocess.Popen[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     return subprocess.Popen(  # noqa: S603  the user's own file
         [sys.executable, _HOST, str(end.fileno()), program.kind, program.target, *program.arguments],
         bufsize=0,
@@ -203,7 +201,7 @@ def _started(program: Program, environment: Mapping[str, str], end: socket) -> s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=program.folder,
-        env={"PYTHONUNBUFFERED": "1", **inherited, **environment},
+        env=whole_environment(environment),
         pass_fds=[end.fileno()],
         start_new_session=True,
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._workers._environment import worker_environment
 from runpod_sdk.emulator._workers._events import Feed
 from runpod_sdk.emulator._workers._guard import Guard
 from runpod_sdk.emulator._workers._process_pool import ProcessPool
 from runpod_sdk.emulator._workers._reactor import Reactor
-from runpod_sdk.emulator._workers._supervisor import Supervisor, worker_environment
+from runpod_sdk.emulator._workers._supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -60,6 +60,14 @@ def progress_update(job: dict[str, Any], progress: Any) -> None:
         run.progress(progress)
 
 
+def post(job: dict[str, Any], data: Any, *, is_chunk: bool) -> bool:
+    """Send what a handler sends by hand: progress, a chunk, or a result; return whether its job runs."""
+    run = _run_of(job, job["id"])
+    if run is not None:
+        run.post(data, is_chunk=is_chunk)
+    return run is not None
+
+
 def is_running(job: Any) -> bool:
     """Whether a handler of this process runs this job."""
     return isinstance(job, dict) and job.get("id") in _RUNNING  # pyright: ignore[reportUnknownMemberType]
@@ -224,6 +232,15 @@ class Run:
         if refusal:
             _LOG.warning("%s", refusal)
 
+    def post(self, data: Any, *, is_chunk: bool) -> None:
+        """Send what the handler sends by hand."""
+        if is_chunk:
+            self._send_chunk(data)
+        elif data.get("status") == "IN_PROGRESS":
+            self.progress(data.get("output"))
+        else:
+            self._finish(data)
+
     def _hand(self) -> bool:
         """Make the handler's own copy of the job, as handlers change what they get; False if it shall not run."""
         if "input" not in self.job:
@@ -246,6 +263,10 @@ class Run:
             return False
         if self.worker.pool.declared.aggregate:
             self._collected.append(sent["output"])
+        self._send_chunk(sent)
+        return True
+
+    def _send_chunk(self, sent: Any) -> None:
         try:
             body = results.as_json(sent, as_official=self.worker.pool.as_official)
         except results.NotJSONError as error:
@@ -254,7 +275,6 @@ class Run:
             _LOG.warning("a chunk of job %s is not JSON, nothing is sent: %s", self.job["id"], error)
         else:
             self.worker.send(ask.Chunk(worker_id=self.worker_id, job_id=self.job["id"], body=body))
-        return True
 
     def _finish(self, result: dict[str, Any]) -> None:
         results.shown(result)  # rp_job.py: log.debug; what this raises, nobody catches there

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._requests import Reply
 from runpod_sdk.emulator._workers import _events as events
+from runpod_sdk.emulator._workers._environment import whole_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,39 +33,6 @@ _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _TAIL, _TAIL_BYTES = 20, 1 << 14  # of a log: lines that are told, and bytes that are looked at for them
-_PING_INTERVAL_MS = 10_000  # official source: rp_ping.py, the default; below 1000 its pinger ends
-# What a worker must not inherit. RUNPOD_REALTIME_PORT makes the official worker a server of its own.
-_NOT_INHERITED = ("RUNPOD_REALTIME_PORT", "RUNPOD_REALTIME_CONCURRENCY")
-
-
-def worker_environment(url: str, api_key: str, endpoint_id: str, worker_id: str) -> dict[str, str]:
-    """Return what the official worker library has to find in its environment to work for an endpoint.
-
-    Source: runpod-python 1.12.0, serverless/modules. Every template holds a "?", because the worker appends "&…".
-
-    Args:
-        url: the base URL, ending in /v2, as the worker reaches it.
-        api_key: the emulator's key.
-        endpoint_id: the endpoint.
-        worker_id: what the worker is called; no two may share one.
-    """
-    base = f"{url}/{endpoint_id}"
-    stream = f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=cpu"
-    return {
-        "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/$ID?gpu=cpu",
-        "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=cpu",
-        "RUNPOD_WEBHOOK_POST_STREAM": stream,
-        "RUNPOD_WEBHOOK_JOB_STREAM": stream,  # the name in the official example; 1.12.0 never reads it
-        "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID?gpu=cpu",
-        "RUNPOD_PING_INTERVAL": str(_PING_INTERVAL_MS),
-        "RUNPOD_AI_API_KEY": api_key,
-        "RUNPOD_POD_ID": worker_id,
-        "RUNPOD_POD_HOSTNAME": f"{worker_id}-emulator",
-        "RUNPOD_ENDPOINT_ID": endpoint_id,
-        # Without these a worker looks for a GPU, for memory, and for the internet, and exits where one is missing.
-        "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
-        "RUNPOD_SKIP_GPU_CHECK": "true",
-    }
 
 
 def command_of(command: str | Sequence[str]) -> list[str]:
@@ -288,7 +256,6 @@ class _ProcessSlot:
 
     def _spawn(self, worker_id: str) -> None:
         supervisor = self._supervisor
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         self._ask(ask.Expect(worker_id=worker_id))
         with (supervisor.logs / f"{worker_id}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  the user's own command
@@ -296,7 +263,7 @@ class _ProcessSlot:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={"PYTHONUNBUFFERED": "1", **inherited, **supervisor.environment_for(worker_id)},
+                env=whole_environment(supervisor.environment_for(worker_id)),
                 start_new_session=True,
             )
         supervisor.guard.add(process.pid)

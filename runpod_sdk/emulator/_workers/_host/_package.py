@@ -1,6 +1,6 @@
 """The package `runpod`, as a worker's file finds it: the official one, where it is installed, or the stand-in.
 
-In both, `start` and `progress_update` are replaced; whoever loads the file says by what.
+In both, `start`, `progress_update` and what sends results by hand are replaced; whoever loads the file says by what.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from os.path import dirname, join
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 STAND_IN = join(dirname(dirname(__file__)), "_standin")
 DEBUGGER = "runpod.serverless.utils.rp_debugger"
 _SERVERLESS = "runpod.serverless"
+_HTTP = "runpod.serverless.modules.rp_http"
 _MARK = "_emulated"
 
 
 class Hooks(NamedTuple):
-    """What takes the place of two functions.
+    """What takes the place of functions of the package.
 
     Attributes:
         start: called with what a file passes to `start`, and the function that it replaces.
         progress: the same of `progress_update`: job, progress, and what it replaces.
+        post: called with job, body, and whether that is a chunk, by `send_result` and `stream_result` of `rp_http`;
+            False: it has no use for it, and what it replaces is called.
     """
 
     start: Callable[[Any, Callable[[Any], None]], None]
     progress: Callable[[Any, Any, Callable[[Any, Any], None]], None]
+    post: Callable[[Any, Any, bool], bool]
 
 
 def offer(hooks: Hooks) -> None:
@@ -39,6 +43,8 @@ def offer(hooks: Hooks) -> None:
     loaded = sys.modules.get(_SERVERLESS)
     if loaded is not None:
         _replace(loaded, hooks)
+        if _HTTP in sys.modules:
+            _replace_http(sys.modules[_HTTP], hooks)
         return
     is_installed = PathFinder.find_spec("runpod", [folder for folder in sys.path if folder != STAND_IN]) is not None
     if not is_installed and STAND_IN not in sys.path:
@@ -75,7 +81,7 @@ def _line(error: BaseException) -> str:
 
 
 class _StandinFinder:
-    """Finds `runpod.serverless` as it would be found, and replaces two functions in it when it is loaded."""
+    """Finds two modules of the package as they would be found, and replaces functions in them when they are loaded."""
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
@@ -83,25 +89,27 @@ class _StandinFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != _SERVERLESS:
+        replace = {_SERVERLESS: _replace, _HTTP: _replace_http}.get(fullname)
+        if replace is None:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _StandinLoader(spec.loader, self._hooks)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  as one, without importlib.abc
+            spec.loader = _StandinLoader(spec.loader, self._hooks, replace)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  as one, without importlib.abc
         return spec
 
 
 class _StandinLoader:
-    def __init__(self, loader: Loader, hooks: Hooks) -> None:
+    def __init__(self, loader: Loader, hooks: Hooks, replace: Callable[[ModuleType, Hooks], None]) -> None:
         self._loader = loader
         self._hooks = hooks
+        self._replace = replace
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        _replace(module, self._hooks)
+        self._replace(module, self._hooks)
 
 
 def _replace(serverless: ModuleType, hooks: Hooks) -> None:
@@ -119,3 +127,20 @@ def _replace(serverless: ModuleType, hooks: Hooks) -> None:
     own = sys.modules.get(f"{_SERVERLESS}.modules.rp_progress")
     if own is not None:
         vars(own).update(progress_update=progress_update)
+
+
+def _replace_http(http: ModuleType, hooks: Hooks) -> None:
+    if hasattr(http, _MARK):
+        return
+    official_send: Callable[..., Awaitable[None]] = http.send_result
+    official_stream: Callable[..., Awaitable[None]] = http.stream_result
+
+    async def send_result(session: Any, job_data: Any, job: dict[str, Any], is_stream: bool = False) -> None:  # noqa: FBT001, FBT002  the official signature
+        if not hooks.post(job, job_data, False):
+            await official_send(session, job_data, job, is_stream)
+
+    async def stream_result(session: Any, job_data: Any, job: dict[str, Any]) -> None:
+        if not hooks.post(job, job_data, True):
+            await official_stream(session, job_data, job)
+
+    vars(http).update({_MARK: True, "send_result": send_result, "stream_result": stream_result})

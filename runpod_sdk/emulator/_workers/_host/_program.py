@@ -11,6 +11,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from os.path import basename, dirname
 from typing import TYPE_CHECKING, Any
 
+from ._fitness import UnfitError, check_fitness
 from ._loop import ModifierError, WorkerLoop
 from ._package import STAND_IN, Hooks, offer, why
 from ._results import NotJSONError, encoded, shown
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     program = HostedProgram(Channel(socket.socket(fileno=int(fd))))
-    offer(Hooks(program.start, program.progress))
+    offer(Hooks(program.start, program.progress, program.post))
     return program.run(kind, target)
 
 
@@ -103,6 +104,20 @@ class HostedProgram:
         else:
             self._wire.send(["progress", job_id], body)
 
+    def post(self, job: Any, data: Any, is_chunk: bool) -> bool:  # noqa: FBT001  of a hook
+        """Stand in for `send_result` and `stream_result` of `runpod.serverless.modules.rp_http`."""
+        fields: dict[str, Any] = data if isinstance(data, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+        is_progress = not is_chunk and fields.get("status") == "IN_PROGRESS"
+        try:
+            body = encoded(fields.get("output") if is_progress else data)
+        except NotJSONError as error:
+            if not error.is_caught:
+                raise
+            self._wire.send(["note", job["id"], f"what was sent by hand cannot be sent: {error}"])
+        else:
+            self._wire.send(["progress" if is_progress else "chunk" if is_chunk else "done", job["id"]], body)
+        return True
+
     def _serve(self, config: Any) -> None:
         known: dict[str, Any] = config if isinstance(config, dict) else {}  # pyright: ignore[reportUnknownVariableType]
         if not callable(known.get("handler")):
@@ -110,6 +125,10 @@ class HostedProgram:
         self._configs.append(known)
         known["reference_counter_start"] = time.perf_counter()
         self._take_arguments(known)
+        try:
+            check_fitness()
+        except UnfitError as error:
+            raise ProgramError(str(error)) from error.__cause__
         ready = {"aggregate": bool(known.get("return_aggregate_stream", False))}
         WorkerLoop(self._wire, known, ready).run()
 

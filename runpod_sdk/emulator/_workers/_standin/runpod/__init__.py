@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from . import serverless
 from ._missing import missing_from
 from .serverless.modules.rp_logger import RunPodLogger
+from .version import __version__
 
-__all__ = ["RunPodLogger", "__version__", "api_key", "serverless"]
+__all__ = ["RunPodLogger", "__version__", "api_key", "endpoint_url_base", "profile", "serverless"]
 
-__version__ = "1.12.0"
 api_key: str | None = None
+profile = "default"
+endpoint_url_base = os.environ.get("RUNPOD_ENDPOINT_BASE_URL", "https://api.runpod.ai/v2")
 
 __getattr__ = missing_from(__name__)

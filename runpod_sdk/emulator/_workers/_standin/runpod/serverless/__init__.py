@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._missing import missing_from
+from ..version import __version__ as runpod_version
 from . import modules, utils
+from .modules.rp_fitness import register_fitness_check
+from .modules.rp_logger import RunPodLogger
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["log", "modules", "progress_update", "register_fitness_check", "runpod_version", "start", "utils"]
 
-__all__ = ["modules", "progress_update", "register_fitness_check", "start", "utils"]
+log = RunPodLogger()
 
 
 def start(config: dict[str, Any]) -> None:  # noqa: ARG001  the official signature
@@ -22,11 +24,6 @@ def start(config: dict[str, Any]) -> None:  # noqa: ARG001  the official signatu
 def progress_update(job: dict[str, Any], progress: Any) -> None:  # noqa: ARG001  the official signature
     """Show `progress` as the output of a running job; replaced like `start`."""
     sys.stderr.write(f"{job['id']} | progress of a process that is no worker is not sent\n")
-
-
-def register_fitness_check(check: Callable[[], Any]) -> Callable[[], Any]:
-    """Return `check`; like the official package outside of a deployed worker, do not run it."""
-    return check
 
 
 def _set_config_args(config: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  as in the package
@@ -50,4 +47,4 @@ def _set_config_args(config: dict[str, Any]) -> dict[str, Any]:  # pyright: igno
     return config
 
 
-__getattr__ = missing_from(__name__)
+__getattr__ = missing_from(__name__, {"VolumeCache": "utils.rp_volume_cache"})

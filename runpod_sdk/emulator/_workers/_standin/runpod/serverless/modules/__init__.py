@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..._missing import missing_from
-from . import rp_logger
+from . import rp_fitness, rp_logger
 
-__all__ = ["rp_logger"]
+__all__ = ["rp_fitness", "rp_logger"]
 
-__getattr__ = missing_from(__name__)
+_OTHERS = ("rp_handler", "rp_http", "rp_progress", "rp_tips", "worker_state")
+
+__getattr__ = missing_from(__name__, dict.fromkeys(_OTHERS, ""))

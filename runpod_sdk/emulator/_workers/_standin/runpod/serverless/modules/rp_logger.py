@@ -43,6 +43,16 @@ class RunPodLogger:
         """Write a line at ERROR."""
         self.log(message, "ERROR", request_id)
 
+    def tip(self, message: object) -> None:
+        """Write a line of advice, whatever the level is."""
+        if self.level != _LEVELS[0]:
+            sys.stderr.write(f"{'TIP':<7}| {message}\n")
+
+    def secret(self, secret_name: str, secret: object) -> None:
+        """Write a secret with all but its first and last character hidden."""
+        text = str(secret)
+        self.info(f"{secret_name}: {text[:1]}{'*' * (len(text) - 2)}{text[-1:]}")
+
     def trace(self, message: object, request_id: str | None = None) -> None:
         """Write a line at TRACE."""
         self.log(message, "TRACE", request_id)
