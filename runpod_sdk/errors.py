@@ -72,7 +72,7 @@ def _rebuild(kind: type[RunpodError], args: tuple[object, ...], facts: dict[str,
 
 
 class ConfigurationError(RunpodError, ValueError):
-    """The environment names a proxy or certificates that cannot be used; raised when a client is made.
+    """The environment names a proxy, certificates or a log level that cannot be used; raised when a client is made.
 
     Attributes:
         variable: the variable of the environment that says so.

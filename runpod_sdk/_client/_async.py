@@ -52,7 +52,8 @@ class AsyncClient(AsyncShell):
 
     Raises:
         TypeError, ValueError: no key, a base URL that cannot be meant, or another bad argument.
-        ConfigurationError: the environment names a proxy or certificates that cannot be used.
+        ConfigurationError: the environment names a proxy or certificates that cannot be used, or a level of the log
+            that there is not.
 
     Examples:
         >>> from runpod_sdk import AsyncClient
@@ -88,10 +89,11 @@ class AsyncClient(AsyncShell):
         from runpod_sdk._flows._holds import Holds
         from runpod_sdk._flows._limiter import Limiter
         from runpod_sdk._http._wire import AsyncWire
-        from runpod_sdk._telemetry import Meter, Unknowns
+        from runpod_sdk._telemetry import Meter, Unknowns, log_as_told
         from runpod_sdk._values._service import Service
         from runpod_sdk.clock import SystemClock
 
+        log_as_told()
         key = Hidden(api_key)
         del api_key  # no traceback of an argument that cannot be meant shows it
         service = Service.resolve(key, base_url, allow_http=allow_http)
@@ -107,6 +109,7 @@ class AsyncClient(AsyncShell):
             holds=Holds(new_lock()),
             meter=Meter(new_lock()),
         )
+        settings.meter.watch(settings.observed)
         self._new_wire = partial(
             AsyncWire, clock=clock, http_client=http_client, transport=transport, trust=trust_connect_errors
         )

@@ -19,7 +19,7 @@ from runpod_sdk._flows._batches import BatchRef
 from runpod_sdk._flows._effects import Done
 from runpod_sdk._flows._pulse import Pulse
 from runpod_sdk._http._signals import raised_by_handler
-from runpod_sdk._telemetry import logger, way_back_to_batch
+from runpod_sdk._telemetry import note_batch
 from runpod_sdk._values._batches import BATCH_REQUESTS_MAX, BATCHES_MAX
 from runpod_sdk._values._policies import GRACE
 from runpod_sdk._values._states import T_co, shorten
@@ -273,22 +273,18 @@ class AsyncBatchMap(AsyncMap[T_co]):
             if filled.batch is not None:
                 self._book.kept.abandoned.extend(filled.inputs.all_left())
                 self._book.kept.unassigned.extend(filled.inputs.strangers)
-                note = await self._abandoned(filled.batch, deadline)
-                if error is not None:
-                    error.add_note(note)
-                logger.info("%s", note)
+                note_batch(error, self.endpoint_id, filled.batch.id, await self._abandoned(filled.batch, deadline))
             self._running = [one for one in self._running if one is not filled]
             self._waiting = None if self._waiting is filled else self._waiting
 
     async def _abandoned(self, batch: AsyncBatch, deadline: Deadline) -> str:
         """Cancel a batch, or let it go on; return what is to be said of it."""
-        settings = self._shell._settings
-        way = way_back_to_batch(self.endpoint_id, batch.id)
-        goes_on = f"A batch goes on, unless it is a DRAFT. Its results: {way}.results()"
+        goes_on = "A batch goes on, unless it is a DRAFT. Its results"
         if self._book.plan.on_abandon == "detach":
             return goes_on
+        flow = _batches.cancel(self._shell._settings, batch._ref, deadline)
         try:
-            state = await self._shell._drive(_batches.cancel(settings, batch._ref, deadline))
+            state = await self._shell._drive(flow)
         except RunpodError as problem:
             return f"It could not be cancelled ({type(problem).__name__}: {shorten(str(problem))}). {goes_on}"
-        return f"A batch was cancelled, and is {state.status}. What it has done: {way}.results()"
+        return f"A batch was cancelled, and is {state.status}. What it has done"

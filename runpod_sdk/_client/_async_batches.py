@@ -72,7 +72,7 @@ class AsyncBatches:
     async def _create(self, deadline: Deadline) -> AsyncBatch:
         client = self._client
         request = _batch_api.create(self.endpoint_id)
-        with span(request.operation, self.endpoint_id):
+        with span(request.operation, self.endpoint_id, at=client.base_url):
             state = await client._drive(ask(client._settings, request, deadline, _batch_api.state_of))
         return AsyncBatch(client, self.endpoint_id, checked_id("batch_id", state.id), 0)
 
@@ -84,7 +84,7 @@ class AsyncBatches:
         """
         client = self._client
         request = _batch_api.listed(self.endpoint_id)
-        with span(request.operation, self.endpoint_id):
+        with span(request.operation, self.endpoint_id, at=client.base_url):
             flow = ask(client._settings, request, client._settings.deadline(None), _batch_api.states_of)
             return await client._drive(flow)
 
@@ -209,7 +209,7 @@ class AsyncBatch:
         return BatchRef(self.endpoint_id, self.id, self._size)
 
     async def _drive(self, name: str, flow: Flow[T]) -> T:
-        with span(name, self.endpoint_id):
+        with span(name, self.endpoint_id, at=self._client.base_url):
             return await self._client._drive(flow)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import note_cancel, note_retry, span, way_back
+from runpod_sdk._telemetry import NO_SPAN, note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
@@ -65,7 +65,7 @@ class AsyncJob(Generic[T_co]):
             JobExpiredError, NotFoundError: the service does not know the job (any more).
             APIError: the service refused, or could not be reached.
         """
-        with span("status", self.endpoint_id, self.id):
+        with span("status", self.endpoint_id, self.id, at=self._owner.base_url):
             return await self._drive(_wait.look(self._settings, self._ref, ttl=ttl))
 
     async def wait(
@@ -86,7 +86,7 @@ class AsyncJob(Generic[T_co]):
         """
         deadline = self._settings.deadline(timeout)
         checked_abandon(on_abandon)
-        with span("wait", self.endpoint_id, self.id):
+        with span("wait", self.endpoint_id, self.id, at=self._owner.base_url):
             try:
                 return await self._ended(deadline, on_update, once=timeout == 0)
             except BaseException as error:
@@ -152,7 +152,7 @@ class AsyncJob(Generic[T_co]):
         Raises:
             APIError: the service refused, or could not be reached.
         """
-        with span("cancel", self.endpoint_id, self.id):
+        with span("cancel", self.endpoint_id, self.id, at=self._owner.base_url):
             return await self._drive(_control.cancel(self._settings, self._ref, self._settings.deadline(None)))
 
     async def retry(self) -> AsyncJob[T_co]:
@@ -161,7 +161,7 @@ class AsyncJob(Generic[T_co]):
         Raises:
             APIError: the service refused, or it is not known whether it accepted.
         """
-        with span("retry", self.endpoint_id, self.id):
+        with span("retry", self.endpoint_id, self.id, at=self._owner.base_url):
             try:
                 await self._drive(_control.retry(self._settings, self._ref, self._settings.deadline(None)))
             except BaseException as error:
@@ -257,6 +257,7 @@ class AsyncStream(Generic[T_co]):
         self._job: AsyncJob[T_co] | None = None
         self._flow: Flow[JobState] | None = None
         self._span = ExitStack()
+        self._call = NO_SPAN
         self._leave: Callable[[], Awaitable[object]] | None = None
         self._closed = False
         self._is_over = False
@@ -326,7 +327,9 @@ class AsyncStream(Generic[T_co]):
             self._closed = True  # until there is a job: a failed submit may have arrived, and is not repeated
             self._job = job = await self._start(deadline)
             self._closed = False
-            self._span.enter_context(span("stream", job.endpoint_id, job.id, is_current=False))
+            self._call = self._span.enter_context(
+                span("stream", job.endpoint_id, job.id, at=self._client.base_url, is_current=False)
+            )
             self._flow = _stream.stream(settings, job._ref, deadline, self._delivery)
             if self._on_abandon == "cancel":
                 self._leave = partial(_leave, self._client, job._ref, self._span)
@@ -337,7 +340,8 @@ class AsyncStream(Generic[T_co]):
             await self._begin()
             if self._flow is None:
                 return None
-            step = await self._client._step(self._flow)
+            with self._call.attached():
+                step = await self._client._step(self._flow)
             if isinstance(step, Done):
                 self.state = step.value
                 self._end(None)
@@ -366,7 +370,8 @@ class AsyncStream(Generic[T_co]):
         if self.state is None:
             # Nobody sees a note on an exception that is not raised.
             stop = error or Exception()
-            state = await self._client._abandon(self._job._ref, self._on_abandon, stop)
+            with self._call.attached():
+                state = await self._client._abandon(self._job._ref, self._on_abandon, stop)
             if isinstance(stop, JobBoundError) and state is not None and state.is_success:
                 stop.state = state  # its output is not lost
         self._end(error)

@@ -108,7 +108,7 @@ class Submission(Generic[E]):
         if left.record is not None and left.record is error:
             unknowns.add(left.record, error.__cause__)
         elif left.record is not None:
-            settings.meter.count(self.request.operation, unknowns=1)
+            settings.meter.unknown(self.request, error)
             unknowns.add(left.record, error)
             note_interrupted(error, left.record)
         elif left.job is not None and left.job.is_final:

@@ -109,7 +109,7 @@ class Endpoint(Generic[T_co]):
         request = _api.built(_api.run, self.id, given, chosen)
         submission = self._submission(request, deadline, chosen, "cancel")
         try:
-            with span("run", self.id):
+            with span("run", self.id, at=self.url):
                 return self._submitted(submission)[0]
         except BaseException as error:
             self._client._settle(submission, error)
@@ -153,7 +153,7 @@ class Endpoint(Generic[T_co]):
         submission = self._submission(request, deadline, chosen, on_abandon)
         job: Job[T_co] | None = None
         try:
-            with span("run_sync", self.id):
+            with span("run_sync", self.id, at=self.url):
                 job, state = self._submitted(submission)
                 return job._output(job._ended(deadline, on_update, seen=state))
         except BaseException as error:
@@ -186,7 +186,8 @@ class Endpoint(Generic[T_co]):
         def submit(deadline: Deadline) -> Job[T_co]:
             submission = self._submission(request, deadline, chosen, on_abandon)
             try:
-                return self._submitted(submission)[0]
+                with span("run", self.id, at=self.url):
+                    return self._submitted(submission)[0]
             except BaseException as error:
                 self._client._settle(submission, error)
                 raise
@@ -344,7 +345,7 @@ class Endpoint(Generic[T_co]):
 
     def _ask(self, request: Request, read: Callable[[Request, Answer, Told], T]) -> T:
         settings = self._client._settings
-        with span(request.operation, self.id):
+        with span(request.operation, self.id, at=self.url):
             return self._client._drive(ask(settings, request, settings.deadline(None), read))
 
     def _submission(

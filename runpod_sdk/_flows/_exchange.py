@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from runpod_sdk._telemetry import logger
+from runpod_sdk._telemetry._names import ENDPOINT_ID, M_HELD, M_PACE, OPERATION
 from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outcome_of, retry_after
 from runpod_sdk._values._policies import (
     GRACE,
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk._telemetry import Meter
+    from runpod_sdk._telemetry._metrics import Observed
+    from runpod_sdk._telemetry._names import Metric
     from runpod_sdk._values._fields import Told
     from runpod_sdk._values._operations import OperationName
     from runpod_sdk._values._requests import Request
@@ -77,6 +78,13 @@ class Settings:
     def now(self) -> float:
         """Return the time that deadlines are counted in."""
         return self.clock.monotonic()
+
+    def observed(self, metric: Metric) -> Observed:
+        """Return what a metric is of this client now."""
+        if metric == M_HELD:
+            return [(self.holds.held, {})]
+        slowed = self.limiter.slowed().items() if metric == M_PACE else ()
+        return [(rate, {ENDPOINT_ID: of, OPERATION: operation}) for (of, operation), rate in slowed]
 
     def patience(self, request: Request) -> float:
         """Return how long an answer may take beyond its hold."""
@@ -243,31 +251,26 @@ def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Resu
 
 
 def _take_note(settings: Settings, request: Request, result: Result, began: float) -> None:
-    """Count and log a request, and let the limiter learn from it."""
+    """Tell of a request, and let the limiter learn from it."""
     now = settings.now()
     status = result.status if isinstance(result, Answer) else None
-    settings.meter.count(request.operation, requests=1)
     settings.limiter.learn(request.endpoint_id, request.operation, began, now, status=status)
-    if logger.isEnabledFor(DEBUG):
-        what = f"HTTP {status}" if isinstance(result, Answer) else type(result.error).__name__
-        logger.debug("%s: %s in %.0f ms", request.about, what, (now - began) * 1000)
+    settings.meter.requested(request, result, now - began)
 
 
 def notice(settings: Settings, request: Request, attempt: int, wait: float, error: APIError) -> None:
-    """Count, log and tell `on_retry` that a request is repeated."""
-    settings.meter.count(request.operation, retries=1, waited=wait)
-    logger.info("%s; again in %.2f s", error, wait)
+    """Tell, also `on_retry`, that a request is repeated."""
+    repeat = Retry(
+        operation=request.operation,
+        endpoint_id=request.endpoint_id,
+        job_id=request.job_id,
+        attempt=attempt,
+        wait=wait,
+        error=error,
+    )
+    settings.meter.repeated(request, repeat)
     if settings.retry.on_retry is not None:
-        settings.retry.on_retry(
-            Retry(
-                operation=request.operation,
-                endpoint_id=request.endpoint_id,
-                job_id=request.job_id,
-                attempt=attempt,
-                wait=wait,
-                error=error,
-            )
-        )
+        settings.retry.on_retry(repeat)
 
 
 def ask(

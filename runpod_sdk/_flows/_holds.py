@@ -80,6 +80,11 @@ class Holds:
         with self._lock:
             self._held -= 1
 
+    @property
+    def held(self) -> int:
+        """How many requests are held now."""
+        return self._held
+
     def refuse(self, endpoint_id: str) -> None:
         """Note that the service does not hold status requests of this endpoint: from now on its jobs are polled."""
         self._refused.add(endpoint_id)

@@ -137,7 +137,9 @@ def asked(
 
 def state_of(settings: Settings, job: JobRef, request: Request, answer: Answer) -> JobState:
     """Read an answer about a job, and take note of how it stands."""
-    return job.note(_answers.job_state(request, answer, settings.meter.misfit))
+    state = job.note(_answers.job_state(request, answer, settings.meter.misfit))
+    settings.meter.seen(state)
+    return state
 
 
 def timed_out(job: JobRef, last: JobState | None) -> WaitTimeoutError:

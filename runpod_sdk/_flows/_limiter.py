@@ -178,6 +178,11 @@ class Limiter:
         with self._lock:
             self._paces[endpoint_id, operation].drop(turn.number, now)
 
+    def slowed(self) -> dict[tuple[str, OperationName], float]:
+        """Return the paces that are slowed down now, requests a second."""
+        with self._lock:
+            return {of: pace.rate for of, pace in self._paces.items() if pace.rate is not None}
+
     def _bucket(self, endpoint_id: str, operation: OperationName, now: float) -> Bucket | None:
         counted_as = OPERATIONS[operation].counted_as or operation
         rate = OPERATIONS[counted_as].rate

@@ -10,6 +10,7 @@ from runpod_sdk._values._outcomes import Answer, Failure, Outcome, Result, outco
 from runpod_sdk.errors import (
     APIError,
     APIResponseValidationError,
+    RunpodError,
     SubmissionUnknownError,
 )
 
@@ -39,6 +40,16 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         JobError: it was refused as a job that has failed already, as public endpoints do.
         APIError: the submit did not arrive, or was refused.
     """
+    try:
+        state = yield from _submitted(settings, request, deadline, on_unknown)
+    except RunpodError as error:
+        settings.meter.refused(request, error)
+        raise
+    settings.meter.submitted(request, state)
+    return state
+
+
+def _submitted(settings: Settings, request: Request, deadline: Deadline, on_unknown: OnUnknown) -> Flow[JobState]:
     unknowns = 0
     unknown: APIError
     result: Result
@@ -59,7 +70,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
                 # A 2xx that cannot be read: the job is probably queued, under an id that nobody knows.
                 unknown, result = error, answer
         unknowns += 1
-        settings.meter.count(request.operation, unknowns=1)
+        settings.meter.unknown(request, cause_of(result) or unknown)
         wait = settings.retry.next_wait(unknowns, settings.random())
         if on_unknown == "raise" or unknowns >= settings.retry.attempts or wait >= deadline.left(settings.now()):
             cause = cause_of(result) or unknown
@@ -70,7 +81,7 @@ def submit(settings: Settings, request: Request, deadline: Deadline, on_unknown:
         record = unknown_error(request, cause_of(result) or unknown, result, sent_at, unknowns)
         record.__cause__ = cause_of(result) or unknown
         yield Emit(record)
-        settings.meter.count(request.operation, resubmits=1)
+        settings.meter.resubmitted(request)
         notice(settings, request, unknowns, wait, unknown)
         yield Sleep(wait)
 

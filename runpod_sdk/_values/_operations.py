@@ -34,6 +34,11 @@ OperationName = Literal[
 ]
 
 
+# Calls that submit a job; and those that are about how one ends, so that FAILED and TIMED_OUT are errors of theirs.
+SUBMITTING_CALLS = frozenset({"run", "run_sync"})
+WAITING_CALLS = frozenset({"run_sync", "wait", "stream"})
+
+
 class Rate(NamedTuple):
     """A documented limit: so many requests in 10 seconds, and so many at once."""
 

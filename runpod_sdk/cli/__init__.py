@@ -46,7 +46,7 @@ environment:
   RUNPOD_API_KEY            the key; no option takes it, as everybody on a
                             machine can read a command line
   RUNPOD_ENDPOINT_BASE_URL  another service, such as an emulator
-  RUNPOD_SDK_LOG            debug or info: log on standard error
+  RUNPOD_SDK_LOG            debug, info, warning or error: log on standard error
 
 exit codes:
   0    all ended as it must

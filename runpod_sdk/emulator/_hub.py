@@ -190,10 +190,14 @@ class Hub:
             self.ledger.fault(logged or operation, struck.fault.kind, struck.number, struck.fault.when, endpoint_id)
         return disruption_of(struck.fault)
 
-    def loses_work(self, endpoint: HubEndpoint, operation: str, worker_id: str, logged: LoggedRequest | None) -> bool:
+    def loses_work(
+        self, endpoint: HubEndpoint, operation: str, worker_id: str, jobs: list[str], logged: LoggedRequest | None
+    ) -> bool:
         """Whether a fault strikes jobs that are about to be handed over HTTP to a worker, which it may kill."""
         with self._lock:
             disruption = self.disruption(operation, endpoint, OF_WORKERS, logged)
+            if disruption is not None:
+                self.ledger.not_begun(worker_id, jobs)
             if disruption is not None and disruption.kills:
                 self._kill(endpoint, worker_id)
                 self._carry_out()
@@ -259,6 +263,8 @@ class Hub:
         return self._waiters.pop(waiter)
 
     def _handle(self, endpoint: HubEndpoint, request: Request, logged: LoggedRequest | None = None) -> Reply | Hold:
+        if isinstance(request, ask.Lose):
+            self.ledger.not_begun(request.worker_id, [request.job_id])
         answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
         self._accept(endpoint, effects, logged or _NAMES.get(type(request)))
         return answer
@@ -312,11 +318,13 @@ class Hub:
             if disruption is None:
                 deliver(reply)
                 return
+            jobs = [job["id"] for job in reply.body.get("jobs", [reply.body])]
+            self.ledger.not_begun(request.worker_id, jobs)
             if disruption.kills and not self._kill(endpoint, request.worker_id):
                 return
             if not disruption.kills:
-                for job in reply.body.get("jobs", [reply.body]):
-                    self._handle(endpoint, ask.Lose(worker_id=request.worker_id, job_id=job["id"]))
+                for job_id in jobs:
+                    self._handle(endpoint, ask.Lose(worker_id=request.worker_id, job_id=job_id))
             # Not at once: of a thousand jobs each may be lost.
             self._retakes.append((endpoint, request, deliver))
 

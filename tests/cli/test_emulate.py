@@ -92,6 +92,8 @@ def test_a_file_is_served_and_json_is_one_line(handler: Path) -> None:
         assert ready == {
             "ready": True,
             "url": ready["url"],
+            "urls_from_elsewhere": [],
+            "console": ready["url"].removesuffix("v2"),
             "api_key": "test",
             "endpoints": [{"id": "local", "runs": f"{handler}, 1 worker", "file": str(handler), "workers": 1}],
         }
@@ -362,11 +364,25 @@ def test_a_port_that_is_taken() -> None:
 
 def test_who_listens_beyond_this_machine_is_warned() -> None:
     with emulate("--host", "0.0.0.0", "--external", "--json") as running:  # noqa: S104  that is what warns
-        environment = running.ready()["endpoints"][0]["worker_environment"]
-        assert "//127.0.0.1:" in environment["RUNPOD_WEBHOOK_PING"], "nobody can call 0.0.0.0"
+        ready = running.ready()
+        assert "//127.0.0.1:" in ready["endpoints"][0]["worker_environment"]["RUNPOD_WEBHOOK_PING"]
+        for url in [ready["url"], *ready["urls_from_elsewhere"]]:
+            answer = httpx.get(f"{url}/local/health", headers={"authorization": "test"})
+            assert answer.status_code == 200, f"nobody can call 0.0.0.0, but {url}"
         code, errors = running.end()
     assert code == 0
     assert errors.startswith("warning: listening on 0.0.0.0: whoever reaches this machine")
+    assert "the key is all that guards it, and 'test' is known to everybody: --api-key takes another" in errors
+
+
+def test_a_name_that_is_advertised_stands_for_all_addresses_and_a_key_of_ones_own_is_not_remarked() -> None:
+    with emulate("--host", "0", "--advertise", "box.internal", "--api-key", "own", "--json") as running:
+        ready = running.ready()
+        port = ready["url"].removesuffix("/v2").rpartition(":")[2]
+        assert ready["urls_from_elsewhere"] == [f"http://box.internal:{port}/v2"]
+        _, errors = running.end()
+    assert errors.startswith("warning: listening on 0: ")
+    assert errors.splitlines()[0].endswith("; the key is all that guards it")
 
 
 def test_faults_of_a_file_strike(tmp_path: Path) -> None:

@@ -223,11 +223,12 @@ def test_jobs_handed_to_dead_pollers_are_back_within_a_lease_and_run_once_more()
             assert await poller.deliver(poller.taken[0], "far too late") == 200
 
         verdict = emulator.ledger.verdict()
-        assert verdict.is_clean, str(verdict)
+        assert verdict.is_conserved, str(verdict)
+        assert verdict.overexecuted.keys() <= verdict.requeues.keys()
         assert verdict.requeues.keys() >= {poller.taken[0] for poller in silent}
         for job in emulator.jobs.values():
             retries = job.state.get("retries", 0)
-            assert verdict.executions[job.id] == 1 + retries
+            assert 1 + retries >= verdict.executions[job.id] >= (job.status == "COMPLETED")
             # Two who were leaving may have had the same one.
             expected = job.input["number"] if job.status == "COMPLETED" else None
             assert job.state.get("output") == expected

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import uvicorn.config
 
 from runpod_sdk import Client
 from runpod_sdk.clock import SystemClock, VirtualClock
@@ -69,6 +70,17 @@ def test_the_url_ends_in_v2_and_names_the_bound_port(server: Server) -> None:
 
 
 @pytest.mark.fidelity("routes: a POST needs no body, and may be called JSON all the same", source="documented")
+@pytest.mark.parametrize("host", ["0.0.0.0", "0", "::"])  # noqa: S104  what it is about
+def test_who_listens_on_all_addresses_has_a_url_that_can_be_called(emulator: Emulator, host: str) -> None:
+    try:
+        server = emulator.serve(host)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    urls = [server.url] + ([f"http://127.0.0.1:{server.port}/v2"] if host == "::" else [])
+    for url in urls:
+        assert httpx.get(f"{url}/e/health", headers={"authorization": "test"}, timeout=JOIN).status_code == 200
+
+
 def test_as_curl_does_it(server: Server) -> None:
     """docs: the raw key without Bearer, a POST with an empty body and a content type."""
     parts = urllib.parse.urlsplit(server.url)
@@ -144,6 +156,33 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_submits_nothing(emulator: 
         head = b"POST /v2/held/run HTTP/1.1\r\nhost: x\r\nauthorization: test\r\ncontent-length: 100\r\n\r\n{"
         writer.sendall(head)
     server.close()
+    assert emulator.jobs == {}
+
+
+SMUGGLED = b"GET /_emulator/ready HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+@pytest.mark.parametrize(
+    ("version", "framing"),
+    [
+        ("1.1", b"content-length: 5\r\ntransfer-encoding: chunked\r\n"),
+        ("1.1", b"transfer-encoding: chunked\r\ncontent-length: 5\r\n"),
+        ("1.1", b"transfer-encoding: chunked\r\ncontent-length: 0\r\n"),
+        ("1.0", b"connection: keep-alive\r\ntransfer-encoding: chunked\r\n"),
+    ],
+)
+def test_a_request_whose_body_may_end_in_two_places_ends_its_connection(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, parser: str, version: str, framing: bytes
+) -> None:
+    pytest.importorskip(parser)
+    monkeypatch.setitem(uvicorn.config.HTTP_PROTOCOLS, "auto", uvicorn.config.HTTP_PROTOCOLS[parser])
+    head = f"POST /v2/held/run HTTP/{version}\r\nhost: x\r\nauthorization: test\r\n".encode()
+    with emulator.serve() as server, connect(server) as caller:
+        caller.sendall(head + framing + b"\r\n0\r\n\r\n" + SMUGGLED)
+        said = b"".join(iter(lambda: caller.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1 ") == 1, "what followed is not taken for a request"
     assert emulator.jobs == {}
 
 

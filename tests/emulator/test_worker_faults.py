@@ -108,6 +108,7 @@ def test_on_a_take(worker: Worker, name: str) -> None:
         worker.advance(LEASE)
         assert worker.state() == ("IN_PROGRESS", 1), "the lease gave it to who waits"
         assert again.json()["id"] == worker.job
+    assert worker.wire.emulator.ledger.verdict().executions == {worker.job: 1}, "what never reached it is none"
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -351,7 +352,10 @@ def test_the_job_of_a_killed_worker_goes_back_at_once_and_what_it_sent_is_lost(w
         worker.post(PROGRESS if at == "progress" else {"output": 1})
     assert worker.seen() == {"id": worker.job, "status": "IN_QUEUE", "retries": 1}
     assert worker.chunks() == []
-    assert worker.wire.emulator.ledger.verdict().is_clean
+    verdict = worker.wire.emulator.ledger.verdict()
+    assert (verdict.executions[worker.job], verdict.is_clean) == (int(at != "take"), True)
+    worker.take("another")
+    assert worker.wire.emulator.ledger.verdict().is_clean == (at == "take"), "it began, and began again"
 
 
 def test_a_process_that_is_being_killed_takes_no_other_job() -> None:

@@ -113,7 +113,8 @@ def completions(emulator: Emulator) -> Counter[str]:
 def assert_conserved(seen: storm.Seen, verdict: Verdict, jobs: int) -> None:
     assert seen.errors == []
     assert verdict.is_complete
-    assert verdict.is_clean, str(verdict)
+    assert verdict.is_conserved, str(verdict)
+    assert not verdict.doubled, str(verdict)
     assert seen.unknown == Counter(each.input_sha256 for each in verdict.ambiguous)
     assert len(seen.outputs) + seen.failed + seen.unknown.total() == jobs
     assert all(outputs == [{"number": number}] for number, outputs in seen.outputs.items())

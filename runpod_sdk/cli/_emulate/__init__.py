@@ -17,7 +17,7 @@ from runpod_sdk.cli._session import BAD_CALL, BadCallError
 from runpod_sdk.cli._shown import complain
 
 from ._announced import announce
-from ._checks import DEFAULT_ENDPOINT, check
+from ._checks import DEFAULT_ENDPOINT, DEFAULT_KEY, check
 from ._ending import Ending
 from ._files import Files, show_why, stamps_of_all
 from ._tested import run_tests
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
     parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"0: any that is free ({_DEFAULT_PORT})")
     parser.add_argument("--advertise", default="", metavar="HOST", help="how external workers call this machine")
-    parser.add_argument("--api-key", default="test", metavar="KEY", help="the only key that is let in (test)")
+    parser.add_argument("--api-key", default=DEFAULT_KEY, metavar="KEY", help="the only key that is let in (test)")
     parser.add_argument("--open", action="store_true", help="open the console in a browser")
     parser.add_argument("--cors", action="append", metavar="ORIGIN", help="let a page of this origin call; repeatable")
     parser.add_argument(

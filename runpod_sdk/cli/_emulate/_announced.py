@@ -8,8 +8,9 @@ import sys
 import webbrowser
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from ._addresses import addresses_of_this_machine, is_every_address
+from ._checks import DEFAULT_KEY
 from ._env_file import write_env_file
 
 if TYPE_CHECKING:
@@ -27,19 +28,27 @@ def announce(arguments: argparse.Namespace, server: Server, endpoints: list[Emul
 
 def _announce(arguments: argparse.Namespace, server: Server, endpoints: list[EmulatedEndpoint], out: Any) -> None:
     if not is_loopback(arguments.host):
-        print(
-            f"warning: listening on {arguments.host}: whoever reaches this machine and knows the key runs jobs on it",
-            file=sys.stderr,
-        )
+        print(_warning(arguments), file=sys.stderr)
+    elsewhere = _elsewhere(arguments, server)
     described = [_described(endpoint, arguments, server) for endpoint in endpoints]
     if arguments.env_file is not None:
         write_env_file(arguments.env_file, described[0]["worker_environment"])
     page = console_of(server)
     if arguments.json:
-        line = {"ready": True, "url": server.url, "console": page, "api_key": server.api_key, "endpoints": described}
+        line = {
+            "ready": True,
+            "url": server.url,
+            "urls_from_elsewhere": elsewhere,
+            "console": page,
+            "api_key": server.api_key,
+            "endpoints": described,
+        }
         print(json.dumps(line), file=out, flush=True)
         return
-    print(f"ready at {server.url}\n")
+    print(f"ready at {server.url}")
+    for url in elsewhere:
+        print(f"and from elsewhere at {url}")
+    print()
     for endpoint in described:
         print(f"  {endpoint['id']}: {endpoint['runs']}")
     print()
@@ -52,11 +61,27 @@ def _announce(arguments: argparse.Namespace, server: Server, endpoints: list[Emu
 
 
 def console_of(server: Server) -> str:
-    """Return the address of the console; nobody can call 0.0.0.0."""
-    address = urlsplit(server.url)
-    host = "127.0.0.1" if address.hostname in ("0.0.0.0", "::") else address.hostname or ""  # noqa: S104  as below
-    shown = f"[{host}]" if ":" in host else host
-    return f"{address.scheme}://{shown}:{server.port}/"
+    """Return the address of the console."""
+    return server.url.removesuffix("v2")
+
+
+def _warning(arguments: argparse.Namespace) -> str:
+    """Say what guards an emulator that others reach."""
+    guard = (
+        f"the key is all that guards it, and {arguments.api_key!r} is known to everybody: --api-key takes another"
+        if arguments.api_key == DEFAULT_KEY
+        else "the key is all that guards it"
+    )
+    who = "whoever reaches this machine and knows the key runs jobs on it"
+    return f"warning: listening on {arguments.host}: {who}; {guard}"
+
+
+def _elsewhere(arguments: argparse.Namespace, server: Server) -> list[str]:
+    """Return the URLs by which other machines and containers reach the service, where it listens on all addresses."""
+    if not is_every_address(arguments.host):
+        return []
+    hosts = [arguments.advertise] if arguments.advertise else addresses_of_this_machine()
+    return [f"http://{f'[{host}]' if ':' in host else host}:{server.port}/v2" for host in hosts]
 
 
 def _announce_external(arguments: argparse.Namespace, endpoint: dict[str, Any]) -> None:
@@ -93,7 +118,7 @@ def _count(endpoint: EmulatedEndpoint) -> str:
 def _advertised(arguments: argparse.Namespace) -> str:
     """Return how a worker elsewhere calls this machine; nobody can call 0.0.0.0."""
     host: str = arguments.advertise or arguments.host
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  what was asked for
+    return "127.0.0.1" if is_every_address(host) else host
 
 
 def is_loopback(host: str) -> bool:

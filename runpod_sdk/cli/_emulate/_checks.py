@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
 DEFAULT_ENDPOINT = "local"
+DEFAULT_KEY = "test"
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -42,6 +42,12 @@ _DRAIN = 4
 # Seconds between two looks at what a console has not heard, while one is open; ours.
 _LOOK_EVERY = 0.15
 _TELLING = frozenset({b"host", b"origin", b"sec-fetch-site"})
+# The connection ends with it: what comes next may be part of that body, or a request that was smuggled in it.
+_TWO_ENDS = HttpAnswer(
+    400,
+    b'{"error": "the head of the request says twice where its body ends"}',
+    headers=(("content-type", "application/json"), ("connection", "close")),
+)
 
 
 T = TypeVar("T")
@@ -75,14 +81,11 @@ class App:
             return
         authorization = _header(scope, b"authorization")
         caller = _caller(scope)
-        if scope["path"] == "/" or scope["path"].startswith(PAGE_PREFIX):
-            await respond(self._page(scope, caller), send)
-            return
-        if scope["path"].startswith(PREFIX):
+        if scope["path"].startswith(PREFIX) and not scope["path"].startswith(PAGE_PREFIX) and not _has_two_ends(scope):
             answer = await self._controlled(scope, caller, authorization, receive)
             await (self._tell(answer, receive, send) if isinstance(answer, Watch) else respond(answer, send))
             return
-        early = self._for_page(scope, caller) if caller.is_page else None
+        early = self._early(scope, caller)
         if early is not None:
             await respond(early, send)
             return
@@ -106,6 +109,14 @@ class App:
                 exchange.take_back_work()
                 return
             await respond(_with(result, fields), send)
+
+    def _early(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
+        """Return what is answered without a look at the body; None: it goes on to the service."""
+        if _has_two_ends(scope):
+            return _TWO_ENDS
+        if scope["path"] == "/" or scope["path"].startswith(PAGE_PREFIX):
+            return self._page(scope, caller)
+        return self._for_page(scope, caller) if caller.is_page else None
 
     def _for_page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
         """Return the answer to a page that is turned away, or asks what it may; None: it goes on like any other."""
@@ -275,6 +286,14 @@ def _caller(scope: MutableMapping[str, Any]) -> Caller:
         origin=found.get(b"origin", ""),
         site=found.get(b"sec-fetch-site", ""),
     )
+
+
+def _has_two_ends(scope: MutableMapping[str, Any]) -> bool:
+    """Whether who stands before this server may see another end of the body than it does. RFC 9112, 6.1 and 6.3."""
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" not in names:
+        return False
+    return b"content-length" in names or scope.get("http_version") == "1.0" or names.count(b"transfer-encoding") > 1
 
 
 def _header(scope: MutableMapping[str, Any], name: bytes) -> str:

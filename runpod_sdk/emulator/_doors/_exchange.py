@@ -249,7 +249,8 @@ class Exchange:
         if call is None:
             return False
         endpoint = self._hub.endpoints[call.endpoint_id]
-        return self._hub.loses_work(endpoint, call.route.operation, call.worker_id, self._logged)
+        jobs = [job.job_id for job in self._work]
+        return self._hub.loses_work(endpoint, call.route.operation, call.worker_id, jobs, self._logged)
 
     def _log(self, sha256: str | None) -> None:
         ledger, call = self._hub.ledger, self._call
@@ -273,6 +274,10 @@ class Exchange:
             return
         if self._logged is None:
             self._log(None)
+        # The true answer may also have been whole, and another sent in its place.
+        is_lost = fate != "whole" or (self._disruption is not None and self._disruption.instead is not None)
+        if self._work and is_lost and call is not None:
+            ledger.not_begun(call.worker_id, [lost.job_id for lost in self._work])
         if self._logged is not None:
             ledger.answer(self._logged, status, fate, None if answer is None else answer.job_status)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,12 +65,15 @@ class Listener:
         config.load()  # here, so that a certificate that cannot be read raises before there is a socket
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
-        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # With :: go the addresses of IPv4, too, as with most servers.
+        both = family is socket.AF_INET6 and ip_address(host.partition("%")[0]).is_unspecified
+        self._socket = socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both and socket.has_dualstack_ipv6()
+        )
         # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        self.origin = f"{'http' if certfile is None else 'https'}://{shown}:{self.port}"
+        self.origin = f"{'http' if certfile is None else 'https'}://{_called(host, self._socket)}:{self.port}"
         self._server = uvicorn.Server(config)
         # uvicorn looks every 100 ms whether it should stop; a signal costs no idle CPU and comes at once.
         self._stopping = asyncio.Event()
@@ -125,6 +129,14 @@ class Listener:
             self._started.set()
         elif self._loop is not None:
             self._loop.call_later(0.001, self._announce)
+
+
+def _called(host: str, listening: socket.socket) -> str:
+    """Return what this machine calls itself by, as a URL has it: nobody can call 0.0.0.0, or 0."""
+    bound = listening.getsockname()[0]
+    if ip_address(bound.partition("%")[0]).is_unspecified:
+        host = "::1" if ":" in bound else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -17,7 +17,7 @@ from runpod_sdk.emulator._queue._machine import Event
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from runpod_sdk.emulator._queue._effects import Effects, JobChange
@@ -53,7 +53,9 @@ class _Account:
     endpoint_id: str
     executions: int = 0
     requeues: int = 0
+    asked: int = 0  # how many of those by /retry
     delivered: int = 0
+    taker: str | None = None  # the worker on its way to which it may still be lost
 
 
 @dataclass(slots=True, eq=False)
@@ -160,6 +162,7 @@ class Ledger:
                 purged=self._purged,
                 executions={job_id: account.executions for job_id, account in accounts},
                 requeues={job_id: account.requeues for job_id, account in accounts if account.requeues},
+                retried={job_id: account.asked for job_id, account in accounts if account.asked},
                 delivered={job_id: account.delivered for job_id, account in accounts if account.delivered},
                 doubled=doubled,
                 ambiguous=tuple(self._ambiguous),
@@ -202,6 +205,15 @@ class Ledger:
                     status=status,
                 )
             )
+
+    def not_begun(self, worker_id: str, job_ids: Iterable[str]) -> None:
+        """Note that jobs were lost on their way to the worker that took them: what never began is no execution."""
+        with self._lock:
+            for job_id in job_ids:
+                account = self._accounts.get(job_id)
+                if account is not None and account.taker == worker_id:
+                    account.executions -= 1
+                    account.taker = None
 
     def fault(self, cause: LoggedRequest | str | None, kind: str, number: int, when: str, endpoint_id: str) -> None:
         """Note that a fault struck."""
@@ -248,13 +260,13 @@ class Ledger:
         else:
             moved = (before.value, after.value, worker_id, retries or None)
             row = ("job", cause, event.value, endpoint_id, job_id, *moved)
-            self._account_for(job_id, event)
+            self._account_for(job_id, event, worker_id)
         self._count += 1
         self._rows.append((self._count, now, *row))
         if self._listeners:
             self._tell()
 
-    def _account_for(self, job_id: str, event: Event) -> None:
+    def _account_for(self, job_id: str, event: Event, worker_id: str | None) -> None:
         """Note an event in the account of its job."""
         if event is Event.EXPIRE:
             self._expired += job_id not in self._purged_known
@@ -266,6 +278,8 @@ class Ledger:
         if account is not None:
             account.executions += event is Event.TAKE
             account.requeues += event in (Event.LOSE, Event.RETRY)
+            account.asked += event is Event.RETRY
+            account.taker = worker_id if event is Event.TAKE else None
 
     def _add(self, kind: str, *values: Any) -> int:
         with self._lock:

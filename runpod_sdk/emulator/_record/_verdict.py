@@ -39,8 +39,9 @@ class Verdict:
         known: those that the queues still know.
         expired: those whose ttl or retention is over.
         purged: those that a purge removed.
-        executions: by job id, how often it was given to a worker.
+        executions: by job id, how often a worker began it; a job that was lost on its way to one was not begun.
         requeues: by job id, how often it was put back, by a lost worker or by /retry.
+        retried: by job id, how often it was put back by /retry, which somebody asked for.
         delivered: by job id, how many whole answers carried its final status.
         doubled: by hash of the input, the ids of jobs with the same input, where an endpoint has several.
         ambiguous: submits whose answer the client did not get, or could not be sure of.
@@ -54,6 +55,7 @@ class Verdict:
     purged: int
     executions: Mapping[str, int]
     requeues: Mapping[str, int]
+    retried: Mapping[str, int]
     delivered: Mapping[str, int]
     doubled: Mapping[str, tuple[str, ...]]
     ambiguous: tuple[Ambiguous, ...]
@@ -67,8 +69,8 @@ class Verdict:
 
     @property
     def overexecuted(self) -> dict[str, int]:
-        """Return the jobs that ran more often than once and once for each time that they were put back."""
-        return {job_id: ran for job_id, ran in self.executions.items() if ran > 1 + self.requeues.get(job_id, 0)}
+        """Return the jobs that began more often than once and once for each /retry, as where a worker dies with one."""
+        return {job_id: ran for job_id, ran in self.executions.items() if ran > 1 + self.retried.get(job_id, 0)}
 
     @property
     def is_clean(self) -> bool:
