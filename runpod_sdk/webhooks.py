@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._flows import _answers
 from ._telemetry import log_misfit
+from ._telemetry._context import trace_of, with_trace
 
 if TYPE_CHECKING:
     from ._values._states import JobState
 
-__all__ = ["is_token", "parse"]
+__all__ = ["is_token", "parse", "trace_of", "with_trace"]
 
 
 def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str = "") -> JobState:

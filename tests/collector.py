@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.util._once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -57,6 +59,22 @@ class Collector:
     def everything(self) -> str:
         """Return all that was exported, as text."""
         return "\n".join([*(span.to_json() for span in self.spans), str(self.metrics())])
+
+
+@contextmanager
+def unset() -> Generator[None]:
+    """Let a program set its providers, which it can do once, and its log; and forget both afterwards."""
+    logger = logging.getLogger("runpod_sdk")
+    handlers, level = [*logger.handlers], logger.level
+    with (
+        patch.object(opentelemetry.trace, "_TRACER_PROVIDER", None),
+        patch.object(opentelemetry.trace, "_TRACER_PROVIDER_SET_ONCE", Once()),
+        patch.object(opentelemetry.metrics._internal, "_METER_PROVIDER", None),
+        patch.object(opentelemetry.metrics._internal, "_METER_PROVIDER_SET_ONCE", Once()),
+    ):
+        yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runpod_sdk.emulator import Emulator
+from tests.collector import unset
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -192,7 +193,8 @@ def test_each_block_of_a_page_runs_and_prints_what_it_says(page: str, reader_of:
     if any(block.language == "sh" for block in blocks_of(page)) and shutil.which("bash") is None:
         pytest.skip("no bash")
     reader, left_running = reader_of(page)
-    reader.read(blocks_of(page), left_running)
+    with unset():
+        reader.read(blocks_of(page), left_running)
 
 
 def test_every_block_says_what_is_to_be_done_with_it() -> None:

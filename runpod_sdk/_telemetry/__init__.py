@@ -16,7 +16,7 @@ from ._notes import (
     way_back,
     way_back_to_batch,
 )
-from ._spans import NO_SPAN, CallSpan, span
+from ._spans import NO_SPAN, CallSpan, begun, span
 from ._unknowns import Unknowns, UnknownSubmission
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "OperationStats",
     "UnknownSubmission",
     "Unknowns",
+    "begun",
     "log_as_told",
     "log_misfit",
     "logger",

@@ -128,6 +128,12 @@ class Meter:
             if state.execution_time_ms is not None:
                 measure(names.M_EXECUTION, state.execution_time_ms / 1000, facts)
 
+    def requeued(self, state: JobState) -> None:
+        """Tell of a job that did not end well, and is run again."""
+        call = current()
+        if call is not NO_SPAN:
+            call.event(names.REQUEUED, names.state_facts(state))
+
     def misfit(self, name: str, value: object) -> None:
         """Log that a field of an answer was not what it should be: each field once."""
         with self._lock:

@@ -65,7 +65,16 @@ SUBMIT_COUNTS: Final = ("unknowns",)
 REPEATED: Final = "runpod.repeated"
 RESUBMITTED: Final = "runpod.resubmitted"
 UNKNOWN: Final = "runpod.unknown"
+REQUEUED: Final = "runpod.requeued"
+RESULT: Final = "runpod.result"
 EXCEPTION: Final = "exception"
+
+# Of a bulk run: the fields of its `MapReport` that are counts.
+MAP: Final = "runpod.map."
+MAP_INPUTS: Final = "runpod.map.inputs"
+MAP_CONCURRENCY: Final = "runpod.map.concurrency"
+MAP_INDEX: Final = "runpod.map.index"
+MAP_STOPPED: Final = "runpod.map.stopped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,14 @@ def test_bulk_webhooks_take_what_was_lost_on_the_way(
     assert len(emulator.jobs) == 20, "whatever has come meanwhile, nothing is submitted again"
 
 
+def test_telemetry_prints_the_spans_and_metrics_of_a_bulk_run() -> None:
+    needs("opentelemetry.sdk")
+    done = run_example("telemetry.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "spans: {'runpod run': 200, 'runpod wait': 199, 'runpod map': 1} of the run: 399" in done.stdout
+    assert "runpod.jobs [{job}]  runpod.endpoint_id=pictures runpod.status=FAILED  4" in done.stdout
+
+
 def test_batch_images_makes_every_picture_once_and_names_the_bad_one(emulator: Emulator, tmp_path: Path) -> None:
     needs("PIL")
     emulator.endpoint("thumbnails", EXAMPLES / "image_worker.py", workers=2)

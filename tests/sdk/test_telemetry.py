@@ -8,16 +8,28 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
-from runpod_sdk import Client, ConfigurationError, JobFailedError, PollPolicy, RetryPolicy, SubmissionUnknownError
+from runpod_sdk import (
+    Client,
+    ConfigurationError,
+    JobFailedError,
+    PollPolicy,
+    RetryPolicy,
+    Stop,
+    SubmissionUnknownError,
+    webhooks,
+)
 from runpod_sdk.emulator import Fault
 from tests.collector import collecting
 from tests.sdk.flavours import World, both_flavours, caught
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from runpod_sdk import SubmitOptions
 
 UNTOLD = "what-only-the-worker-may-see"
 
@@ -167,6 +179,41 @@ async def test_a_stream_is_a_span_of_its_own_beside_what_its_reader_does(world: 
 
 
 @both_flavours
+async def test_a_bulk_run_is_the_parent_of_its_jobs_with_counts_and_an_event_for_what_failed(world: World) -> None:
+    working(world)
+    world.emulator.inject(Fault.drop("after", on="run", nth=3))
+    urls: list[str] = []
+
+    def options(_key: object, _input: object) -> SubmitOptions:
+        urls.append(webhooks.with_trace("https://me.example/hook?token=a%26b"))
+        return {}
+
+    with collecting() as seen:
+        inputs: list[dict[str, Any]] = [{"n": 1}, {"bad": UNTOLD}, {"n": 3}, {"n": 4}]
+        async with (
+            world.client()
+            .endpoint("abc")
+            .map(inputs, concurrency=1, retries=1, stop=Stop(failures=2), input_options=options) as results
+        ):
+            errors = [type(result.error).__name__ async for result in results]
+    assert errors == ["NoneType", "JobFailedError", "SubmissionUnknownError", "MapStoppedError"]
+    *jobs, run = seen.spans
+    assert [span.name for span in jobs] == ["runpod run", "runpod wait"] * 2 + ["runpod run"]
+    assert all(span.parent == run.get_span_context() for span in jobs)
+    assert (run.name, run.kind, run.parent) == ("runpod map", SpanKind.INTERNAL, None)
+    counts = {"results": 4, "succeeded": 1, "failed": 1, "unknown": 1, "unsubmitted": 1, "retries": 1, "inputs": 4}
+    assert facts_of(run).items() >= {f"runpod.map.{name}": count for name, count in counts.items()}.items()
+    assert facts_of(run)["runpod.map.stopped"] == "2 of 3 results were no success"
+    events = [dict(event.attributes or {}) for event in run.events]
+    assert [(event["runpod.map.index"], event["error.type"]) for event in events] == [*enumerate(errors)][1:]
+    assert events[0].items() >= {"runpod.status": "FAILED", "runpod.worker_error_type": "ValueError"}.items()
+    assert [event.name for span in jobs for event in span.events] == ["runpod.requeued", "runpod.unknown", "exception"]
+    told = [trace.get_current_span(webhooks.trace_of(url)).get_span_context().span_id for url in urls]
+    assert set(told) == {(run.get_span_context() or trace.INVALID_SPAN_CONTEXT).span_id}
+    assert UNTOLD not in seen.everything()
+
+
+@both_flavours
 async def test_a_trace_that_is_not_sampled_stays_so(world: World) -> None:
     working(world)
     with collecting() as seen:
@@ -246,3 +293,24 @@ def test_nothing_of_opentelemetry_is_imported_where_the_program_has_not() -> Non
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)  # noqa: S603
     assert done.stdout == "[]\n"
+
+
+HOOK = "https://me.example/hook?token=a%26b&key=%C3%A9#part"
+
+
+def test_the_url_of_a_webhook_carries_the_span_that_is_current_and_nothing_else_changes() -> None:
+    with collecting() as seen, seen.tracers.get_tracer("mine").start_as_current_span("mine") as span:
+        url = webhooks.with_trace(HOOK)
+        assert webhooks.with_trace(url) == url
+        before, after = HOOK.split("#")
+        assert url.startswith(f"{before}&traceparent=00-")
+        assert url.endswith(f"#{after}")
+        found = trace.get_current_span(webhooks.trace_of(url.removeprefix("https://me.example"))).get_span_context()
+        assert (found.trace_id, found.span_id) == (span.get_span_context().trace_id, span.get_span_context().span_id)
+
+
+@pytest.mark.parametrize("url", [HOOK, f"{HOOK[:-5]}&traceparent=00-1-2-3", "/hook?traceparent=", "/hook"])
+def test_a_url_without_a_context_stays_as_it_is_and_gives_none(url: str) -> None:
+    with collecting():
+        assert webhooks.trace_of(url) is None
+        assert webhooks.with_trace(HOOK) == HOOK

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
+from runpod_sdk._telemetry import NO_SPAN
+
 from ._map_inputs import expected, items_of, until
 from ._map_job import Runner
 from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
 from ._map_result import Kept, R
+from ._map_span import end_of_map, map_span, told
 from ._map_stop import Brake
 from ._task_pool import Outbox
 
@@ -48,6 +51,7 @@ class Book(Generic[R]):
         self._sorter: Sorter | None = None
         self._out: R | None = None
         self._brake = Brake(plan.stop, 0.0)
+        self._span = NO_SPAN
 
     def begin(self) -> None:
         """Note that the run begins; with a journal, open it."""
@@ -59,6 +63,7 @@ class Book(Generic[R]):
             self._sorter = Sorter(self._run, plan.again, plan.handle)
         self._began = self._clock.monotonic()
         self._brake = Brake(plan.stop, self._began)
+        self._span = map_span(plan)
         if self._shown:
             title = f'map on endpoint "{self.plan.endpoint_id}"'
             self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
@@ -85,10 +90,11 @@ class Book(Generic[R]):
     def work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
         """Return what makes results of inputs."""
         if self._run is None or self._sorter is None or self.plan.journal is None:
-            return Runner(shell, self.plan, self.kept, self.tally, self._brake).result
+            return told(Runner(shell, self.plan, self.kept, self.tally, self._brake).result, self._span)
         from ._journaled import JournaledRunner
 
-        return JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter, self._brake).result
+        runner = JournaledRunner(shell, self.plan, self.kept, self.tally, self._run, self._sorter, self._brake)
+        return told(runner.result, self._span)
 
     def asked(self) -> None:
         """Note that the caller asks for the next result: it has done with the one before."""
@@ -126,8 +132,10 @@ class Book(Generic[R]):
             self._ended = self._clock.monotonic()
             if self._progress is not None:
                 self._progress.close()
+            end_of_map(self._span, self.report)
 
-    def report(self, price_per_second: float | None) -> MapReport:
+    def report(self, price_per_second: float | None = None) -> MapReport:
+        """Return the numbers so far."""
         until = self._clock.monotonic() if self._ended is None else self._ended
         return self.tally.report(
             seconds=0.0 if self._began is None else until - self._began,

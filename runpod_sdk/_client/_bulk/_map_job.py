@@ -139,7 +139,7 @@ class Runner(Generic[R]):
                 await self._tell(item.key, job_of(state))
 
         try:
-            with span("run", plan.endpoint_id):
+            with span("run", plan.endpoint_id, at=plan.endpoint_url):
                 state = await self._submitted(item, submission)
             await tell(state)
         except BaseException as error:
@@ -198,7 +198,7 @@ class Runner(Generic[R]):
         """Return what becomes of a job that is submitted."""
         shell = self._shell
         try:
-            with span("wait", ref.endpoint_id, ref.job_id):
+            with span("wait", ref.endpoint_id, ref.job_id, at=self._plan.endpoint_url):
                 state, refusal = await self._ended(ref)
         except (JobError, NotFoundError) as error:  # there is no job to go on, or to cancel
             return self.of(item, job=job, error=about(error, job))
@@ -238,6 +238,7 @@ class Runner(Generic[R]):
                 left = 0  # it may have been accepted: the job's next state tells, and then it is enough
             else:
                 self._tally.add_retry(state)
+                settings.meter.requeued(state)
 
     def _keep(self, item: Item, left: Left, job_of: Callable[[JobState], Any]) -> None:
         if left.record is not None:
