@@ -64,7 +64,7 @@ LEFT_OUT = (
     ("worker: no workers after 7 days without a request; declare the endpoint with workers=0", "documented"),
     ("errors: pages of the edge (502, 504, 520, 524) and their HTML; `Fault.html` makes them", "reported"),
     ("errors: 402 without credit and 403 without permission; `Fault.status` makes them", "reported"),
-    ("worker: cold starts, scaling by load, and what lowPriority has to do with it", "documented"),
+    ("worker: a start that takes more than seven minutes makes it unhealthy", "documented"),
 )
 
 

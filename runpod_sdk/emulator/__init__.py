@@ -17,6 +17,7 @@ from runpod_sdk.emulator._record._faults import Fault, faults_from_json
 from runpod_sdk.emulator._record._injection import InjectedFault
 from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
+from runpod_sdk.emulator._scaling import Scaling
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._programs import HandlerFileError
@@ -33,6 +34,7 @@ __all__ = [
     "Ledger",
     "Options",
     "RequestRecord",
+    "Scaling",
     "Server",
     "Verdict",
     "faults_from_json",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
@@ -14,7 +13,7 @@ from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._doors._rates import RateLimits
-from runpod_sdk.emulator._hosting import host, runs_here
+from runpod_sdk.emulator._hosting import chance_of_faults, host, runs_here, size_of
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
 from runpod_sdk.emulator._queue import _requests as ask
@@ -104,7 +103,7 @@ class Emulator:
         self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace, captures=self._options.log_capture)
         if echo:
             self._processes.feed.subscribe(print_lines)
-        self.faults = Faults(self._chance, threading.Lock())
+        self.faults = Faults(chance_of_faults(seed), threading.Lock())
 
     def endpoint(
         self,
@@ -130,7 +129,7 @@ class Emulator:
                 handler, which does what the input of the official mock worker says (mock_return, mock_delay, …).
             workers: how many jobs a function runs at the same time, or how many processes there are of a file or a
                 `command`; 0: jobs stay in the queue, for workers that are started elsewhere
-                with `Server.worker_environment()`.
+                with `Server.worker_environment()`. With `Options.scaling`, there are its `max_workers` instead.
             return_aggregate_stream: the chunks of a generator are also its output, otherwise `[]` is. None: as a file
                 says; only those of the built-in handler are.
             command: what starts a real worker, such as "python handler.py" with the official library; POSIX only. Its
@@ -152,6 +151,7 @@ class Emulator:
             raise ValueError(f"workers={workers}: must not be negative")
         if command is not None and handler is not None:
             raise ValueError("command: an endpoint has a handler or a command, not both")
+        workers = size_of(workers, self._options)
         words = None if command is None else command_of(command)
         if endpoint_id in self._endpoints:
             raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
@@ -178,6 +178,7 @@ class Emulator:
             file=file,
             pool=processes,
             jobs=lambda: self.jobs,
+            tell=lambda request: self._tell(endpoint_id, request),
             logs=self._processes.logs_of,
         )
         with self._lock:
@@ -381,8 +382,9 @@ class Emulator:
     def _control(self, gateway: Gateway) -> ControlApi:
         return ControlApi(gateway, self.api_key, self.reset, self._callers)
 
-    def _chance(self, number: int) -> Callable[[], float]:
-        return Random(f"{self._seed}/faults/{number}").random  # noqa: S311  chance that repeats is what is wanted
+    def _tell(self, endpoint_id: str, request: ask.Request) -> str:
+        hub = self._open(VirtualClock).hub
+        return hub.tell(hub.endpoints[endpoint_id], request)
 
     def _host(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
         pool = host(hub, endpoint, self._options, self._seed)

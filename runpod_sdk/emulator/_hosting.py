@@ -12,6 +12,8 @@ from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
 from runpod_sdk.emulator._workers._processes import worker_id_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._options import Options
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
@@ -24,7 +26,7 @@ def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> P
     """
     chance = Random(f"{seed}/{endpoint.id}/jobs")  # noqa: S311  ids that repeat are what is wanted
     worker_ids = Random(f"{seed}/{endpoint.id}/workers")  # noqa: S311  the same
-
+    starts = Random(f"{0 if options.scaling is None else options.scaling.seed}/{endpoint.id}/starts")  # noqa: S311  the same
     hosted = hub.add(
         Queue(
             endpoint.id,
@@ -32,6 +34,7 @@ def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> P
             options=options,
             made_at=hub.clock.monotonic(),
             epoch=hub.clock.time() - hub.clock.monotonic(),
+            chance=starts.random,
         )
     )
     if endpoint.pool is not None:
@@ -49,6 +52,16 @@ def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> P
     )
     pool.start()
     return pool
+
+
+def size_of(workers: int, options: Options) -> int:
+    """Return for how many workers there is a place, of which so many were asked for."""
+    return workers if options.scaling is None or not workers else options.scaling.max_workers
+
+
+def chance_of_faults(seed: int) -> Callable[[int], Callable[[], float]]:
+    """Return what gives the fault of each number its chance."""
+    return lambda number: Random(f"{seed}/faults/{number}").random  # noqa: S311  as above
 
 
 def runs_here(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runpod_sdk.emulator._limits import RESULT_BYTES
+
+if TYPE_CHECKING:
+    from runpod_sdk.emulator._scaling import Scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,8 @@ class Options:
         cancel_finished: what cancelling a finished job answers: "answered" is 200 with the job as it is, "refused" 400.
         execution_timeout: the endpoint's setting, in seconds, for jobs whose policy names none.
         ttl: the endpoint's setting, in seconds, for jobs whose policy names none.
+        scaling: how endpoints start and stop workers, and how long that takes; see `Scaling`. None: those that are
+            declared are always up.
         queue_limit: answer 429 to a submit while more than 50 jobs, and more than 500 for each worker, are queued, as
             the documentation had it until October 2025.
         endpoint_propagation: seconds after its declaration for which an endpoint is answered 404.
@@ -66,6 +71,7 @@ class Options:
     cancel_finished: Literal["answered", "refused"] = "answered"
     execution_timeout: float = 600.0  # docs: endpoint-configurations, unless it was changed
     ttl: float = 86_400.0  # the same
+    scaling: Scaling | None = None
     queue_limit: bool = False
     endpoint_propagation: float = 0.0
     job_propagation: float = 0.0

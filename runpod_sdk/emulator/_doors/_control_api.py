@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
 from runpod_sdk.emulator._doors._console import Watch, job_of
+from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._faults import faults_from_json
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
@@ -200,6 +201,25 @@ class ControlApi:
             return json_answer(404, {"error": "path not found"})
         return Forward(f"/v2/{request.named}", self._api_key)
 
+    def workers(self, request: ControlRequest) -> HttpAnswer:
+        """Let workers of an endpoint be throttled or unhealthy, or replace them."""
+        endpoint = self._gateway.hub.endpoints.get(request.named)
+        if endpoint is None:
+            return json_answer(404, {"error": f"endpoint {request.named!r} is not declared"})
+        sent: Any = _loaded(request.body)
+        fields = cast("dict[str, Any]", sent) if isinstance(sent, dict) else {}
+        counts = {name: fields[name] for name in ("throttled", "unhealthy") if name in fields}
+        wrong = [each for each in counts.values() if isinstance(each, bool) or not isinstance(each, int) or each < 0]
+        update = fields.get("update", False)
+        if not fields or set(fields) - {"throttled", "unhealthy", "update"} or wrong or not isinstance(update, bool):
+            raise ValueError('an object like {"throttled": 2, "unhealthy": 0, "update": true} expected')
+        asked: list[ask.Request] = [ask.BarWorkers(**counts)] if counts else []
+        for each in [*asked, *([ask.UpdateWorkers()] if update else [])]:
+            refusal = self._gateway.hub.tell(endpoint, each)
+            if refusal:
+                return json_answer(409, {"error": refusal})
+        return json_answer(200, {**counts, "updated": update})
+
     def advance(self, request: ControlRequest) -> HttpAnswer | Advance:
         """Say by how much the clock is to be moved."""
         clock = self._gateway.hub.clock
@@ -237,6 +257,7 @@ CONTROL_ROUTES = (
     ControlRoute("GET", "events", ControlApi.events),
     ControlRoute("GET", "jobs/{id}", ControlApi.job),
     ControlRoute("POST", "v2/{call}", ControlApi.forward),
+    ControlRoute("POST", "workers/{endpoint}", ControlApi.workers),
     ControlRoute("GET", "clock", ControlApi.clock),
     ControlRoute("POST", "clock/advance", ControlApi.advance),
 )

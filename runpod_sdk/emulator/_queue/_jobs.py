@@ -38,6 +38,7 @@ class Jobs:
         queued: those that wait for a worker, in order.
         failure: what happens to one whose worker sends an error, or that was lost too often.
         present: how many jobs are in each state.
+        low: how many of them have `lowPriority`.
         completed: how many have ended so; `failed` and `retried` likewise.
     """
 
@@ -51,6 +52,7 @@ class Jobs:
         self.known: dict[str, QueuedJob] = {}
         self.queued: OrderedDict[str, QueuedJob] = OrderedDict()
         self.present = dict.fromkeys(State, 0)
+        self.low = dict.fromkeys(State, 0)
         self.completed = self.failed = self.retried = 0
         self._due: list[tuple[float, int, QueuedJob]] = []  # a heap; `QueuedJob.due` says which row counts
         self._order = itertools.count()
@@ -63,6 +65,7 @@ class Jobs:
         job = QueuedJob(job_id, submission, now, now, submission.ttl)
         self.known[job_id] = self.queued[job_id] = job
         self.present[State.IN_QUEUE] += 1
+        self.low[State.IN_QUEUE] += submission.low_priority
         effects.changes.append(JobChange(job_id, None, None, State.IN_QUEUE, None, 0, submission.input))
         self.keep(job)
         return job
@@ -75,6 +78,9 @@ class Jobs:
             return False
         self.present[before] -= 1
         self.present[after] += 1
+        if job.submission.low_priority:
+            self.low[before] -= 1
+            self.low[after] += 1
         job.state = after
         effects.changes.append(JobChange(job.id, event, before, after, job.worker_id, job.retries))
         return True

@@ -8,7 +8,7 @@ What workers ask, and who gets which job, is in `_work.py`; who waits for a hold
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from runpod_sdk.emulator._limits import QUEUE_LIMIT, QUEUE_LIMIT_PER_WORKER
@@ -16,6 +16,7 @@ from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._batches import QueuedBatches
 from runpod_sdk.emulator._queue._effects import Effects
+from runpod_sdk.emulator._queue._fleet import Fleet
 from runpod_sdk.emulator._queue._job import record_of
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND, Jobs, cause_of, read
 from runpod_sdk.emulator._queue._machine import FINAL, Event, State
@@ -26,6 +27,7 @@ from runpod_sdk.emulator._queue._workers import Workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runpod_sdk.emulator._queue._fleet import Usage
     from runpod_sdk.emulator._queue._job import JobRecord, QueuedJob
 
 _OF_USERS = {ask.Submit, ask.Status, ask.ReadStream, ask.Cancel, ask.RetryJob, ask.Purge, ask.ReadHealth}
@@ -40,6 +42,7 @@ class Queue:
         options: the emulator's choices.
         made_at: the monotonic time at which it was declared.
         epoch: seconds since 1970 at monotonic 0.
+        chance: returns a number between 0 and 1, for the start times of workers.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Queue:
         options: Options | None = None,
         made_at: float = -math.inf,
         epoch: float = 0.0,
+        chance: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self.endpoint_id = endpoint_id
         self._new_id = new_id
@@ -57,7 +61,11 @@ class Queue:
         self._known_at = made_at + self._options.endpoint_propagation
         self._jobs = Jobs(self._options)
         self._workers = Workers()
-        self._work = Work(self._jobs, self._workers, self._options)
+        scaling = self._options.scaling
+        self._fleet = None if scaling is None else Fleet(scaling, self._jobs, self._workers, chance)
+        self._stopped_are: Literal["uncounted", "idle"] = "uncounted" if scaling is None else scaling.stopped
+        self._next_deadline = self._jobs.next_deadline if self._fleet is None else self._next_of(self._fleet)
+        self._work = Work(self._jobs, self._workers, self._fleet, self._options)
         self._batches = QueuedBatches(endpoint_id, self._jobs, self._options, new_id, epoch)
         self._handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Submit: self._submit,
@@ -85,7 +93,10 @@ class Queue:
             answer = self._handlers[type(request)](request, now, effects)
         if self._batches.cancelling:
             self._batches.settle(effects)
-        effects.next_deadline = self._jobs.next_deadline()
+        if self._fleet is not None:
+            self._fleet.now = now
+            self._fleet.settle()
+        effects.next_deadline = self._next_deadline()
         return answer, effects
 
     def advance(self, now: float) -> Effects:
@@ -94,7 +105,7 @@ class Queue:
         self._advance(now, effects)
         if self._batches.cancelling:
             self._batches.settle(effects)
-        effects.next_deadline = self._jobs.next_deadline()
+        effects.next_deadline = self._next_deadline()
         return effects
 
     def expire_hold(self, hold: Hold, now: float) -> tuple[Reply, Effects]:
@@ -120,7 +131,9 @@ class Queue:
                 self._jobs.look_again(self._jobs.known[job_id])
         else:
             self.drop_hold(hold)
-        return Effects(next_deadline=self._jobs.next_deadline())
+        if self._fleet is not None:
+            self._fleet.settle()
+        return Effects(next_deadline=self._next_deadline())
 
     def worker_count(self) -> int:
         """Return how many workers there are, idle or running."""
@@ -141,7 +154,14 @@ class Queue:
                 self._workers.release(job.worker_id, job.id, effects, stop=True)
         self._jobs.clear()
         self._batches.clear()
+        if self._fleet is not None:
+            self._fleet.settle()
+            effects.next_deadline = self._next_deadline()
         return effects
+
+    def usage(self) -> Usage | None:
+        """Return what its workers have cost by the last request; None: it does not scale."""
+        return None if self._fleet is None else self._fleet.usage()
 
     # What users ask.
 
@@ -227,7 +247,7 @@ class Queue:
             "inQueue": self._jobs.present[State.IN_QUEUE],
             "retried": self._jobs.retried,
         }
-        return Reply(ReplyKind.DONE, {"jobs": jobs, "workers": self._workers.gauges(now)})
+        return Reply(ReplyKind.DONE, {"jobs": jobs, "workers": self._workers.gauges(now, self._stopped_are)})
 
     def _finalize_batch(self, request: ask.FinalizeBatch, now: float, effects: Effects) -> Reply:
         reply = self._batches.handlers[ask.FinalizeBatch](request, now, effects)
@@ -236,22 +256,44 @@ class Queue:
 
     # What time does.
 
+    def _next_of(self, fleet: Fleet) -> Callable[[], float]:
+        """Return what says when something of jobs or of workers is due."""
+        return lambda: min(self._jobs.next_deadline(), fleet.next_deadline())
+
     def _advance(self, now: float, effects: Effects) -> None:
-        while (found := self._jobs.due_by(now)) is not None:
-            job, due = found
-            match cause_of(job, due):
-                case Event.EXPIRE:
-                    self._forget(job, effects)
-                case Event.OVERRUN:
-                    self._workers.release(job.worker_id, job.id, effects, stop=True)
-                    self._jobs.overrun(job, due, effects)
-                case Event.LOSE:
-                    self._workers.release(job.worker_id, job.id, effects, stop=True)
-                    self._jobs.lose(job, due, effects)
-                    self._work.dispatch(due, effects)
-                case _:
-                    self._jobs.look_again(job)
+        if self._fleet is None:
+            while (found := self._jobs.due_by(now)) is not None:
+                self._expire(*found, effects)
+        else:
+            self._advance_all(self._fleet, now, effects)
         effects.by_time = len(effects.changes)
+
+    def _advance_all(self, fleet: Fleet, now: float, effects: Effects) -> None:
+        """Apply what is due of jobs and of workers, each in its turn."""
+        while (moment := self._next_deadline()) <= now:
+            fleet.now = moment
+            if (found := self._jobs.due_by(moment)) is not None:
+                self._expire(*found, effects)
+            else:
+                fleet.advance()
+                self._work.dispatch(moment, effects)
+            fleet.settle()
+        fleet.now = now
+
+    def _expire(self, job: QueuedJob, due: float, effects: Effects) -> None:
+        """Do what is due of a job."""
+        match cause_of(job, due):
+            case Event.EXPIRE:
+                self._forget(job, effects)
+            case Event.OVERRUN:
+                self._workers.release(job.worker_id, job.id, effects, stop=True)
+                self._jobs.overrun(job, due, effects)
+            case Event.LOSE:
+                self._workers.release(job.worker_id, job.id, effects, stop=True)
+                self._jobs.lose(job, due, effects)
+                self._work.dispatch(due, effects)
+            case _:
+                self._jobs.look_again(job)
 
     def _forget(self, job: QueuedJob, effects: Effects) -> None:
         self._workers.release(job.worker_id, job.id, effects, stop=True)

@@ -261,6 +261,19 @@ class Drain:
     worker_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarWorkers:
+    """Let so many workers of an endpoint that scales be throttled, and so many unhealthy; None: as many as before."""
+
+    throttled: int | None = None
+    unhealthy: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateWorkers:
+    """Replace all workers of an endpoint that scales, as a release does."""
+
+
 Request = (
     Submit
     | Status
@@ -289,6 +302,8 @@ Request = (
     | Leave
     | Expect
     | Drain
+    | BarWorkers
+    | UpdateWorkers
 )
 
 

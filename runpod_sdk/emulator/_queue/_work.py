@@ -23,23 +23,26 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator._options import Options
     from runpod_sdk.emulator._queue._effects import Effects
+    from runpod_sdk.emulator._queue._fleet import Fleet
     from runpod_sdk.emulator._queue._job import QueuedJob
     from runpod_sdk.emulator._queue._jobs import Jobs
     from runpod_sdk.emulator._queue._workers import KnownWorker, Workers
 
 _NOTED = Reply(ReplyKind.DONE)
+_NOT_SCALED = Reply(ReplyKind.REFUSED, message="the endpoint does not scale; see Options.scaling")
 
 
 class Work:
-    """The work of one endpoint: its jobs, handed to its workers.
+    """The work of one endpoint: its jobs, handed to its workers, as far as they are up.
 
     Attributes:
         handlers: what answers which request of workers.
     """
 
-    def __init__(self, jobs: Jobs, workers: Workers, options: Options) -> None:
+    def __init__(self, jobs: Jobs, workers: Workers, fleet: Fleet | None, options: Options) -> None:
         self._jobs = jobs
         self._workers = workers
+        self._fleet = fleet
         self._result_limit = math.inf if options.result_limit is None else options.result_limit
         self.handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Take: self._take,
@@ -52,6 +55,8 @@ class Work:
             ask.Leave: self._leave,
             ask.Expect: self._expect,
             ask.Drain: self._drain,
+            ask.BarWorkers: self._bar,
+            ask.UpdateWorkers: self._update,
         }
 
     def dispatch(self, now: float, effects: Effects) -> None:
@@ -69,10 +74,13 @@ class Work:
         wait = math.inf if request.wait is None else request.wait
         if worker.is_draining:
             return Hold(request, now + min(wait, DRAINING_HOLD))
-        if self._jobs.queued:
-            return Reply(ReplyKind.DONE, self._hand(worker, request, now, effects))
         hold = Hold(request, now + wait)
-        self._workers.takers[hold] = worker
+        if self._fleet is not None and not self._fleet.joined(worker):
+            self._workers.put_aside[hold] = worker
+        elif self._jobs.queued:
+            return Reply(ReplyKind.DONE, self._hand(worker, request, now, effects))
+        else:
+            self._workers.takers[hold] = worker
         return hold
 
     def _watch_stops(self, request: ask.WatchStops, now: float, _: Effects) -> Reply | Hold:
@@ -140,7 +148,7 @@ class Work:
     def _lose(self, request: ask.Lose, now: float, effects: Effects) -> Reply:
         worker = self._workers.find(request.worker_id)
         if worker is not None and request.job_id in worker.leases:
-            del worker.leases[request.job_id]
+            self._workers.release(worker.id, request.job_id, effects)
             self._jobs.lose(self._jobs.known[request.job_id], now, effects)
             self._workers.forget_if_gone(worker)
             self.dispatch(now, effects)
@@ -163,6 +171,18 @@ class Work:
         self._workers.drain(request.worker_id, effects)
         return _NOTED
 
+    def _bar(self, request: ask.BarWorkers, _: float, __: Effects) -> Reply:
+        if self._fleet is None:
+            return _NOT_SCALED
+        self._fleet.bar(request.throttled, request.unhealthy)
+        return _NOTED
+
+    def _update(self, _: ask.UpdateWorkers, __: float, ___: Effects) -> Reply:
+        if self._fleet is None:
+            return _NOT_SCALED
+        self._fleet.update()
+        return _NOTED
+
     # What they come to.
 
     def _hand(self, worker: KnownWorker, request: Any, now: float, effects: Effects) -> dict[str, Any]:
@@ -176,6 +196,8 @@ class Work:
         lease = Lease(now + worker.lease)
         job = self._jobs.start(worker.id, lease, now, effects)
         worker.leases[job.id] = lease
+        if self._fleet is not None:
+            self._fleet.busy(worker)
         worker.stops.pop(job.id, None)  # what it was to be told of a former run is old
         return self._jobs.work(job)
 

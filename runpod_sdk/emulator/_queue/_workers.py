@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from runpod_sdk.emulator._limits import HANG_UP_GRACE
 from runpod_sdk.emulator._queue._requests import Reply, ReplyKind
@@ -19,6 +20,28 @@ from runpod_sdk.emulator._queue._requests import Reply, ReplyKind
 if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._effects import Effects
     from runpod_sdk.emulator._queue._requests import Hold
+
+
+class Power(Enum):
+    """Whether a worker is up; in an endpoint that does not scale, all are. `_fleet.py` decides it."""
+
+    STOPPED = "stopped"
+    STARTING = "initializing"
+    UP = "up"
+    THROTTLED = "throttled"
+    UNHEALTHY = "unhealthy"
+
+
+class Watcher(Protocol):
+    """Who is told of workers."""
+
+    def freed(self, worker: KnownWorker) -> None:
+        """A worker has no job any more."""
+        ...
+
+    def left(self, worker: KnownWorker) -> None:
+        """A worker is forgotten."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +73,7 @@ class KnownWorker:
         is_suspect: it has hung up, and only itself can prove that it lives.
         is_draining: it gets no job any more.
         is_unhealthy: it died before it was ready.
+        power: whether it is up, and may have jobs.
     """
 
     id: str
@@ -64,6 +88,7 @@ class KnownWorker:
     is_suspect: bool = False
     is_draining: bool = False
     is_unhealthy: bool = False
+    power: Power = Power.UP
 
     def pop_stops(self) -> dict[str, list[str]]:
         """Return the jobs to stop, for the last time."""
@@ -96,10 +121,14 @@ class Workers:
 
     Attributes:
         takers: who waits for a job, the longest idle first.
+        put_aside: who waits for one, and is not up.
+        watcher: who is told, if anybody is.
     """
 
     def __init__(self) -> None:
         self.takers: OrderedDict[Hold, KnownWorker] = OrderedDict()
+        self.put_aside: dict[Hold, KnownWorker] = {}
+        self.watcher: Watcher | None = None
         self._known: dict[str, KnownWorker] = {}
 
     def find(self, worker_id: str | None) -> KnownWorker | None:
@@ -108,7 +137,23 @@ class Workers:
 
     def count(self) -> int:
         """Return how many can take a job, now or when they are done."""
-        return sum(worker.has_asked and not worker.is_draining for worker in self._known.values())
+        return sum(
+            worker.has_asked and not worker.is_draining and worker.power is Power.UP for worker in self._known.values()
+        )
+
+    def is_asking(self, worker: KnownWorker) -> bool:
+        """Whether it waits for a job, and may have it."""
+        return worker in self.takers.values()
+
+    def admit(self, worker: KnownWorker) -> None:
+        """Let a worker have jobs."""
+        for hold in [hold for hold, taker in self.put_aside.items() if taker is worker]:
+            self.takers[hold] = self.put_aside.pop(hold)
+
+    def put_off(self, worker: KnownWorker) -> None:
+        """Let a worker wait in vain, until it is admitted."""
+        for hold in [hold for hold, taker in self.takers.items() if taker is worker]:
+            self.put_aside[hold] = self.takers.pop(hold)
 
     def expect(self, worker_id: str, *, healthy: bool) -> None:
         """Count a process that is starting, or that is to start again."""
@@ -139,7 +184,11 @@ class Workers:
     def release(self, worker_id: str | None, job_id: str, effects: Effects, *, stop: bool = False) -> None:
         """Take a job off its worker; `stop`: the worker does not know yet, and is to be told."""
         worker = self._known.get(worker_id or "")
-        if worker is None or worker.leases.pop(job_id, None) is None or not stop:
+        if worker is None or worker.leases.pop(job_id, None) is None:
+            return
+        if self.watcher is not None and not worker.leases:
+            self.watcher.freed(worker)
+        if not stop:
             return
         if not worker.is_remote:
             effects.stops.append((worker.id, job_id))
@@ -161,14 +210,20 @@ class Workers:
 
     def forget_if_gone(self, worker: KnownWorker) -> None:
         """Forget a worker outside that asks for nothing and runs nothing: if it lives, it asks again."""
-        busy = worker.leases or worker.watchers or worker in self.takers.values()
-        if worker.is_remote and not worker.is_supervised and not busy:
-            del self._known[worker.id]
+        asks = worker.watchers or worker in self.takers.values() or worker in self.put_aside.values()
+        if worker.is_remote and not worker.is_supervised and not worker.leases and not asks:
+            self._forget(worker.id)
 
     def leave(self, worker_id: str, effects: Effects) -> KnownWorker | None:
         """Forget a worker, answer what it is held for, and return it, with what it had taken."""
         self.drain(worker_id, effects)
-        return self._known.pop(worker_id, None)
+        return self._forget(worker_id)
+
+    def _forget(self, worker_id: str) -> KnownWorker | None:
+        worker = self._known.pop(worker_id, None)
+        if worker is not None and self.watcher is not None:
+            self.watcher.left(worker)
+        return worker
 
     def drain(self, worker_id: str, effects: Effects) -> None:
         """Give a worker no job any more, and answer what it is held for."""
@@ -176,29 +231,31 @@ class Workers:
         if worker is None:
             return
         worker.is_draining = True
-        taking = [hold for hold, taker in self.takers.items() if taker is worker]
+        self.put_off(worker)
+        taking = [hold for hold, taker in self.put_aside.items() if taker is worker]
         watching, worker.watchers = worker.watchers, []
         for hold in taking:
-            del self.takers[hold]
+            del self.put_aside[hold]
         for hold in taking + watching:
             effects.answer(hold, Reply(ReplyKind.DONE))
 
     def drop(self, hold: Hold) -> None:
         """Forget a held worker's question."""
-        if self.takers.pop(hold, None) is None:
+        if self.takers.pop(hold, None) is None and self.put_aside.pop(hold, None) is None:
             for worker in self._known.values():
                 if hold in worker.watchers:
                     worker.watchers.remove(hold)
 
-    def gauges(self, now: float) -> dict[str, int]:
+    def gauges(self, now: float, stopped: Literal["uncounted", "idle"] = "uncounted") -> dict[str, int]:
         """Count workers by what they do; `ready` overlaps `idle`, as on the service."""
         for worker in list(self._known.values()):
             if now - worker.seen > worker.lease:
                 self.forget_if_gone(worker)
         taking = {worker.id for worker in self.takers.values()}
         kinds = [_kind(worker, is_taking=worker.id in taking) for worker in self._known.values()]
-        counts = {kind: kinds.count(kind) for kind in ("idle", "initializing", "running", "unhealthy")}
-        return {**counts, "ready": counts["idle"], "throttled": 0}
+        kinds = [stopped if kind == Power.STOPPED.value else kind for kind in kinds]
+        counts = {kind: kinds.count(kind) for kind in ("idle", "initializing", "running", "throttled", "unhealthy")}
+        return {**counts, "ready": counts["idle"]}
 
 
 def _kind(worker: KnownWorker, *, is_taking: bool) -> str:
@@ -206,5 +263,7 @@ def _kind(worker: KnownWorker, *, is_taking: bool) -> str:
         return "unhealthy"
     if not worker.has_asked:
         return "initializing"
+    if worker.power is not Power.UP:
+        return str(worker.power.value)
     # One in this process that is not asking still runs what nobody waits for any more.
     return "running" if worker.leases or not (is_taking or worker.is_remote) else "idle"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers._handlers import load
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class EmulatedEndpoint:
         file: HandlerFile | None,
         pool: ProcessPool | None,
         jobs: Callable[[], Mapping[str, JobRecord]],
+        tell: Callable[[ask.Request], str],
         logs: Callable[[str], Path],
     ) -> None:
         self.id = endpoint_id
@@ -55,6 +57,7 @@ class EmulatedEndpoint:
         self.supervisor: Supervisor | None = None
         self._aggregate = aggregate
         self._jobs = jobs
+        self._tell = tell
         self._logs = logs
 
     @property
@@ -95,6 +98,37 @@ class EmulatedEndpoint:
             former, self.file = self.file, load(self.file.program)
             former.modules.forget()
             self.handler, self.refreshes = self.file.handler, self.file.refresh_worker
+            self._tell(ask.UpdateWorkers())  # refused where the endpoint does not scale
+
+    def bar_workers(self, *, throttled: int | None = None, unhealthy: int | None = None) -> None:
+        """Let so many workers be throttled, and so many unhealthy, from now on, as `/health` then says.
+
+        A worker that has a job keeps it, and is kept out after it.
+
+        Args:
+            throttled: how many find no machine; 0: none any more. None: as many as before.
+            unhealthy: how many are broken; the same.
+
+        Raises:
+            ValueError: a number is negative, or the endpoint does not scale (`Options.scaling`).
+        """
+        for name, count in (("throttled", throttled), ("unhealthy", unhealthy)):
+            if count is not None and count < 0:
+                raise ValueError(f"{name}={count}: must not be negative")
+        self._change(ask.BarWorkers(throttled=throttled, unhealthy=unhealthy))
+
+    def update_workers(self) -> None:
+        """Replace all workers, as a release does: those without a job at once, the others after it; all start cold.
+
+        Raises:
+            ValueError: the endpoint does not scale (`Options.scaling`).
+        """
+        self._change(ask.UpdateWorkers())
+
+    def _change(self, request: ask.BarWorkers | ask.UpdateWorkers) -> None:
+        refusal = self._tell(request)
+        if refusal:
+            raise ValueError(refusal)
 
     @property
     def logs(self) -> Path:
