@@ -31,6 +31,7 @@ REQUESTS: dict[OperationName, Request] = {
     "batch-create": _batch_api.create("abc"),
     "batch-list": _batch_api.listed("abc"),
     "batch-get": _batch_api.get("abc", "b1"),
+    "batch-update": _batch_api.update("abc", "b1", {"name": "n"}),
     "batch-add": _batch_api.add("abc", "b1", [{}])[0][0],
     "batch-requests": _batch_api.page("abc", "b1", 0),
     "batch-remove": _batch_api.remove("abc", "b1", "r1"),
@@ -72,7 +73,7 @@ def test_what_may_have_happened_is_not_done_again(name: OperationName) -> None:
 def test_who_starts_a_job_has_a_limit_of_its_body() -> None:
     assert {name for name, operation in OPERATIONS.items() if operation.starts_job} == {"run", "runsync"}
     with_body = {name for name, operation in OPERATIONS.items() if operation.body_max}
-    assert with_body == {"run", "runsync", "batch-create", "batch-add"}
+    assert with_body == {"run", "runsync", "batch-create", "batch-update", "batch-add"}
 
 
 def test_only_what_is_held_has_connections_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,13 +10,13 @@ from runpod_sdk._flows import _batch_api, _batch_results, _batches
 from runpod_sdk._flows._batches import BatchRef
 from runpod_sdk._flows._effects import Done
 from runpod_sdk._flows._exchange import ask
-from runpod_sdk._telemetry import span
+from runpod_sdk._telemetry import note_batch, span
 from runpod_sdk._values._arguments import checked_id, kind_of
 from runpod_sdk._values._batches import BATCH_REQUESTS_MAX
 from runpod_sdk._values._hidden import Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runpod_sdk._flows._batch_results import Found
     from runpod_sdk._flows._effects import Flow
@@ -50,15 +51,20 @@ class Batches:
         Raises:
             TypeError, ValueError: a bad input, or too many; nothing was sent.
             BatchError: the draft has not the size that it should have; it was not finalized.
-            APIError: the service refused, or could not be reached; a draft may be left, which runs nothing.
+            APIError: the service refused, or could not be reached; a draft may be left, which runs nothing. A note has
+                its id, also where the call is interrupted.
         """
         given = Hidden(_checked(inputs))
         del inputs  # from here on no frame shows them
         _batch_api.add(self.endpoint_id, "draft", given.reveal())  # raises before anything is sent
         deadline = self._client._settings.deadline(timeout)
         batch = self._create(deadline)
-        batch._add(_batch_api.add(self.endpoint_id, batch.id, given.reveal()), deadline)
-        batch._finalize(deadline)
+        try:
+            batch._add(_batch_api.add(self.endpoint_id, batch.id, given.reveal()), deadline)
+            batch._finalize(deadline)
+        except BaseException as error:
+            note_batch(error, self.endpoint_id, batch.id, "A batch was made. It runs only if it is FINALIZED", "state")
+            raise
         return batch
 
     def create(self) -> Batch:
@@ -142,6 +148,21 @@ class Batch:
         self._size = None
         settings = self._client._settings
         self._drive("batch-remove", ask(settings, request, settings.deadline(None), _batch_api.nothing_of))
+
+    def update(self, attributes: Mapping[str, Any]) -> None:
+        """Change attributes of the batch, such as the name that the console shows: `{"name": "nightly"}`.
+
+        The documentation does not say which attributes there are; `name` is a guess.
+
+        Raises:
+            TypeError, ValueError: attributes that are none; nothing was sent.
+            APIError: the service refused, or could not be reached; then they may have been changed.
+        """
+        if not isinstance(attributes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"attributes is {kind_of(attributes)}: a mapping expected")
+        request = _batch_api.update(self.endpoint_id, self.id, attributes)
+        settings = self._client._settings
+        self._drive("batch-update", ask(settings, request, settings.deadline(None), _batch_api.nothing_of))
 
     def finalize(self) -> BatchState:
         """Lock the draft and let it run. A lost answer is looked up, so this can be called again safely.

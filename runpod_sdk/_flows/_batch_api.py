@@ -21,6 +21,7 @@ from runpod_sdk._values._operations import (
     BATCH_LIST,
     BATCH_REMOVE,
     BATCH_REQUESTS,
+    BATCH_UPDATE,
 )
 from runpod_sdk._values._status import JobStatus
 
@@ -63,6 +64,21 @@ def get(endpoint_id: str, batch_id: str) -> Request:
     from runpod_queue_client.api.batches import get_batch as generated
 
     return _api.request_of(BATCH_GET, endpoint_id, generated._get_kwargs(endpoint_id, batch_id), batch_id=batch_id)
+
+
+def update(endpoint_id: str, batch_id: str, attributes: Mapping[str, Any]) -> Request:
+    """Change attributes of a batch.
+
+    Raises:
+        TypeError, ValueError: attributes that JSON cannot hold.
+    """
+    from runpod_queue_client import models
+    from runpod_queue_client.api.batches import update_batch as generated
+
+    content = encoded(BATCH_UPDATE, {**attributes})
+    body = models.BatchUpdate.from_dict({**attributes})
+    kwargs = generated._get_kwargs(endpoint_id, batch_id, body=body)
+    return _api.request_of(BATCH_UPDATE, endpoint_id, kwargs, batch_id=batch_id, content=content)
 
 
 def add(endpoint_id: str, batch_id: str, inputs: Sequence[Mapping[str, Any] | None]) -> list[tuple[Request, int]]:

@@ -62,9 +62,9 @@ def note_retry(error: BaseException, endpoint_id: str, job_id: str) -> None:
     error.add_note(f"Interrupted while a retry was on its way: the job may run again. Look at {where}")
 
 
-def note_batch(error: BaseException | None, endpoint_id: str, batch_id: str, what: str) -> None:
-    """Say on an exception, if there is one, and in the log, what becomes of a batch, and how to get to its results."""
-    note = f"{what}: {way_back_to_batch(endpoint_id, batch_id)}.results()"
+def note_batch(error: BaseException | None, endpoint_id: str, batch_id: str, what: str, ask: str = "results") -> None:
+    """Say on an exception, if there is one, and in the log, what becomes of a batch, and how to ask for more."""
+    note = f"{what}: {way_back_to_batch(endpoint_id, batch_id)}.{ask}()"
     if error is not None:
         error.add_note(note)
     tell(INFO, {names.ENDPOINT_ID: endpoint_id}, "%s", note)

@@ -140,7 +140,8 @@ def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
         content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        found = next(_faults(body["input"], "input", 0), None) or next(_faults(body, "extra_body", 0), None)
+        others = "extra_body" if "input" in body else "attributes"
+        found = next(_faults(body.get("input"), "input", 0), None) or next(_faults(body, others, 0), None)
         raise kind(found or f"input cannot be written as JSON: {type(error).__name__}") from None
     limit = operation.body_max
     if limit is not None and len(content) > limit:

@@ -26,6 +26,7 @@ OperationName = Literal[
     "batch-create",
     "batch-list",
     "batch-get",
+    "batch-update",
     "batch-add",
     "batch-requests",
     "batch-remove",
@@ -65,7 +66,7 @@ class Operation:
     """
 
     name: OperationName
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     of_job: bool = False
     place: str | None = None
     repeats_unknown: bool = False
@@ -124,6 +125,7 @@ _BATCH = "/batch/{batch_id}"
 BATCH_CREATE = Operation(name="batch-create", method="POST", place="/batch", repeats_unknown=True, body_max=10 * _MIB)
 BATCH_LIST = Operation(name="batch-list", method="GET", place="/batch", repeats_unknown=True)
 BATCH_GET = Operation(name="batch-get", method="GET", place=_BATCH, repeats_unknown=True)
+BATCH_UPDATE = Operation(name="batch-update", method="PUT", place=_BATCH, repeats_unknown=True, body_max=10 * _MIB)
 BATCH_ADD = Operation(name="batch-add", method="POST", place=f"{_BATCH}/requests", body_max=10 * _MIB)
 BATCH_REQUESTS = Operation(name="batch-requests", method="GET", place=f"{_BATCH}/requests", repeats_unknown=True)
 BATCH_REMOVE = Operation(
@@ -139,6 +141,7 @@ OPERATIONS: Mapping[OperationName, Operation] = {
     operation.name: operation
     for operation in (
         *(RUN, RUN_SYNC, STATUS, STATUS_SYNC, STREAM, CANCEL, RETRY, PURGE_QUEUE, HEALTH),
-        *(BATCH_CREATE, BATCH_LIST, BATCH_GET, BATCH_ADD, BATCH_REQUESTS, BATCH_REMOVE, BATCH_FINALIZE, BATCH_CANCEL),
+        *(BATCH_CREATE, BATCH_LIST, BATCH_GET, BATCH_UPDATE, BATCH_ADD, BATCH_REQUESTS, BATCH_REMOVE),
+        *(BATCH_FINALIZE, BATCH_CANCEL),
     )
 }

@@ -27,6 +27,7 @@ _COMMANDS = {
     "cancel": ("runpod_sdk.cli._cancel", "cancel jobs"),
     "retry": ("runpod_sdk.cli._retry", "queue failed jobs again"),
     "map": ("runpod_sdk.cli._map", "run a file of inputs, many at once; goes on where it ended"),
+    "batch": ("runpod_sdk.cli._batch", "run a file of inputs as one batch, when there is room"),
     "journal": ("runpod_sdk.cli._journal", "look into the journal of a bulk run of Python"),
     "health": ("runpod_sdk.cli._health", "count the jobs and workers of an endpoint"),
     "purge": ("runpod_sdk.cli._purge", "remove all jobs that wait in the queue"),

@@ -29,6 +29,7 @@ environment:
 exit codes:"""
 # How a note of the SDK leads back to a job.
 _HANDLE = re.compile(r'client\.endpoint\((?:url=)?"([^"]+)"\)\.job\("([\w-]+)"\)')
+_BATCH = re.compile(r'client\.endpoint\((?:url=)?"([^"]+)"\)\.batches\.batch\("([\w-]+)"\)\.(state|results)\(\)')
 
 
 class BadCallError(Exception):
@@ -85,7 +86,12 @@ def calling(arguments: argparse.Namespace, act: Callable[[Endpoint], int]) -> in
 
 def told(arguments: argparse.Namespace, error: RunpodError) -> int:
     """Say on standard error what went wrong, and return the exit code for it."""
-    from runpod_sdk.errors import JobFailedError, SubmissionUnknownError, WaitTimeoutError  # noqa: PLC0415
+    from runpod_sdk.errors import (  # noqa: PLC0415
+        BatchTimeoutError,
+        JobFailedError,
+        SubmissionUnknownError,
+        WaitTimeoutError,
+    )
 
     complain(arguments.command, str(error))
     print(*notes_of(arguments, error), sep="", end="", file=sys.stderr)
@@ -97,7 +103,7 @@ def told(arguments: argparse.Namespace, error: RunpodError) -> int:
             print(f"The worker's traceback: {where} --traceback", file=sys.stderr)
     if isinstance(error, SubmissionUnknownError):
         return UNKNOWN
-    return TIMED_OUT if isinstance(error, WaitTimeoutError) else FAILED
+    return TIMED_OUT if isinstance(error, WaitTimeoutError | BatchTimeoutError) else FAILED
 
 
 def notes_of(arguments: argparse.Namespace, error: BaseException) -> list[str]:
@@ -107,7 +113,12 @@ def notes_of(arguments: argparse.Namespace, error: BaseException) -> list[str]:
     def again(found: re.Match[str]) -> str:
         return f"runpod-sdk {verb} {shlex.quote(found[1])} {found[2]}{_service(arguments)}"
 
-    return [_HANDLE.sub(again, one_line(note)) + "\n" for note in getattr(error, "__notes__", [])]
+    def batch_again(found: re.Match[str]) -> str:
+        verb, more = ("status", "") if found[3] == "state" else ("results", " --output FILE")
+        return f"runpod-sdk batch {verb} {shlex.quote(found[1])} {found[2]}{more}{_service(arguments)}"
+
+    notes = getattr(error, "__notes__", [])
+    return [_HANDLE.sub(again, _BATCH.sub(batch_again, one_line(note))) + "\n" for note in notes]
 
 
 def _service(arguments: argparse.Namespace) -> str:

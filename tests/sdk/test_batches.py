@@ -18,6 +18,7 @@ from runpod_sdk import (
     BatchTimeoutError,
     Client,
     NotFoundError,
+    PaymentRequiredError,
     RateLimitError,
     RetryPolicy,
 )
@@ -209,6 +210,30 @@ def test_a_request_is_removed_from_a_draft() -> None:
         batch.remove(page["requests"][0]["id"])
         batch.finalize()
         assert [result.output for result in batch.results(timeout=60)] == [1]
+
+
+@both_flavours
+async def test_a_batch_gets_a_name(world: World) -> None:
+    world.emulator.endpoint("abc", echo)
+    batch = await world.client().endpoint("abc").batches.create()
+    await batch.update({"name": "nightly"})
+    await caught(BadRequestError, lambda: batch.update({"name": 1}))
+    no_mapping: Any = "nightly"
+    await caught(TypeError, lambda: batch.update(no_mapping))
+    await caught(TypeError, lambda: batch.update({"name": object()}))
+    assert world.operations.count("batch-update") == 2
+
+
+@both_flavours
+async def test_a_submit_that_is_cut_off_names_its_batch(world: World) -> None:
+    world.emulator.endpoint("abc", echo)
+    batches = world.client().endpoint("abc").batches
+    world.emulator.inject(Fault.status(402, on="batch-finalize"))
+    error = await caught(PaymentRequiredError, lambda: batches.submit(numbered(1)))
+    (state,) = await batches.list()
+    (note,) = error.__notes__
+    assert f'client.endpoint("abc").batches.batch("{state.id}").state()' in note
+    assert state.is_draft
 
 
 @both_flavours

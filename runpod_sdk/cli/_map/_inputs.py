@@ -66,7 +66,7 @@ class Inputs:
             if line.isspace():
                 continue
             try:
-                place, given = _read(number, line)
+                place, given = read_line(number, line)
                 place = self._as_known(place)
                 todo = self._todo(place, given)
             except (ValueError, RecursionError) as error:
@@ -115,7 +115,7 @@ class Inputs:
             complain("map", "further lines are left out, too")
 
 
-def _read(number: int, line: bytes) -> tuple[Place, dict[str, Any]]:
+def read_line(number: int, line: bytes) -> tuple[Place, dict[str, Any]]:
     """Read a line: {"input": …} with a key or an id if it likes, or an input as it is.
 
     Raises:
