@@ -1,4 +1,4 @@
-"""The command `journal`: what a bulk run of Python has on disk, and what became of its unknown submits."""
+"""The command `journal`: what a bulk run has on disk, and what became of its unknown submits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from runpod_sdk import Journal, JournalItem
 
 _DESCRIPTION = """\
-Looks into the journal of a bulk run, which endpoint.map(…, journal=FILE) keeps.
-A run may be at work with it. (What the command map keeps beside its
-output is another file, and of no use here.)
+Looks into the journal of a bulk run, which endpoint.map(…, journal=FILE) keeps,
+and the command map as OUTPUT.journal. A run may be at work with it.
 
   show FILE               how many inputs there are of each status
   unknowns FILE           those whose submit may have arrived, a line each

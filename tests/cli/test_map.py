@@ -6,15 +6,21 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runpod_sdk import Client, Journal
+from runpod_sdk._client._journal._lock import Lock
+from runpod_sdk.cli._map._earlier import convert
 from runpod_sdk.emulator import Fault
-from tests.cli.disk import full_at
+from tests.disk import small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.cli.conftest import Done, Shell
@@ -107,10 +113,18 @@ def test_keys_and_ids_are_kept_and_bare_inputs_have_none(bulk: Bulk) -> None:
     ]
 
 
-def test_the_journal_goes_with_the_last_job(bulk: Bulk) -> None:
+def test_the_journal_is_one_of_the_sdk_and_nothing_else_is_left(bulk: Bulk) -> None:
     bulk.give(*numbered(5))
     bulk()
-    assert not bulk.journal.exists()
+    assert {*bulk.output.parent.iterdir()} == {bulk.inputs, bulk.output, bulk.journal}
+    assert Journal(bulk.journal).counts() == {"COMPLETED": 5}
+    assert all(item.is_handed for item in Journal(bulk.journal).items())
+
+
+def test_a_run_without_inputs_leaves_no_journal(bulk: Bulk) -> None:
+    bulk.give()
+    bulk()
+    assert {*bulk.output.parent.iterdir()} == {bulk.inputs, bulk.output}
 
 
 def test_a_failed_job_is_written_with_its_error_and_exits_with_1(bulk: Bulk) -> None:
@@ -290,6 +304,7 @@ def test_an_output_of_version_0_1_is_taken_up(bulk: Bulk) -> None:
         {name: value for name, value in each.items() if name not in ("endpoint", "occurrence")} for each in bulk.results
     ]
     bulk.output.write_text("".join(f"{json.dumps(each)}\n" for each in [old[2], old[0], old[3], old[1], old[0]]))
+    bulk.journal.unlink()
     bulk.give("", {"n": 1}, {"n": 1}, {"n": 2}, {"key": "k", "input": {"n": 3}}, {"n": 1})
     assert (bulk().code, bulk.submits) == (0, 1)
     assert (bulk().code, bulk.submits) == (0, 0)
@@ -317,7 +332,7 @@ def test_a_refusal_that_all_would_meet_ends_the_run_and_the_next_one_goes_on(
     with monkeypatch.context() as patch:
         patch.setenv("RUNPOD_API_KEY", "another")
         done = bulk("--concurrency", "2")
-    assert (done.code, bulk.output.read_bytes(), bulk.journal.exists()) == (1, b"", False)
+    assert (done.code, bulk.output.read_bytes()) == (1, b"")
     assert "stopped: run on endpoint" in done.err.splitlines()[-1]
     assert len(bulk.shell.operations) <= 4
     assert (bulk().code, len(bulk.results)) == (0, 500)
@@ -326,12 +341,13 @@ def test_a_refusal_that_all_would_meet_ends_the_run_and_the_next_one_goes_on(
 # What is on the disk.
 
 
-def test_a_torn_result_is_dropped_and_collected_again(bulk: Bulk) -> None:
+def test_a_torn_result_of_version_0_1_is_dropped_and_collected_again(bulk: Bulk) -> None:
     bulk.give(*numbered(3))
     bulk()
     *lines, last = bulk.output.read_bytes().splitlines(keepends=True)
     facts = json.loads(last)
     bulk.output.write_bytes(b"".join(lines) + last[: len(last) // 2])
+    bulk.journal.unlink()
     place = {"line": facts["line"], "input_sha256": facts["input_sha256"]}
     bulk.journal.write_text(
         json.dumps({**place, "event": "sending"})
@@ -388,13 +404,13 @@ def test_a_job_whose_line_is_gone_is_collected_all_the_same(bulk: Bulk) -> None:
     bulk.give({"n": 7})
     assert (bulk().code, bulk.submits) == (0, 1)
     assert [(result["output"], result["line"]) for result in bulk.results] == [(7, 1), (8, 2)]
-    assert (bulk.results[1]["id"], bulk.journal.exists()) == (job_id, False)
+    assert bulk.results[1]["id"] == job_id
 
 
 def test_a_job_whose_input_was_changed_meanwhile_is_collected_and_the_new_input_is_run(bulk: Bulk) -> None:
     job_id = under_way(bulk, 1, {"n": 8})
     bulk.give({"n": 9})
-    assert (bulk().code, bulk.submits, bulk.journal.exists()) == (0, 1, False)
+    assert (bulk().code, bulk.submits) == (0, 1)
     assert {(result["id"] == job_id, result["output"]) for result in bulk.results} == {(True, 8), (False, 9)}
 
 
@@ -418,7 +434,7 @@ def test_an_output_by_another_name_has_the_same_journal_and_stays_a_link(bulk: B
         pytest.skip("this user may not make symbolic links")
     bulk.output, real = link, bulk.output
     assert (bulk().code, bulk.submits) == (0, 0)
-    assert (bulk.results[0]["id"], link.is_symlink(), bulk.journal.exists()) == (job_id, True, False)
+    assert (bulk.results[0]["id"], link.is_symlink()) == (job_id, True)
     assert real.read_bytes().count(b"\n") == 1
 
 
@@ -491,7 +507,7 @@ def test_an_input_of_its_own_is_run_as_it_is(bulk: Bulk) -> None:
     assert sorted(job.input.get("n", 0) for job in bulk.shell.emulator.jobs.values()) == [0, 1]
 
 
-def test_two_processes_do_not_write_to_one_output(bulk: Bulk) -> None:
+def test_a_process_of_version_0_1_that_writes_to_the_output_is_not_disturbed(bulk: Bulk) -> None:
     fcntl = pytest.importorskip("fcntl")
     bulk.give({"n": 1})
     with bulk.output.open("wb") as file:
@@ -501,19 +517,102 @@ def test_two_processes_do_not_write_to_one_output(bulk: Bulk) -> None:
     assert done.err.endswith("another process is writing to it\n")
 
 
-@pytest.mark.parametrize("room", [2_000, 5_000, 9_000])
-def test_a_full_disk_ends_the_run_and_loses_no_job(bulk: Bulk, room: int) -> None:
+def test_two_processes_do_not_share_an_output_and_the_first_is_named(bulk: Bulk) -> None:
+    bulk.give({"n": 1})
+    lock = Lock(bulk.journal)
+    done = bulk()
+    lock.release()
+    assert (done.code, bulk.submits) == (2, 0)
+    assert f"process {os.getpid()} on" in done.err
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small") as folder:
+        yield folder
+
+
+def test_a_full_disk_ends_the_run_and_loses_no_job(bulk: Bulk, small: Path) -> None:
     """The ids of jobs that are on their way find room all the same."""
-    bulk.give(*numbered(50))
-    with full_at(room):
-        done = bulk("--concurrency", "4")
+    bulk.output, bulk.journal = small / "results.jsonl", small / "results.jsonl.journal"
+    bulk.give(*({"n": [n, "x" * 3000]} for n in range(200)))
+    done = bulk("--concurrency", "4")
     assert done.code == 1
     assert done.err.endswith("run it again to go on\n")
-    assert bulk.submits > 0 or room < 4096
+    assert bulk.submits > 4
+    room = bulk.inputs.with_name("room")
+    room.mkdir()
+    for file in small.iterdir():
+        shutil.copy(file, room)
+    bulk.output = room / "results.jsonl"
     assert bulk().code == 0
-    assert bulk.statuses == [(line, "COMPLETED") for line in range(1, 51)]
-    inputs = [job.input["n"] for job in bulk.shell.emulator.jobs.values()]
-    assert sorted(inputs) == list(range(50))
+    assert bulk.statuses == [(line, "COMPLETED") for line in range(1, 201)]
+    inputs = [job.input["n"][0] for job in bulk.shell.emulator.jobs.values()]
+    assert sorted(inputs) == list(range(200))
+
+
+# The output is what the journal has.
+
+
+@pytest.mark.parametrize(
+    "edit", [lambda _: b"", lambda text: text[:-20], lambda text: text + text[: text.index(b"\n") + 1]]
+)
+def test_an_output_that_was_lost_torn_or_edited_is_made_again_and_nothing_is_sent(
+    edit: Callable[[bytes], bytes], bulk: Bulk
+) -> None:
+    bulk.give({"n": 1}, {"key": "k", "input": {"error": "bad"}}, {"n": 1}, {"n": 4})
+    bulk()
+    before = bulk.results
+    bulk.output.write_bytes(edit(bulk.output.read_bytes()))
+    assert (bulk().code, bulk.submits, bulk.results) == (1, 0, before)
+    again = bulk.output.read_bytes()
+    assert (bulk().code, bulk.submits, bulk.output.read_bytes()) == (1, 0, again)
+
+
+def test_what_was_resolved_has_one_line(bulk: Bulk) -> None:
+    bulk.give(*numbered(2))
+    bulk.shell.emulator.inject(Fault.drop("after", times=1, on="run"))
+    assert bulk("--concurrency", "1").code == 3
+    (unknown,) = Journal(bulk.journal).unknowns()
+    (job_id,) = [job.id for job in bulk.shell.emulator.jobs.values() if job.input == {"n": 0}]
+    assert bulk.shell("journal", "resolve", bulk.journal, unknown.key, job_id).code == 0
+    assert (bulk().code, bulk.submits, bulk.statuses) == (0, 0, [(1, "COMPLETED"), (2, "COMPLETED")])
+
+
+def test_an_output_whose_journal_is_gone_is_taken_up(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"key": "k", "input": {"error": "bad"}}, {"n": 1}, "{}")
+    bulk()
+    before = bulk.output.read_bytes()
+    bulk.journal.unlink()
+    assert (bulk().code, bulk.submits, bulk.output.read_bytes()) == (1, 0, before)
+    bulk.output.write_bytes(b"")
+    bulk()
+    assert sorted(bulk.output.read_bytes().splitlines()) == sorted(before.splitlines()), "all facts were kept"
+
+
+def test_a_journal_of_version_0_1_torn_anywhere_is_taken_up(tmp_path: Path) -> None:
+    endpoint = Client("key").endpoint("abc")
+    sha256 = [hashlib.sha256(f'{{"n":{n}}}'.encode()).hexdigest() for n in range(3)]
+    lines = [
+        {"line": 1, "event": "sending", "endpoint": endpoint.url, "input_sha256": sha256[0]},
+        {"line": 2, "key": "k", "event": "sending", "endpoint": endpoint.url, "input_sha256": sha256[1]},
+        {"line": 1, "event": "submitted", "id": "j1", "endpoint": endpoint.url, "input_sha256": sha256[0]},
+        {"line": 2, "key": "k", "event": "submitted", "id": "j2", "endpoint": endpoint.url, "input_sha256": sha256[1]},
+        {"line": 1, "event": "settled", "input_sha256": sha256[0]},
+    ]
+    texts = [json.dumps(line).encode() + b"\n" for line in lines]
+    known = [{}, {0: 4}, {0: 4, 1: 4}, {0: 2, 1: 4}, {0: 2, 1: 2}, {1: 2}]
+    output, journal = tmp_path / "out", tmp_path / "out.journal"
+    output.touch()
+    for whole, stages in enumerate(known):
+        text = b"".join(texts)
+        begin = len(b"".join(texts[:whole]))
+        for cut in {begin, begin + 1, begin + 20} if whole < len(texts) else {begin}:
+            journal.write_bytes(text[:cut] + b"\n" * 7 * (cut % 2))
+            convert(output, journal, endpoint)
+            with closing(sqlite3.connect(journal)) as database:
+                found = dict(database.execute("SELECT digest, stage FROM item").fetchall())
+            assert found == {bytes.fromhex(sha256[n]): stage for n, stage in stages.items()}
 
 
 def test_an_output_of_what_was_never_submitted_belongs_to_no_service(

@@ -7,9 +7,9 @@ import csv
 import json
 import shutil
 import sqlite3
-import subprocess
 import threading
 from collections import Counter
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from runpod_sdk import (
     SubmissionUnknownError,
 )
 from runpod_sdk.emulator import Emulator, Fault, Options
+from tests.disk import small_disk
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
 if TYPE_CHECKING:
@@ -64,13 +65,14 @@ def squares(world: World, **options: Any) -> Any:
     return world.client(**options).endpoint("abc")
 
 
-async def left_early(world: World, endpoint: Any, **options: Any) -> dict[str, Any]:
+async def left_early(world: World, endpoint: Any, *, keyed: bool = True, **options: Any) -> dict[str, Any]:
     """Close a run whose second job is at work, and return its inputs."""
     inputs = {"quick": {"n": 3}, "slow": {"n": 2, "seconds": 60}}
     clock: Any = world.emulator.clock
     clock.auto_jump = False
-    async with endpoint.map(inputs, journal="run.sqlite", **options) as results:
-        assert (await anext(results)).key == "quick"
+    given = inputs if keyed else [*inputs.values()]
+    async with endpoint.map(given, journal="run.sqlite", **options) as results:
+        assert (await anext(results)).output == 9
     clock.auto_jump = True
     return inputs
 
@@ -316,6 +318,31 @@ async def test_a_key_stands_for_one_input_of_a_run(world: World) -> None:
         results = await listed(endpoint.map(pairs, journal="run.sqlite", ordered=True))
         assert [type(result.error) for result in results[-2:] if result.error] == [ValueError] * (2 if _ else 1)
     assert world.operations.count("run") == 2
+
+
+@both_flavours
+async def test_an_input_that_gets_a_key_later_is_the_same(world: World) -> None:
+    endpoint = squares(world)
+    await listed(endpoint.map([*numbered(1, 1, 2), {"n": 5, "fails": True}], journal="run.sqlite"))
+    keyed = {"a": {"n": 1}, 7: {"n": 2}, "b": {"n": 1}, "c": {"n": 1}, "d": {"n": 5, "fails": True}}
+    results = await listed(endpoint.map(keyed, journal="run.sqlite"))
+    assert [(result.key, result.output) for result in results] == [("c", 1)], "there was no third one"
+    assert await listed(endpoint.map(keyed, journal="run.sqlite")) == []
+    (again,) = await listed(endpoint.map(keyed, journal="run.sqlite", again={"failed"}))
+    assert again.key == "d"
+    assert Journal("run.sqlite").item("d") is not None, "from now on it is known by it"
+    assert sum(Journal("run.sqlite").counts().values()) == 5
+
+
+@both_flavours
+async def test_what_is_under_way_is_collected_under_the_key_that_it_has_got(world: World) -> None:
+    endpoint = squares(world)
+    inputs = await left_early(world, endpoint, keyed=False)
+    results = await listed(endpoint.map(inputs, journal="run.sqlite"))
+    assert sorted((result.key, result.output) for result in results) == [("quick", 9), ("slow", 4)]
+    assert world.operations.count("run") == 2
+    assert await listed(endpoint.map(inputs, journal="run.sqlite")) == []
+    assert all(item.is_handed for item in Journal("run.sqlite").items())
 
 
 @both_flavours
@@ -609,6 +636,18 @@ async def test_another_file_is_left_as_it_is(world: World) -> None:
 
 
 @both_flavours
+async def test_a_journal_of_the_form_before_is_read_and_taken_up(world: World) -> None:
+    endpoint = squares(world)
+    await listed(endpoint.map(numbered(1, 2), journal="run.sqlite"))
+    with closing(sqlite3.connect("run.sqlite")) as database:
+        database.execute("ALTER TABLE item DROP COLUMN note")
+        database.execute("PRAGMA user_version = 1")
+    assert [item.output for item in Journal("run.sqlite").items()] == [1, 4]
+    assert outputs(await listed(endpoint.map(numbered(1, 2, 3), journal="run.sqlite"))) == [9]
+    assert Journal("run.sqlite").counts() == {"COMPLETED": 3}
+
+
+@both_flavours
 async def test_a_journal_that_is_damaged_is_told(world: World) -> None:
     endpoint = squares(world)
     await listed(endpoint.map(numbered(*range(50)), journal="run.sqlite"))
@@ -633,17 +672,8 @@ async def test_a_copy_of_a_journal_is_one(world: World) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """Provide a disk of 900 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    options = ["-t", "tmpfs", "-o", "size=900k", "tmpfs", str(folder)]
-    if mount is None or umount is None:
-        pytest.skip("there is no mount")
-    if subprocess.run([mount, *options], capture_output=True, check=False).returncode:  # noqa: S603  ours
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    subprocess.run([umount, str(folder)], check=True)  # noqa: S603  ours
+    with small_disk(tmp_path / "small") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

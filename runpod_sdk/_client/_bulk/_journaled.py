@@ -7,10 +7,10 @@ an input comes to is noted in its own task, before its result goes out: a slow d
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from runpod_sdk._client._journal import _changes
@@ -31,7 +31,7 @@ from ._map_result import R, Result
 if TYPE_CHECKING:
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._client._journal._changes import Change
-    from runpod_sdk._client._journal._rows import Key
+    from runpod_sdk._client._journal._rows import Key, Other
     from runpod_sdk._client._journal._run import JournalRun, KeptOutcome
     from runpod_sdk._client._submission import Left
 
@@ -52,11 +52,13 @@ class Sorter:
     Attributes:
         skipped: inputs that are left out, by their status: their results were handed out by an earlier run.
         strangers: places of inputs that are refused, whose results say nothing of what the journal has by their key.
+        names: by what the journal knows inputs that have got a key since, by their places.
     """
 
     def __init__(self, run: JournalRun, again: frozenset[str], handle: type[Any]) -> None:
-        self.skipped: Counter[str] = Counter()
-        self.strangers: set[int] = set()
+        self.skipped = run.skipped
+        self.strangers = run.strangers
+        self.names: dict[int, Key] = {}
         self._run = run
         self._again = again
         self._handle = handle
@@ -82,14 +84,18 @@ class Sorter:
         else:
             row, is_met = self._met(key)
             if is_met:
-                return replace(item, known=_refused(ValueError(f"key={key!r}: another input has it, too")))
+                return replace(item, known=_taken(key, "of this run"))
+            if row is None and self._run.count:
+                row = self._before_its_key(digest)
         what = todo(row, digest, self._again)
         if what is Todo.SKIP and row is not None:
             self.skipped[str(row.status)] += 1
             return None
         if what is Todo.REFUSE:
-            known = _refused(ValueError(f"key={key!r}: it stands for another input, which was submitted before"))
-            return replace(item, key=key, known=known)
+            return replace(item, key=key, known=_taken(key, "of an earlier run"))
+        if row is not None and row.key != key and what is not Todo.SUBMIT:  # which gives the row its key
+            self._fresh.discard(key)
+            self.names[item.index] = row.key
         return Item(item.index, key, item.input, known=Known(what, digest, row))
 
     def _digest(self, hidden: Hidden[Any]) -> bytes:
@@ -106,6 +112,17 @@ class Sorter:
             self._fresh.add(key)
             return None, False
         return row, self._run.is_seen(row)
+
+    def _before_its_key(self, digest: bytes) -> Row | None:
+        """Return what is known of an input that had no key when it was submitted, and has one now."""
+        for occurrence in count(self._repeats.get(digest, 0)):
+            name = named(digest, occurrence)
+            if name in self._fresh:
+                continue
+            row = self._run.row(name)
+            if row is None or not self._run.is_seen(row):
+                return row
+        return None
 
     def _unnamed(self, digest: bytes) -> tuple[Key, Row | None]:
         """Return the key of an input that has none of its own, and what is known of it."""
@@ -148,6 +165,14 @@ async def _sorted_async(items: AsyncIterator[Item | None], sorter: Sorter) -> As
 
 def _refused(error: Exception) -> Known:
     return Known(Todo.REFUSE, refusal=error)
+
+
+def _taken(key: Key, other: Other) -> Known:
+    """Refuse an input whose key stands for another one."""
+    why = "another input has it, too"
+    if other == "of an earlier run":
+        why = "it stands for another input, which was submitted before"
+    return Known(Todo.REFUSE, refusal=ValueError(f"key={key!r}: {why}"), other=other)
 
 
 class _Rescue(Generic[R]):
@@ -193,15 +218,15 @@ class JournaledRunner(Generic[R]):
         if known is None:  # of an earlier run
             return await self._rescued(item)
         if known.refusal is not None:
-            self._sorter.strangers.add(item.index)
+            self._sorter.strangers[item.index] = known.other
             return self._runner.refused(item, known.refusal)
-        rescue = self._rescues.get(item.key) if known.todo is Todo.COLLECT else None
+        rescue = self._rescues.get(_name(item)) if known.todo is Todo.COLLECT else None
         if rescue is not None and rescue.result is None:
             rescue.item = item
             return None
         if rescue is not None and rescue.result is not None:
-            del self._rescues[item.key]
-            return replace(rescue.result, index=item.index, input=item.input.reveal())
+            del self._rescues[_name(item)]
+            return _as_given(rescue.result, item)
         if known.todo is not Todo.SUBMIT:
             return await self._recalled(item)
         if isinstance(item.input.reveal(), self._plan.handle):
@@ -215,7 +240,10 @@ class JournaledRunner(Generic[R]):
     async def intent(self, item: Item) -> None:
         """Note that an input is about to be sent."""
         if item.known is not None:
-            await self._written(_changes.intent(item.key, item.known.digest, self._now))
+            note, row = self._run.note_of(item.input.reveal()), item.known.row
+            known_as = None if row is None or row.key == item.key else row.key
+            change = _changes.intent(item.key, item.known.digest, self._now, note=note, known_as=known_as)
+            await self._written(change)
 
     def submitted(self, item: Item, job_id: str) -> None:
         """Note which job came of it."""
@@ -258,7 +286,7 @@ class JournaledRunner(Generic[R]):
             return None
         del self._rescues[item.key]
         found = rescue.item
-        return None if found is None else replace(result, index=found.index, input=found.input.reveal())
+        return None if found is None else _as_given(result, found)
 
     async def _collected(self, item: Item, submitted_at: float) -> R:
         """Ask for a job of an earlier run by its id, and note its end."""
@@ -271,11 +299,10 @@ class JournaledRunner(Generic[R]):
 
     async def _recalled(self, item: Item) -> R:
         """Return what the journal has as the result of an input."""
-        found = self._run.outcome(item.key)
+        found = self._run.outcome(_name(item))
         if found.stage == Stage.SUBMITTED and found.job_id is not None:  # told by another process meanwhile
-            known = replace(item, input=Hidden(found.job_id))
-            result = await self._collected(known, found.submitted_at or self._now)
-            return replace(result, index=item.index, input=item.input.reveal())
+            known = replace(item, key=_name(item), input=Hidden(found.job_id))
+            return _as_given(await self._collected(known, found.submitted_at or self._now), item)
         at = found.submitted_at if found.intent_at is None else found.intent_at
         job = None
         if found.job_id is not None:
@@ -299,6 +326,17 @@ class JournaledRunner(Generic[R]):
             input_sha256=sha256,
             submitted_at=datetime.fromtimestamp(at, UTC),
         )
+
+
+def _name(item: Item) -> Key:
+    """Return by what the journal knows an input of which something is known."""
+    known = item.known
+    return cast("Key", item.key) if known is None or known.row is None else known.row.key
+
+
+def _as_given(result: R, item: Item) -> R:
+    """Return the result of a job as that of the input that it came of."""
+    return replace(result, key=item.key, index=item.index, input=item.input.reveal())
 
 
 def rescues_of(run: JournalRun) -> list[Item]:
@@ -327,6 +365,7 @@ def _is_gone(result: Result[Any]) -> bool:
 def handed(result: Result[Any], sorter: Sorter) -> Change:
     """Return the note that a result was handed out."""
     if result.index in sorter.strangers:
-        sorter.strangers.discard(result.index)
+        del sorter.strangers[result.index]
         return _changes.NOTHING
-    return _changes.handed(result.key, is_unknown=isinstance(result.error, SubmissionUnknownError))
+    name = sorter.names.pop(result.index, result.key)
+    return _changes.handed(name, is_unknown=isinstance(result.error, SubmissionUnknownError))

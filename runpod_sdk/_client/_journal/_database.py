@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk.errors import JournalError
 
-from ._changes import APPLICATION_ID, TABLES, VERSION
+from ._changes import APPLICATION_ID, TABLES, UPGRADES, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,6 +80,7 @@ def opened(path: Path, *, is_new: bool = False) -> sqlite3.Connection:
             database.execute("PRAGMA fullfsync = 1")  # macOS: else the disk may keep it in a cache of its own
             database.execute("PRAGMA checkpoint_fullfsync = 1")
             _make(database)
+            _upgrade(database)
         except BaseException:
             database.close()
             raise
@@ -198,13 +199,29 @@ def _make(database: sqlite3.Connection) -> None:
         raise
 
 
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Make a file of an earlier form one of this form; as a whole, or not at all."""
+    if _pragma(database, "user_version") == VERSION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for version in range(_pragma(database, "user_version"), VERSION):  # another process may have been faster
+            database.execute(UPGRADES[version])
+            database.execute(f"PRAGMA user_version = {version + 1}")
+        database.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
 def _check_version(path: Path, database: sqlite3.Connection) -> None:
     if _pragma(database, "application_id") != APPLICATION_ID:
         raise _error(path, "a database, but not a journal")
     version = _pragma(database, "user_version")
     if version > VERSION:
         raise _error(path, f"written by a later version (form {version}; this one knows {VERSION}); upgrade runpod-sdk")
-    if version != VERSION:
+    if version != VERSION and version not in UPGRADES:
         raise _error(path, f"of form {version}, which this version does not know")
 
 

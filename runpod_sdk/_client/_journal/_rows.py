@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Again = Literal["failed", "expired", "unknown"]
 Key = str | int
+# Which other input has the same key: one of the same run, or one that was submitted by an earlier one.
+Other = Literal["of this run", "of an earlier run"] | None
 # Ends that are not the service's own words.
 UNKNOWN, EXPIRED, UNSUBMITTED = "UNKNOWN", "EXPIRED", "UNSUBMITTED"
 # What has no end: about to be sent by a run that is at work, or submitted.
@@ -72,12 +74,14 @@ class Known:
     Attributes:
         row: what was known of it before this run.
         refusal: why it is not taken at all.
+        other: which other input its key stands for, if that is why.
     """
 
     todo: Todo
     digest: bytes = b""
     row: Row | None = None
     refusal: Exception | None = None
+    other: Other = None
 
 
 def todo(row: Row | None, digest: bytes, again: frozenset[str]) -> Todo:

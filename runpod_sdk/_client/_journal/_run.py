@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runpod_sdk.errors import JournalError
 
@@ -16,9 +17,10 @@ from ._writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
     from pathlib import Path
 
-    from ._rows import Key
+    from ._rows import Key, Other
 
 # Rows that are read ahead: a run that is taken up meets most of its inputs in the order of the run before.
 _AHEAD = 500
@@ -43,21 +45,48 @@ class KeptOutcome(NamedTuple):
     text: str
 
 
+def no_note(_: Any) -> str | None:
+    """Keep nothing beside an input."""
+    return None
+
+
 class JournalRun:
     """One run's hold on a journal.
+
+    Args:
+        path: of the journal.
+        endpoint_url: whose jobs are in it.
+        facts: what else is noted of a new one.
+        lock: one that is held already, and goes on being held.
+        note_of: what is kept beside an input that is submitted; it is given the input.
 
     Attributes:
         writer: takes its changes.
         path: of the journal.
         underway: jobs of earlier runs of which no end is known, the oldest first.
+        count: how many inputs earlier runs have noted.
+        skipped: inputs that are left out, by their status: their results were handed out by an earlier run.
+        strangers: inputs that are refused, by their places: their results say nothing of what the journal has by their
+            keys; and which other input the key stands for, if that is why.
 
     Raises:
         JournalError: another run is at work with it, it is another endpoint's, or it cannot be used.
     """
 
-    def __init__(self, path: Path, endpoint_url: str, facts: dict[str, object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        endpoint_url: str,
+        facts: dict[str, object],
+        *,
+        lock: Lock | None = None,
+        note_of: Callable[[Any], str | None] = no_note,
+    ) -> None:
         self.path = path
-        self._lock = Lock(path)
+        self.note_of = note_of
+        self.skipped: Counter[str] = Counter()
+        self.strangers: dict[int, Other] = {}
+        self._lock = Lock(path) if lock is None else None
         try:
             self._reader = opened(path, is_new=True)
             try:
@@ -77,8 +106,9 @@ class JournalRun:
                 self._reader.close()
                 raise
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
+        self.count = self._last
         self._reading = threading.Lock()
         self._seen = bytearray(self._last // 8 + 1)
         self._ahead: dict[Key, Row] = {}
@@ -123,25 +153,30 @@ class JournalRun:
         """Write all that has been put, and let others in."""
         self._close_reader()
         self.writer.close()
-        self._lock.release()
+        self._release()
         self._warn()
 
     async def aclose(self) -> None:
         """Do the same, without keeping others from their work."""
         self._close_reader()
         await self.writer.aclose()
-        self._lock.release()
+        self._release()
         self._warn()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _close_reader(self) -> None:
         with self._reading:
             self._reader.close()
 
     def _warn(self) -> None:
-        if self.writer.lost and self.writer.failure is not None:
-            ids = [str(change.statements[-1][1][0]) for change in self.writer.lost if change.is_id]
+        lost, self.writer.lost = self.writer.lost, []
+        if lost and self.writer.failure is not None:
+            ids = [str(change.statements[-1][1][0]) for change in lost if change.is_id]
             told_ids = f"; these jobs are not in it: {', '.join(ids)}" if ids else ""
-            self.writer.failure.add_note(f"{len(self.writer.lost)} notes could not be written{told_ids}")
+            self.writer.failure.add_note(f"{len(lost)} notes could not be written{told_ids}")
 
     def _read_ahead(self, number: int) -> None:
         rows = self._reader.execute(
@@ -159,8 +194,10 @@ def _begin(path: Path, database: sqlite3.Connection, endpoint_url: str, facts: d
         known = database.execute("SELECT value FROM run WHERE name = 'endpoint_url'").fetchone()
         if known is None:
             database.executemany("INSERT INTO run VALUES(?, ?)", [("endpoint_url", endpoint_url), *facts.items()])
-        else:
-            _check_endpoint(path, known[0], endpoint_url)
+        elif known[0] != endpoint_url:
+            _check_unused(path, database, known[0], endpoint_url)
+            new = [("endpoint_url", endpoint_url), ("endpoint_id", facts.get("endpoint_id"))]
+            database.executemany("INSERT OR REPLACE INTO run VALUES(?, ?)", new)
         database.execute("UPDATE item SET stage = 4, status = 'UNKNOWN', ended_at = NULL WHERE stage = 1")
         database.execute("COMMIT")
     except BaseException:
@@ -169,8 +206,10 @@ def _begin(path: Path, database: sqlite3.Connection, endpoint_url: str, facts: d
         raise
 
 
-def _check_endpoint(path: Path, known: str, endpoint_url: str) -> None:
-    if known != endpoint_url:
+def _check_unused(path: Path, database: sqlite3.Connection, known: str, endpoint_url: str) -> None:
+    """See that nothing was ever submitted: the name of the endpoint may have been wrong."""
+    jobs = "SELECT 1 FROM item WHERE stage != 5 UNION ALL SELECT 1 FROM attempt LIMIT 1"
+    if database.execute(jobs).fetchone() is not None:
         raise JournalError(
             f"{path}: the journal of a run on {known}, and not on {endpoint_url}: take another file", path=str(path)
         )

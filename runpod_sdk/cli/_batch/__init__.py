@@ -192,9 +192,9 @@ def _inputs(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _input(read_line: Callable[[int, bytes], tuple[Any, dict[str, Any]]], number: int, line: bytes) -> dict[str, Any]:
+def _input(read_line: Callable[[int, bytes], dict[str, Any]], number: int, line: bytes) -> dict[str, Any]:
     try:
-        return read_line(number, line)[1]
+        return read_line(number, line)
     except (ValueError, RecursionError) as error:
         raise BadCallError(f"line {number}: {error or type(error).__name__}; nothing was sent") from None
 

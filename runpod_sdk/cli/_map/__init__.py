@@ -5,6 +5,7 @@ This file decides what is written of a result, what is said at the end, and what
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from contextlib import ExitStack, closing, nullcontext
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog
+from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog, notes_of
 from runpod_sdk.cli._shown import complain, one_line, put_json
 from runpod_sdk.cli._submit import add_submit_options, submit_options
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from runpod_sdk import Endpoint, Map
-    from runpod_sdk._client._bulk._map_plan import OnSubmit
+    from runpod_sdk import Endpoint, Map, MapResult
+    from runpod_sdk._client._journal._rows import Again
 
     from ._inputs import Inputs
     from ._journal import OutputJournal
@@ -43,8 +44,8 @@ the service's, or one of
 
 Run the same command again after any end, a kill too: what has a result is left
 out, and jobs that are under way are collected, not submitted again. What was on
-its way when the process was killed is UNKNOWN. OUTPUT.journal holds what is
-needed for that; it is removed once no job is under way."""
+its way when the process was killed is UNKNOWN. OUTPUT.journal knows all that;
+keep it beside the output, and see `runpod-sdk journal --help`."""
 
 _CODES = {
     0: "every input has a COMPLETED result",
@@ -83,81 +84,113 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what has no result yet."""
 
     def act(endpoint: Endpoint) -> int:
-        from ._journal import OutputJournal  # noqa: PLC0415  --help needs none of these
+        from runpod_sdk.errors import JournalError  # noqa: PLC0415  --help needs none of these
+
+        from ._journal import OutputJournal, is_no_room  # noqa: PLC0415
 
         _map_of(arguments, endpoint, [])  # refuses bad options before there is any file
         with ExitStack() as files:
             try:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
-                journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint.url)))
+                journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint)))
             except OSError as error:
+                if is_no_room(error):
+                    raise
                 raise BadCallError(f"{error.filename}: {error.strerror}") from None
-            return _run(arguments, endpoint, file, journal)
+            except JournalError as error:
+                return _to_go_on(arguments, error, str(error))
+            try:
+                return _run(arguments, endpoint, file, journal)
+            except JournalError as error:
+                return _to_go_on(arguments, error, str(error))
 
     try:
         return calling(arguments, act)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        complain(arguments.command, f"{error.filename or arguments.output}: {error.strerror}; run it again to go on")
-        return FAILED
+        return _to_go_on(arguments, error, f"{error.filename or arguments.output}: {error.strerror}")
+
+
+def _to_go_on(arguments: argparse.Namespace, error: BaseException, why: str) -> int:
+    """Say what ended the run, and that nothing is lost."""
+    print(*notes_of(arguments, error), sep="", end="", file=sys.stderr)
+    complain(arguments.command, f"{why}; run it again to go on")
+    return FAILED
 
 
 def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], journal: OutputJournal) -> int:
     from ._inputs import Inputs  # noqa: PLC0415  as above
-    from ._journal import Again  # noqa: PLC0415
-    from ._records import REFUSED, record, record_left  # noqa: PLC0415
+    from ._records import REFUSED  # noqa: PLC0415
 
-    inputs = Inputs(file, endpoint, journal, Again(failed=arguments.retry_failed, unknown=arguments.resubmit_unknown))
-    results = _map_of(arguments, endpoint, inputs, journal.on_submit)
+    inputs = Inputs(file, journal)
+    results = _map_of(arguments, endpoint, inputs, journal)
     ends: Counter[str] = Counter()
     with results:
         try:
             for result in results:
-                status = record(result, journal)
+                other = journal.other(result)
+                if other is not None:
+                    _leave_out(result, other, inputs, journal)
+                    continue
+                status = journal.record(result)
                 ends[status] += 1
                 if status == REFUSED:
                     inputs.stopped_by = inputs.stopped_by or result.error
-                    journal.keep_refused()
         except KeyboardInterrupt as interruption:
             results.close()  # again, should a second one have come meanwhile: now nothing is under way in here any more
-            record_left(results, journal)
-            journal.keep_refused()
-            journal.finish()
-            _tell(arguments, results, inputs, ends)
-            goes_on = len(journal.in_flight)
+            journal.finish(is_whole=False)
+            _tell(arguments, results, inputs, ends, journal)
+            goes_on = journal.under_way()
             interruption.add_note(f"{goes_on} jobs go on. Run the same command again to collect them and go on")
             raise
-    journal.finish()
-    _tell(arguments, results, inputs, ends)
-    return _code(inputs, ends)
+    ends += journal.finish(is_whole=inputs.stopped_by is None)
+    _tell(arguments, results, inputs, ends, journal)
+    return _code(inputs, ends + journal.skipped)
+
+
+def _leave_out(result: MapResult[Any], other: str, inputs: Inputs, journal: OutputJournal) -> None:
+    """Say of an input that its key stands for another one."""
+    place = result.input.place
+    if other != "of this run":
+        why = "another input than the one that was run here before: keys tell inputs apart, or --output"
+    else:
+        line = journal.line_of(place.key)
+        where = "another line" if line is None else f"line {line}"
+        why = f"the key {json.dumps(place.key)} stands on {where}, too"
+    inputs.leave_out(place.line, why)
 
 
 def _map_of(
-    arguments: argparse.Namespace, endpoint: Endpoint, inputs: Iterable[Any], on_submit: OnSubmit | None = None
+    arguments: argparse.Namespace, endpoint: Endpoint, inputs: Iterable[Any], journal: OutputJournal | None = None
 ) -> Map:
+    again: list[Again] = ["failed", "expired"] if arguments.retry_failed else []
+    again += ["unknown"] if arguments.resubmit_unknown else []
     with checked():
         return endpoint.map(
             inputs,
             concurrency=arguments.concurrency,
             retries=arguments.retries,
             on_abandon=arguments.on_abandon,
-            on_submit=on_submit,
+            journal=journal,
+            again=again if journal is not None else (),
             progress=sys.stderr.isatty(),
             **submit_options(arguments),
         )
 
 
-def _tell(arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Counter[str]) -> None:
+def _tell(
+    arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Counter[str], journal: OutputJournal
+) -> None:
     """Say what came of it: numbers, and what can be done about the rest."""
     report = results.report(price_per_second=arguments.price_per_second)
     if arguments.json:
-        facts = {"skipped": dict(inputs.skipped), "collected": inputs.collected, "left_out": inputs.bad}
+        facts = {"skipped": dict(journal.skipped), "collected": journal.collected, "left_out": inputs.bad}
         put_json({**asdict(report), **facts})
     lines = [str(report)] if report.results else []
-    if inputs.skipped:
-        lines.append("done before: " + ", ".join(f"{count} {status}" for status, count in inputs.skipped.items()))
-    all_ends = ends + inputs.skipped
+    if journal.skipped:
+        lines.append("done before: " + ", ".join(f"{count} {status}" for status, count in journal.skipped.items()))
+    all_ends = ends + journal.skipped
     again = sum(all_ends[status] for status in ("FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED"))
     for count, what in (
         (again, "did not complete; --retry-failed submits them again"),
@@ -177,10 +210,9 @@ def _tell(arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Cou
 
 
 def _code(inputs: Inputs, ends: Counter[str]) -> int:
-    all_ends = ends + inputs.skipped
-    if all_ends["UNKNOWN"]:
+    if ends["UNKNOWN"]:
         return UNKNOWN
-    return 0 if all_ends.total() == all_ends["COMPLETED"] and not inputs.bad else FAILED
+    return 0 if ends.total() == ends["COMPLETED"] and not inputs.bad else FAILED
 
 
 def _opened(name: str, output: Path) -> AbstractContextManager[IO[bytes]]:

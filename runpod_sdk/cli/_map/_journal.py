@@ -1,286 +1,255 @@
-"""What became of each input, over all runs with the same output: what is done, in flight, or unknown.
+"""The journal of an output: what became of each input, over all runs with the same output.
 
-Two files. The output has a line for each input that has an end; where there are several, the last one counts. The
-journal beside it has what happened to submits: a line before each is sent, one with the job's id, and one when its
-result stands in the output. So whenever a process ends, the next one knows of each input whether it is done, which
-job it has, or that a submit was on its way; and only an input of which nothing is known is submitted.
+The journal of the SDK, OUTPUT.journal, knows it. The output is written from it: a line as each result is handed out,
+and all of it anew at the end of a run where it would not be the same as what the journal has.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import sys
+import sqlite3
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk import Journal
+from runpod_sdk._client._journal import _changes
+from runpod_sdk._client._journal._database import opened, opened_to_read, outputs_of, told
+from runpod_sdk._client._journal._keys import digest_of, named
+from runpod_sdk._client._journal._lock import Lock
+from runpod_sdk._client._journal._rows import UNSUBMITTED
+from runpod_sdk._client._journal._run import JournalRun
+from runpod_sdk._values._version import __version__
 from runpod_sdk.cli._session import BadCallError
+from runpod_sdk.errors import JournalError
 
+from ._earlier import convert, is_earlier
+from ._inputs import Input
 from ._log import AppendLog
+from ._records import REFUSED, UNFINISHED, KeptEnd, facts_of, facts_of_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-# Words of ours beside the service's: no answer to a submit; a refusal, or an input that cannot be sent; a job whose
-# result the service has forgotten.
-UNKNOWN, UNSUBMITTED, EXPIRED = "UNKNOWN", "UNSUBMITTED", "EXPIRED"
-COMPLETED = "COMPLETED"
-# Of the hash of an input without a key, hexadecimal digits that are its name.
-_DIGITS = 32
-Name = str | bytes
-# Bytes of the journal that a job's id takes, beside what is there before it: room is kept for each that is to come.
-_ROOM = 256
-_DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
+    from runpod_sdk import Endpoint, MapResult
+    from runpod_sdk._client._journal._rows import Key, Other
+
+# Errors of a disk that is full, or broken: there is nothing wrong with the command.
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+# What stands in the output: each end; and what was refused by this run, or by the last one that met it.
+_SHOWN = "stage IN (3, 4) OR (stage = 5 AND outcome IS NOT NULL AND ended_at >= ?)"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which input is meant: the key that it gives itself, or else what is to be run; and its line from 1, to find it.
+class OutputJournal(Journal):
+    """The journal of an output, held until it is closed.
 
-    `occurrence` tells inputs apart that have no key and are equal, from 0.
-    """
-
-    line: int
-    key: str | int | None
-    input_sha256: str
-    occurrence: int = 0
-
-    @property
-    def name(self) -> Name:
-        """What tells it from all others, also in a later run, wherever it stands then."""
-        if self.key is not None:
-            return json.dumps(self.key)
-        return self.digest + self.occurrence.to_bytes(4, "big")
-
-    @property
-    def digest(self) -> bytes:
-        """As much of the hash as tells two inputs apart."""
-        return bytes.fromhex(self.input_sha256[:_DIGITS])
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Return how each line about it begins."""
-        facts: dict[str, Any] = {"line": self.line}
-        if self.key is not None:
-            facts["key"] = self.key
-        elif self.occurrence:
-            facts["occurrence"] = self.occurrence
-        return facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """What is submitted again although it has an end: what was asked for, and what was never submitted."""
-
-    failed: bool = False
-    unknown: bool = False
-
-    def applies(self, status: str) -> bool:
-        """Whether an input with this end is to be submitted."""
-        if status in (UNKNOWN, COMPLETED):
-            return self.unknown and status == UNKNOWN
-        return status == UNSUBMITTED or self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """An input whose submit was begun; `job_id` is None until it is known."""
-
-    place: Place
-    job_id: str | None = None
-
-
-class OutputJournal:
-    """Keeps both files.
+    Args:
+        output: where results go.
+        endpoint: whose results they are.
 
     Attributes:
-        in_flight: what was begun and has no end, by name.
+        done: how many inputs had a result before this run.
+        collected: how many jobs of earlier runs are asked for.
+
+    Raises:
+        BadCallError: the output is another endpoint's, or no output of ours, or somebody else is at it.
+        JournalError: the journal could not be written.
+        OSError: the output could not.
     """
 
-    def __init__(self, output: Path, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
+    def __init__(self, output: Path, endpoint: Endpoint) -> None:
         output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
-        self._journal_path = output.with_name(output.name + ".journal")
-        # Status and digest, of earlier runs: what this one adds does not come up in it again.
-        self._ends: dict[Name, tuple[str, int]] = {}
-        self._is_superseded = False
-        # What was refused, and has not been met again: its line says nothing of what there is now.
-        self._refused: set[Name] = set()
-        # Of files of version 0.1, which know an input by its line: the occurrence of each, by hash and line.
-        self._old: dict[bytes, dict[int, int]] = {}
-        self.in_flight: dict[Name, InFlight] = {}
-        # What is kept free in the journal for the id of each job that is being submitted, bytes.
-        self._room: dict[Name, int] = {}
-        with ExitStack() as files:
-            self._results = files.enter_context(closing(AppendLog(output)))
-            self._results.lock()
-            self._journal = files.enter_context(closing(AppendLog(self._journal_path)))
-            self._load()
-            self._files = files.pop_all()
+        path = output.with_name(output.name + ".journal")
+        self._began = datetime.now(UTC).timestamp()
+        with ExitStack() as held:
+            try:
+                lock = Lock(path)
+                held.callback(lock.release)
+                self._lines = held.enter_context(closing(AppendLog(output)))
+                self._lines.lock()
+                if is_earlier(output, path):
+                    convert(output, path, endpoint)
+                super().__init__(path)
+                self._check_endpoint(endpoint)
+                self._run = JournalRun(path, endpoint.url, _facts(endpoint), lock=lock, note_of=note_of)
+                held.callback(self._run.close)
+            except JournalError as error:
+                raise _judged(error) from error
+            self._endpoint = endpoint
+            self._is_same = self._taken_up()
+            self._held = held.pop_all()
 
-    def end_of(self, place: Place) -> str | None:
-        """Return the status with which an input had ended before this run."""
-        end = self._ends.get(place.name)
-        self._refused.discard(place.name)
-        return None if end is None else end[0]
+    @property
+    def skipped(self) -> Counter[str]:
+        """Inputs that had a result before this run, by their status."""
+        return self._run.skipped
 
-    def knows(self, place: Place) -> bool:
-        """Whether an input has an end or a job."""
-        return place.name in self._ends or place.name in self.in_flight
+    def other(self, result: MapResult[Any]) -> Other:
+        """Return which other input the key of one stands for, if it was refused for that."""
+        return self._run.strangers.get(result.index)
 
-    def is_changed(self, place: Place) -> bool:
-        """Whether it is another input than the one that is known by this name."""
-        begun = self.in_flight.get(place.name)
-        if begun is not None:
-            return begun.place.input_sha256 != place.input_sha256
-        end = self._ends.get(place.name)
-        return end is not None and end[1] != _digest(place.input_sha256)
+    def record(self, result: MapResult[Any]) -> str:
+        """Write what became of one input, and return it in one word."""
+        facts = facts_of(result)
+        status: str = facts["status"]
+        if status in (REFUSED, UNSUBMITTED):
+            self._note_refusal(result, None if status == REFUSED else facts["error"])
+        if status not in (REFUSED, UNFINISHED):  # of which nothing is to be said: the next run has them again
+            digest = digest_of(result.input)
+            self._lines.append(self._line(result.key, note_of(result.input), facts, digest))
+            self._count += 1
+        return status
 
-    def counts(self) -> Counter[str]:
-        """Return how many inputs had ended with what status before this run."""
-        return Counter(status for status, _ in self._ends.values())
+    def finish(self, *, is_whole: bool) -> Counter[str]:
+        """Tidy up after an orderly end: see that the output is what the journal has.
 
-    def on_submit(self, place: Place, job: Any) -> None:
-        """Note that a submit is about to be sent (`job` is None), or what job came of it."""
-        if job is None:
-            self.in_flight[place.name] = InFlight(place)
-            self._note(place, "sending", {"endpoint": self._endpoint_url})
-        else:
-            self.in_flight[place.name] = InFlight(place, job.id)
-            self._note(place, "submitted", {"id": job.id, "endpoint": self._endpoint_url})
+        Args:
+            is_whole: all inputs have been met.
 
-    def ended(self, place: Place, status: str, facts: Mapping[str, Any]) -> None:
-        """Write a result."""
-        self._results.append(
-            {
-                **place.facts,
-                "id": facts.get("id"),
-                "status": status,
-                **facts,
-                "input_sha256": place.input_sha256,
-                "endpoint": self._endpoint_url,
-            }
-        )
-        self._is_superseded = self._is_superseded or place.name in self._ends
-        self.withdrawn(place)
+        Returns:
+            What has ended without having been handed out: its lines are gone from the inputs.
+        """
+        self._run.close()
+        with told(self.path), closing(opened(self.path)) as database:
+            gone: Counter[str] = Counter()
+            if is_whole:
+                gone = _unmet(database)
+                self._see_that_it_is_the_same(database)
+            if self._is_same:
+                self._lines.sync()
+                facts = [("output_size", self._lines.size), ("output_lines", self._count)]
+                database.executemany("INSERT OR REPLACE INTO run VALUES(?, ?)", facts)
+            is_empty = database.execute("SELECT 1 FROM item LIMIT 1").fetchone() is None
+        if is_empty:
+            self.path.unlink()
+        return gone
 
-    def withdrawn(self, place: Place) -> None:
-        """Note that nothing of an input is under way any more."""
-        if self.in_flight.pop(place.name, None) is not None:
-            self._note(place, "settled", {})
+    def under_way(self) -> int:
+        """Return how many jobs have no end."""
+        if not self.path.exists():
+            return 0
+        with told(self.path), closing(opened_to_read(self.path)) as database:
+            return int(database.execute("SELECT count(*) FROM item WHERE stage = 2").fetchone()[0])
 
-    def finish(self) -> None:
-        """Tidy up after an orderly end: a line for each input that has an end, and no journal where none is left."""
-        if not self.in_flight:
-            self._journal.close()  # Windows removes no file that is open
-            self._journal_path.unlink()
-        if (
-            self._is_superseded or self._refused
-        ):  # last: the new file is not locked, and whoever takes it has a journal of his own
-            self._drop_superseded()
-
-    def keep_refused(self) -> None:
-        """Leave the lines of what was refused before: not all inputs have been met."""
-        self._refused.clear()
+    def line_of(self, key: Key) -> int | None:
+        """Return where the input stood that a key was given first, if that is known."""
+        with told(self.path), closing(opened_to_read(self.path)) as database:
+            found = database.execute("SELECT note FROM item WHERE key = ?", (key,)).fetchone()
+        return None if found is None or found[0] is None else json.loads(found[0]).get("line")
 
     def close(self) -> None:
-        """Close both files."""
-        self._files.close()
+        """Let others in."""
+        self._held.close()
 
-    def _note(self, place: Place, event: str, facts: Mapping[str, Any]) -> None:
-        """Write a line of the journal. Where there is no room left for the ids of what was sent, nothing more is."""
-        if event == "sending":
-            self._room[place.name] = _ROOM + len(json.dumps([place.facts, self._endpoint_url]))
-        else:
-            self._room.pop(place.name, None)
-        keep = 0 if event == "submitted" else sum([*self._room.values()])  # a copy: threads share it
-        self._journal.append({**place.facts, "event": event, **facts, "input_sha256": place.input_sha256}, keep=keep)
+    def _begin(self, endpoint_id: str, endpoint_url: str) -> JournalRun:
+        del endpoint_id, endpoint_url
+        return self._run
 
-    def _load(self) -> None:
-        ids: dict[Name, str | None] = {}
-        for facts in self._results.lines():
-            with _reading(self._results):
-                place = self._place(facts)
-                self._check_endpoint(facts)
-                ids[place.name] = facts.get("id")
-                self._is_superseded = self._is_superseded or place.name in self._ends
-                self._ends[place.name] = (sys.intern(str(facts.get("status"))), _digest(place.input_sha256))
-        sent: dict[int, Place] = {}
-        for facts in self._journal.lines():
-            with _reading(self._journal):
-                if "input_sha256" in facts:
-                    sent[facts["line"]] = self._place(facts)
-                self._replay(self._place(facts) if "key" in facts else sent[facts["line"]], facts)
-        for begun in list(self.in_flight.values()):
-            if begun.job_id is None:
-                # No answer was noted. What the process did after it had noted the submit, nobody knows.
-                self.ended(begun.place, UNKNOWN, {"error": _DIED})
-                self._ends[begun.place.name] = (UNKNOWN, _digest(begun.place.input_sha256))
-            elif ids.get(begun.place.name) == begun.job_id:
-                self.withdrawn(begun.place)  # its result was written, and the process ended right then
-        self._refused = {name for name, (status, _) in self._ends.items() if status == UNSUBMITTED}
+    def _check_endpoint(self, endpoint: Endpoint) -> None:
+        if not self.path.exists():
+            return
+        with told(self.path), closing(opened_to_read(self.path)) as database:
+            known = database.execute("SELECT value FROM run WHERE name = 'endpoint_url'").fetchone()
+            jobs = database.execute("SELECT 1 FROM item WHERE stage != 5 UNION ALL SELECT 1 FROM attempt LIMIT 1")
+            if known is not None and known[0] != endpoint.url and jobs.fetchone():
+                raise BadCallError(f"{self._lines.path}: it has results of {known[0]}; take another --output")
 
-    def _replay(self, place: Place, facts: Mapping[str, Any]) -> None:
-        if facts.get("event") == "settled":
-            self.in_flight.pop(place.name, None)
-        elif facts.get("event") == "submitted":
-            begun, where = self.in_flight[place.name], facts["endpoint"]
-            if where != self._endpoint_url:  # another service does not know them, and they would count as EXPIRED
-                raise BadCallError(f"{self._journal_path}: jobs are under way on {where}: go on there first")
-            self.in_flight[place.name] = InFlight(begun.place, facts["id"])
-        else:
-            self.in_flight[place.name] = InFlight(place)
+    def _taken_up(self) -> bool:
+        """Note that the output is about to be written; return whether it is what the journal has."""
+        with told(self.path), closing(opened(self.path)) as database:
+            found = dict(database.execute("SELECT name, value FROM run WHERE name LIKE 'output_%'").fetchall())
+            handed = "SELECT count(*) FROM item WHERE stage IN (3, 4) AND is_handed"
+            self.done = int(database.execute(handed).fetchone()[0])
+            self.collected = len(self._run.underway)
+            is_same = self._lines.size == found.get("output_size", 0)
+            if not is_same:
+                self._lines.mend()
+            self._count = int(found.get("output_lines", 0))
+            database.execute("DELETE FROM run WHERE name LIKE 'output_%'")
+        return bool(is_same)
 
-    def _check_endpoint(self, facts: Mapping[str, Any]) -> None:
-        where = facts.get("endpoint", self._endpoint_url)  # version 0.1 did not say
-        if where != self._endpoint_url and facts.get("status") != UNSUBMITTED:  # of which nothing is there
-            raise BadCallError(f"{self._results.path}: it has results of {where}; take another --output")
+    def _note_refusal(self, result: MapResult[Any], why: str | None) -> None:
+        digest = digest_of(result.input)
+        key = result.key
+        change = _changes.refused(key, digest, datetime.now(UTC).timestamp(), note=note_of(result.input), why=why)
+        self._run.writer.put(change)
 
-    def _place(self, facts: Mapping[str, Any]) -> Place:
-        """Return what a line is about.
+    def _line(self, key: Key, note: str | None, facts: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        begin: dict[str, Any] = {"line": 0} if note is None else json.loads(note)
+        first = named(digest, 0)
+        if "key" not in begin and isinstance(key, str) and key != first and key.startswith(first[:-1]):
+            begin["occurrence"] = int(key[len(first) - 1 :])
+        return {**begin, **facts, "input_sha256": digest.hex(), "endpoint": self._endpoint.url}
 
-        Raises:
-            KeyError, TypeError, ValueError: it is damaged.
-        """
-        line, key = int(facts["line"]), facts.get("key")
-        place = Place(line, key, facts.get("input_sha256", ""), facts.get("occurrence", 0))
-        if key is None and "endpoint" not in facts and facts.get("event") != "settled":
-            known = self._old.setdefault(place.digest, {})
-            return replace(place, occurrence=known.setdefault(line, len(known)))
-        place.name  # noqa: B018  raises
-        return place
-
-    def _drop_superseded(self) -> None:
-        """Write the output anew, with the last line of each input."""
-        last = {self._place(facts).name: number for number, facts in enumerate(self._results.lines())}
-        for name in self._refused:
-            last.pop(name, None)
-        new = self._journal_path.with_name(self._journal_path.name + ".new")
+    def _see_that_it_is_the_same(self, database: sqlite3.Connection) -> None:
+        count = database.execute(f"SELECT count(*) FROM item WHERE {_SHOWN}", (self._began,)).fetchone()[0]  # noqa: S608  ours
+        if self._is_same and count == self._count:
+            return
+        new = self.path.with_name(self.path.name + ".new")
         new.touch(mode=0o600)
-        shutil.copymode(self._results.path, new)
-        with self._results.path.open("rb") as lines, new.open("wb") as file:
-            kept = set(last.values())
-            file.writelines(line for number, line in enumerate(lines) if number in kept)
+        shutil.copymode(self._lines.path, new)
+        self._count = 0
+        with new.open("wb") as file:
+            for facts in self._kept(database):
+                file.write(json.dumps(facts).encode("ascii") + b"\n")
+                self._count += 1
             file.flush()
             os.fsync(file.fileno())
+            self._lines.size = file.tell()
         if os.name == "nt":  # which replaces no file that is open; elsewhere the lock has to last until then
-            self._results.close()
-        new.replace(self._results.path)
+            self._lines.close()
+        new.replace(self._lines.path)
+        database.execute("UPDATE item SET is_handed = 1 WHERE stage IN (3, 4) AND NOT is_handed")
+        self._is_same = True
+
+    def _kept(self, database: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+        """Return what stands in the output, in the order in which inputs were sent first."""
+        rows = database.execute(
+            "SELECT key, digest, note, stage, status, job_id, intent_at, outcome, outcome_file FROM item "  # noqa: S608  ours
+            f"WHERE {_SHOWN} ORDER BY number",
+            (self._began,),
+        )
+        for key, digest, note, stage, status, job_id, intent_at, text, name in rows:
+            outcome = text if name is None else (outputs_of(self.path) / name).read_text("ascii")
+            facts = facts_of_kept(KeptEnd(stage, status, job_id, intent_at, outcome), self.path, self._endpoint.id)
+            yield self._line(key, note, facts, digest)
 
 
-@contextmanager
-def _reading(log: AppendLog) -> Generator[None]:
-    """Take a line that this file cannot have written for what it is."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError):
-        raise BadCallError(f"{log.path}: a line of it is damaged; take another --output") from None
+def note_of(given: Any) -> str | None:
+    """Return what is kept beside an input: how its line in the output begins."""
+    if not isinstance(given, Input):
+        return None
+    place = given.place
+    return json.dumps({"line": place.line} if place.key is None else {"line": place.line, "key": place.key})
 
 
-def _digest(sha256: str) -> int:
-    """Return enough of it to see a change, in the memory of a number."""
-    return int(sha256[:15] or "0", 16)
+def is_no_room(error: BaseException) -> bool:
+    """Whether an error says that the disk is full, or broken."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in ("full", "disk I/O"))
+
+
+def _judged(error: JournalError) -> JournalError | BadCallError:
+    """Return the error of a journal that cannot be had as one of the command's, unless there is no room."""
+    cause = error.__cause__
+    if cause is not None and is_no_room(cause):
+        return error
+    return BadCallError(str(error))
+
+
+def _facts(endpoint: Endpoint) -> dict[str, object]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"endpoint_id": endpoint.id, "sdk_version": __version__, "created_at": now}
+
+
+def _unmet(database: sqlite3.Connection) -> Counter[str]:
+    found = database.execute(
+        "SELECT status, count(*) FROM item WHERE stage IN (3, 4) AND NOT is_handed GROUP BY status"
+    ).fetchall()
+    return Counter({str(status): count for status, count in found})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runpod_sdk.cli._session import BadCallError
@@ -15,92 +14,64 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # How every line of ours begins, so that a torn one is known from somebody else's.
-_BEGIN = b'{"line": '
-# Room is taken in pieces of so many bytes, as file systems give it.
-_BLOCK = 4096
+BEGIN = b'{"line": '
 
 
 class AppendLog:
     """Appends lines, each in one call of the system: after any end of the process only the last one can be torn.
 
     What is written is in the hands of the system, not yet on its disk: it survives a kill, not a power failure.
-    For threads.
+
+    Attributes:
+        size: bytes of what is in it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._is_open = True
-        self._end = self._size = os.lseek(self._file, 0, os.SEEK_END)
-        self._lock = threading.Lock()
+        self.size = os.lseek(self._file, 0, os.SEEK_END)
 
-    def append(self, facts: Mapping[str, Any], *, keep: int = 0) -> None:
+    def append(self, facts: Mapping[str, Any]) -> None:
         """Write a line; or nothing, if there is no room for all of it.
-
-        `keep` bytes of room are then left behind it, for lines that have to be written when the disk is full. Until
-        then they are blank lines.
 
         Raises:
             OSError: it could not be written.
         """
         line = json.dumps(facts).encode("ascii") + b"\n"
-        with self._lock:
-            self._take_room(len(line), keep)
-            os.lseek(self._file, self._end, os.SEEK_SET)
-            if os.write(self._file, line) < len(line):
-                self._give_up()
-            self._end += len(line)
-            self._size = max(self._size, self._end)
+        os.lseek(self._file, self.size, os.SEEK_SET)
+        if os.write(self._file, line) < len(line):
+            self._give_up()
+        self.size += len(line)
 
-    def _take_room(self, length: int, keep: int) -> None:
-        """See that there is room behind a line that is about to be written, if any is to be kept."""
-        missing = self._end + length + keep - self._size
-        if keep and missing > 0:
-            room = b"\n" * (-(-missing // _BLOCK) * _BLOCK)
-            os.lseek(self._file, self._size, os.SEEK_SET)
-            if os.write(self._file, room) < len(room):
-                self._give_up()
-            self._size += len(room)
-
-    def _give_up(self) -> NoReturn:
-        os.ftruncate(self._file, self._size)  # what was there stays
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """Read all lines; cut off one that is torn, and end one that lost no more than its line end.
+    def mend(self) -> None:
+        """Cut off a last line that is torn, and end one that lost no more than its line end.
 
         Raises:
-            BadCallError: a line that this class has not written.
+            BadCallError: it is no file of ours.
         """
-        whole = 0
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                body = line.rstrip(b"\n")
-                if body[: len(_BEGIN)] != _BEGIN[: len(body)]:
-                    raise BadCallError(f"{self.path}, line {number}: no line of a bulk run; take another --output")
-                try:
-                    facts = json.loads(body)
-                except ValueError:
-                    rest = file.read()
-                    is_torn = not line.endswith(b"\n") or bool(rest)  # here, or in room that was kept
-                    if not rest.strip(b"\n") and (is_torn or not body):
-                        break
-                    raise BadCallError(f"{self.path}, line {number}: it is damaged; take another --output") from None
-                whole += len(line)
-                yield facts
-                if not line.endswith(b"\n"):
-                    os.lseek(self._file, whole, os.SEEK_SET)
-                    whole += os.write(self._file, b"\n")
-                    break  # what was just written is no line of its own
-        os.ftruncate(self._file, whole)
-        self._end = self._size = whole
+            check_begin(self.path, 1, file.read(len(BEGIN)))
+            begin = _last_line(file, self.size)
+            file.seek(begin)
+            last = file.read()
+        if not last or last.endswith(b"\n"):
+            return
+        if facts_of(last) is None:
+            os.ftruncate(self._file, begin)
+            self.size = begin
+        else:
+            os.lseek(self._file, self.size, os.SEEK_SET)
+            self.size += os.write(self._file, b"\n")
+
+    def sync(self) -> None:
+        """Have it on the disk."""
+        os.fsync(self._file)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
         if self._is_open:
             self._is_open = False
-            if self._size > self._end:
-                os.ftruncate(self._file, self._end)
             os.close(self._file)
 
     def lock(self) -> None:
@@ -120,3 +91,54 @@ class AppendLog:
             is_free = False
         if not is_free:
             raise BadCallError(f"{self.path}: another process is writing to it")
+
+    def _give_up(self) -> NoReturn:
+        os.ftruncate(self._file, self.size)  # what was there stays
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+
+def lines_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Read all lines of such a file, but one at its end that is torn, and the blank room that may follow.
+
+    Raises:
+        BadCallError: a line that nobody of us has written.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            body = line.rstrip(b"\n")
+            check_begin(path, number, body)
+            facts = facts_of(body)
+            if facts is None:
+                rest = file.read()
+                is_torn = not line.endswith(b"\n") or bool(rest)  # at the end, or in room that was kept
+                if not rest.strip(b"\n") and (is_torn or not body):
+                    return
+                raise BadCallError(f"{path}, line {number}: it is damaged; take another --output")
+            yield facts
+
+
+def check_begin(path: Path, number: int, begin: bytes) -> None:
+    """See whether a line, or what there is of it, can be ours."""
+    if begin[: len(BEGIN)] != BEGIN[: len(begin)]:
+        raise BadCallError(f"{path}, line {number}: no line of a bulk run; take another --output")
+
+
+def facts_of(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None if it is torn."""
+    try:
+        facts: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return facts
+
+
+def _last_line(file: Any, size: int) -> int:
+    """Return where the last line of a file begins, the one without a line end if there is such."""
+    at, step = size, 1 << 16
+    while at > 0:
+        at = max(0, at - step)
+        file.seek(at)
+        found = file.read(min(step, size - at)).rfind(b"\n")
+        if found >= 0:
+            return int(at + found + 1)
+    return 0

@@ -1,48 +1,34 @@
-"""What a result is in the output: a status in one word, and facts."""
+"""What a result is in the output: a status in one word, and facts; the same of a result and of what a journal has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runpod_sdk._client._bulk._map_job import HOPELESS
+from runpod_sdk._client._journal._items import state_from
+from runpod_sdk._client._journal._rows import EXPIRED, UNKNOWN, UNSUBMITTED, Stage
+from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk.errors import JobExpiredError, JobFailedError, NotFoundError, SubmissionUnknownError
 
-from ._journal import EXPIRED, UNKNOWN, UNSUBMITTED
-
 if TYPE_CHECKING:
-    from runpod_sdk import JobState, Map, MapResult
+    from pathlib import Path
 
-    from ._journal import OutputJournal
+    from runpod_sdk import JobState, MapResult
 
 # No end was learned: the job is left to the next run. REFUSED: nothing was sent, as no submit would be accepted.
 UNFINISHED, REFUSED = "UNFINISHED", "REFUSED"
+_DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
 
 
-def record(result: MapResult[Any], journal: OutputJournal) -> str:
-    """Write what became of one input, and return it in one word."""
-    status = status_of(result)
-    if status == REFUSED:
-        # It says nothing about this input, and the next run submits it anyway.
-        journal.withdrawn(result.key)
-    elif status != UNFINISHED:
-        journal.ended(result.key, status, facts_of(result))
-    return status
+class KeptEnd(NamedTuple):
+    """How an input has ended, as a journal has it."""
 
-
-def record_left(results: Map, journal: OutputJournal) -> None:
-    """Write what became of the inputs that were in flight when the run was closed, where that is known."""
-    for result in results.unknowns:
-        if result.key.name in journal.in_flight:
-            journal.ended(result.key, UNKNOWN, facts_of(result))
-    for result in results.abandoned:
-        if result.state is not None and result.key.name in journal.in_flight:
-            if result.state.status == "CANCELLED":
-                journal.withdrawn(result.key)  # by us: it did not fail, and the next run submits it again
-            else:
-                record(result, journal)
-    for begun in list(journal.in_flight.values()):
-        if begun.job_id is None:
-            journal.withdrawn(begun.place)  # the submit was not sent, or it would be among the unknown ones
+    stage: int
+    status: str | None
+    job_id: str | None
+    intent_at: float | None
+    text: str | None
 
 
 def status_of(result: MapResult[Any]) -> str:
@@ -58,25 +44,44 @@ def status_of(result: MapResult[Any]) -> str:
 
 
 def facts_of(result: MapResult[Any]) -> dict[str, Any]:
-    """Return what is known beside the status; nothing that is not."""
-    facts: dict[str, Any] = {"id": None if result.job is None else result.job.id}
-    if result.state is not None:
-        facts |= _facts_of_state(result.state)
+    """Return id and status, and what is known beside them; nothing that is not."""
     error = result.error
+    facts: dict[str, Any] = {"id": None if result.job is None else result.job.id, "status": status_of(result)}
+    if result.state is not None:
+        return facts | _facts_of_state(result.state, error)
+    if error is not None:
+        facts["error"] = str(error)
+    if isinstance(error, SubmissionUnknownError):
+        facts["submitted_at"] = _time(error.submitted_at)
+    return facts
+
+
+def facts_of_kept(kept: KeptEnd, journal: Path, endpoint_id: str) -> dict[str, Any]:
+    """Return the same of what a journal has."""
+    facts: dict[str, Any] = {"id": kept.job_id}
+    if kept.stage == Stage.ENDED and kept.status != EXPIRED:
+        state = state_from(journal, kept.text or "", endpoint_id)
+        return facts | {"status": str(state.status)} | _facts_of_state(state, error_of(state))
+    facts["status"] = UNSUBMITTED if kept.stage == Stage.UNSUBMITTED else str(kept.status)
+    facts["error"] = _DIED if kept.text is None else kept.text
+    if kept.stage == Stage.UNKNOWN and kept.intent_at is not None:
+        facts["submitted_at"] = _time(datetime.fromtimestamp(kept.intent_at, UTC))
+    return facts
+
+
+def _facts_of_state(state: JobState, error: Exception | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"output": state.output} if state.is_success or state.output is not None else {}
+    for name in ("worker_id", "delay_time_ms", "execution_time_ms"):
+        if getattr(state, name) is not None:
+            facts[name] = getattr(state, name)
     if isinstance(error, JobFailedError):
         facts["error"] = f"{error.error_type}: {error.error_message}" if error.error_type else error.error_message
         if error.worker_traceback:
             facts["worker_traceback"] = error.worker_traceback
     elif error is not None:
         facts["error"] = str(error)
-    if isinstance(error, SubmissionUnknownError):
-        facts["submitted_at"] = error.submitted_at.isoformat(timespec="milliseconds")
     return facts
 
 
-def _facts_of_state(state: JobState) -> dict[str, Any]:
-    facts: dict[str, Any] = {"output": state.output} if state.is_success or state.output is not None else {}
-    for name in ("worker_id", "delay_time_ms", "execution_time_ms"):
-        if getattr(state, name) is not None:
-            facts[name] = getattr(state, name)
-    return facts
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
