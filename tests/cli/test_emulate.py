@@ -131,7 +131,7 @@ def test_it_says_what_happens(tmp_path: Path) -> None:
             f"job {failed['id']}: {began}",
             f"{worker} | called",
             f"job {failed['id']}: FAILED on worker {worker} after N s",
-            f"refused GET /v2/local/status/{done['id']}: HTTP {refused}",
+            f"refused GET /v2/local/status/{done['id']}: HTTP {refused}: another API key, or none",
             "fault status (before) strikes GET /v2/local/health",
             "refused GET /v2/local/health: HTTP 503",
             f"worker {worker}: ended, as it was asked to",
@@ -140,6 +140,22 @@ def test_it_says_what_happens(tmp_path: Path) -> None:
     assert trace[0] == "  Traceback (most recent call last):"
     assert f'    File "{file}", line 6, in handler' in trace
     assert trace[-1] == "  ZeroDivisionError: division by zero"
+
+
+def test_refusals_say_why_and_what_a_command_prints_is_seen_at_once() -> None:
+    with emulate("--worker", "sh -c 'echo loading; echo >&2 a warning; exec sleep 1000'", "--json") as running:
+        url = running.ready()["url"]
+        told = [running.err.readline() for _ in range(3)]
+        worker = told[0].removeprefix("worker ").partition(":")[0]
+        assert told[1:] == [f"{worker} | loading\n", f"{worker} | a warning\n"]
+        headers = {"authorization": "test"}
+        httpx.post(f"{url}/local/run", json={"policy": {"ttl": "soon"}}, headers=headers)
+        httpx.get(f"{url}/local/status/unknown", headers=headers)
+        told = [re.sub(r"^\d\d:\d\d:\d\d ", "", running.err.readline()) for _ in range(2)]
+        assert told[0].startswith("refused POST /v2/local/run: HTTP 400: ")
+        assert "ttl" in told[0]
+        assert told[1] == "refused GET /v2/local/status/unknown: HTTP 404: job not found\n"
+        running.end()
 
 
 def test_a_command_that_dies_is_told_with_its_last_lines_and_its_log_is_kept() -> None:
@@ -253,7 +269,8 @@ def test_every_signal_ends_it_and_its_workers(number: int) -> None:
         assert len(list(logs.iterdir())) == 2
         groups = _groups_of(running.process.pid)
         assert len(groups) == 3, "two workers, and what ends them if it is killed"
-        assert running.end(number) == (0, "")
+        code, errors = running.end(number)
+        assert (code, [line for line in errors.splitlines() if not line.endswith(" begins")]) == (0, [])
         assert [group for group in groups if _exists(group)] == []
         assert not logs.exists()
 
@@ -339,7 +356,8 @@ def test_changed_workers_are_replaced(tmp_path: Path) -> None:
         url = running.ready()["url"]
         first = call(url, do="answer")["output"]
         script.write_text(script.read_text() + "\n")
-        assert running.err.readline() == "reloaded local\n"
+        while (line := running.err.readline()) != "reloaded local\n":
+            assert line.endswith(" begins\n")
         assert call(url, do="answer")["output"] != first
         assert running.end()[0] == 0
 

@@ -88,7 +88,7 @@ def test_a_process_takes_runs_and_delivers(emulator: Emulator, user: httpx.Clien
 def test_each_process_has_a_log(emulator: Emulator, user: httpx.Client) -> None:
     worker_id = run(user, do="answer")["output"]
     log = endpoint_of(emulator).logs / f"{worker_id}.log"
-    assert log.read_text() == f"worker {worker_id} begins\n"
+    wait_for(lambda: log.read_text() == f"worker {worker_id} begins\n")
 
 
 def test_the_logs_go_with_the_emulator(emulator: Emulator, user: httpx.Client) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR"})
 _REFUSED = 400
+_WITHOUT_WORDS = {401: "another API key, or none"}  # the service says nothing more
 
 
 class Narration:
@@ -62,7 +63,7 @@ class Narration:
                 lines = []
             case "answer":
                 asked = self._requests.pop(row["cause"], "a request")
-                lines = [f"refused {asked}: HTTP {row['status']}"] if row.get("status", 0) >= _REFUSED else []
+                lines = [f"refused {asked}: {_refusal(row)}"] if row.get("status", 0) >= _REFUSED else []
             case "fault":
                 struck = self._requests.get(row.get("cause", 0), "a worker")
                 lines = [f"fault {row['fault']} ({row['when']}) strikes {struck}"]
@@ -102,12 +103,15 @@ class Narration:
         return [f"  {line}" for line in text.splitlines()]
 
 
+def _refusal(row: dict[str, Any]) -> str:
+    why = row.get("reason") or _WITHOUT_WORDS.get(row["status"], "")
+    return f"HTTP {row['status']}: {why}" if why else f"HTTP {row['status']}"
+
+
 def _of_death(ended: events.WorkerEnded) -> list[str]:
-    """Return the lines for a worker that died; what one with a log has printed was not seen yet."""
+    """Return the lines for a worker that died."""
     death = f"worker {ended.worker_id}: {ended.how}"
-    if not ended.log:
-        return [death]
-    return [*(f"{ended.worker_id} | {line}" for line in ended.tail), death, f"  all that it printed: {ended.log}"]
+    return [death, f"  all that it printed: {ended.log}"] if ended.log else [death]
 
 
 def _of_life(event: events.WorkerEvent) -> str:

@@ -279,7 +279,8 @@ class Exchange:
         if self._work and is_lost and call is not None:
             ledger.not_begun(call.worker_id, [lost.job_id for lost in self._work])
         if self._logged is not None:
-            ledger.answer(self._logged, status, fate, None if answer is None else answer.job_status)
+            said, reason = (None, None) if answer is None else (answer.job_status, answer.reason)
+            ledger.answer(self._logged, status, fate, said, reason)
 
 
 def headers_of(answer: HttpAnswer) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ Fate = Literal["whole", "truncated", "dropped", "reset", "stalled", "refused", "
 # The fields of each kind of row, after number, time and kind. Those that are None are left out of the export.
 _FIELDS: dict[str, tuple[str, ...]] = {
     "request": ("operation", "method", "path", "endpoint", "job", "input_sha256"),
-    "answer": ("cause", "fate", "status", "job", "job_status"),
+    "answer": ("cause", "fate", "status", "job", "job_status", "reason"),
     "job": ("cause", "event", "endpoint", "job", "from", "to", "worker", "retries"),
     "ignored": ("cause", "event", "endpoint", "job", "worker"),
     "fault": ("cause", "fault", "number", "when", "endpoint"),
@@ -184,11 +184,18 @@ class Ledger:
         number = self._add("request", operation, method, path, endpoint_id or None, job_id or None, sha256)
         return LoggedRequest(number, operation, endpoint_id, sha256, job_id or None, self._history)
 
-    def answer(self, exchange: LoggedRequest, status: int | None, fate: Fate, job_status: str | None) -> None:
-        """Note how a request ended: `job_status` is what a whole answer says of the job."""
+    def answer(
+        self,
+        exchange: LoggedRequest,
+        status: int | None,
+        fate: Fate,
+        job_status: str | None,
+        reason: str | None = None,
+    ) -> None:
+        """Note how a request ended: `job_status` is what a whole answer says of the job, `reason` why it is refused."""
         if exchange.history != self._history:
             return  # it began before a reset
-        self._add("answer", exchange.number, fate, status, exchange.job_id, job_status)
+        self._add("answer", exchange.number, fate, status, exchange.job_id, job_status, reason)
         if fate == "whole" and job_status in _FINAL_WORDS:
             account = self._accounts.get(exchange.job_id or "")
             if account is not None and status == 200:

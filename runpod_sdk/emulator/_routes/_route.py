@@ -24,6 +24,9 @@ class InvalidRequestError(ValueError):
 
 
 JSON = (("content-type", "application/json"),)
+_REFUSALS = 400  # the first status of them
+_REASONS = ("detail", "error", "message", "title")  # where the kinds of bodies say why
+_REASON_MAX = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,20 @@ class HttpAnswer:
     body: bytes
     headers: tuple[tuple[str, str], ...] = JSON
     job_status: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it refuses, in the words of its body, if it does and has any."""
+        if self.status < _REFUSALS:
+            return None
+        try:
+            facts = json.loads(self.body)
+        except (ValueError, RecursionError):  # what a fault has put there
+            return None
+        inner: Any = facts.get("error") if isinstance(facts, dict) else None
+        said: dict[str, Any] = inner if isinstance(inner, dict) else facts if isinstance(facts, dict) else {}
+        found = [said.get(name) for name in _REASONS]
+        return next((text[:_REASON_MAX] for text in found if isinstance(text, str) and text), None)
 
 
 def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> HttpAnswer:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk.emulator._workers._environment import whole_environment
 from runpod_sdk.emulator._workers._host import _wire as wire
+from runpod_sdk.emulator._workers._output import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _HOST = str(Path(__file__).with_name("_host") / "__main__.py")
 _READ = 1 << 16
 _READS_AT_ONCE = 64  # of one process, before the others have their turn
-_LINE_MAX = 1 << 16  # bytes of a line that has no end yet
 _TAIL = 50  # lines
 _LOOK_EVERY, _LOOKS = 0.005, 60  # real seconds between two looks whether a killed group is gone; how many at most
 
@@ -82,7 +82,7 @@ class WorkerProcess:
         self._assembly = wire.Assembly()
         self._outbox: deque[bytes] = deque()
         self._frames = 0
-        self._partial = b""
+        self._lines = Lines()
         self._lock = threading.Lock()  # nobody signals a process that is being reaped
         self._is_gone = False
         self._end, theirs = wire.pair()
@@ -152,17 +152,12 @@ class WorkerProcess:
             if not data:
                 self._reactor.forget(self._output)
                 return
-            *lines, self._partial = (self._partial + data).split(b"\n")
-            for line in lines:
-                self._print(line)
-            if len(self._partial) > _LINE_MAX:
-                self._print(self._partial)
-                self._partial = b""
+            self._print(self._lines.feed(data))
 
-    def _print(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        self.tail.append(text)
-        self._owner.printed(self, text)
+    def _print(self, lines: list[str]) -> None:
+        for line in lines:
+            self.tail.append(line)
+            self._owner.printed(self, line)
 
     def _ended(self) -> None:
         self._exit()
@@ -180,8 +175,7 @@ class WorkerProcess:
             return
         self._hear(sys.maxsize)
         self._listen(sys.maxsize)
-        if self._partial:
-            self._print(self._partial)
+        self._print(self._lines.rest())
         self._close()
         self._owner.ended(self, exit_code)
 

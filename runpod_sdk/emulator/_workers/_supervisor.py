@@ -14,12 +14,14 @@ import shlex
 import signal
 import subprocess
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._requests import Reply
 from runpod_sdk.emulator._workers import _events as events
 from runpod_sdk.emulator._workers._environment import whole_environment
+from runpod_sdk.emulator._workers._output import LoggedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_OUTPUT_PATIENCE = 0.5  # real seconds that are waited for the last words of a worker
 _TAIL, _TAIL_BYTES = 20, 1 << 14  # of a log: lines that are told, and bytes that are looked at for them
 
 
@@ -162,6 +165,7 @@ class _ProcessSlot:
         self._thread = threading.Thread(target=self._watch, name="emulator-supervisor", daemon=True)
         self._killer: threading.Timer | None = None
         self._was_asked = False
+        self._output: LoggedOutput | None = None
 
     def start(self) -> None:
         self._spawn(self._supervisor.new_worker_id())
@@ -199,6 +203,8 @@ class _ProcessSlot:
                 _kill_group(process)  # before it is reaped: until then nobody else can have its number
                 self._supervisor.guard.remove(process.pid)
                 exit_code = process.wait()
+            if self._output is not None:
+                self._output.finish(_OUTPUT_PATIENCE)
             was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             deaths = 0 if was_ready else deaths + 1
             self._tell_of_end(worker_id, exit_code, deaths)
@@ -257,20 +263,27 @@ class _ProcessSlot:
     def _spawn(self, worker_id: str) -> None:
         supervisor = self._supervisor
         self._ask(ask.Expect(worker_id=worker_id))
-        with (supervisor.logs / f"{worker_id}.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603  the user's own command
-                supervisor.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=whole_environment(supervisor.environment_for(worker_id)),
-                start_new_session=True,
-            )
+        process = subprocess.Popen(  # noqa: S603  the user's own command
+            supervisor.command,
+            bufsize=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=whole_environment(supervisor.environment_for(worker_id)),
+            start_new_session=True,
+        )
         supervisor.guard.add(process.pid)
         self._was_asked = False
         self.running = worker_id, process
         endpoint_id = supervisor.endpoint.queue.endpoint_id
         supervisor.feed.tell(events.WorkerStarted(endpoint_id=endpoint_id, worker_id=worker_id, pid=process.pid))
+        if process.stdout is not None:
+            log = supervisor.logs / f"{worker_id}.log"
+            self._output = LoggedOutput(process.stdout, log, partial(self._printed, worker_id))
+
+    def _printed(self, worker_id: str, line: str) -> None:
+        endpoint_id = self._supervisor.endpoint.queue.endpoint_id
+        self._supervisor.feed.tell(events.WorkerPrinted(endpoint_id=endpoint_id, worker_id=worker_id, text=line))
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
