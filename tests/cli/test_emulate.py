@@ -131,7 +131,7 @@ def test_it_says_what_happens(tmp_path: Path) -> None:
             f"job {failed['id']}: {began}",
             f"{worker} | called",
             f"job {failed['id']}: FAILED on worker {worker} after N s",
-            f"refused GET /v2/local/status/{done['id']}: HTTP {refused}: another API key, or none",
+            f"refused GET /v2/local/status/{done['id']}: HTTP {refused}: invalid api key",
             "fault status (before) strikes GET /v2/local/health",
             "refused GET /v2/local/health: HTTP 503",
             f"worker {worker}: ended, as it was asked to",
@@ -219,6 +219,17 @@ def test_the_tests_of_a_worker_are_run_and_reported(repository: Path) -> None:
     code, out, _ = ends_of(repository, "src/handler.py", "--json")
     ends = json.loads(out)
     assert (code, ends["failed"], [end["output"] for end in ends["tests"]]) == (1, 2, [1.0, 0.5, 1 / 3, None])
+
+
+@pytest.mark.parametrize("beside", ["src", "."])
+def test_the_tests_of_a_module_lie_beside_it_or_above(repository: Path, beside: str) -> None:
+    (repository / "test_input.json").rename(repository / beside / "test_input.json")
+    for name in ("__init__.py", "utils.py"):
+        (repository / "src" / name).touch()
+    handler = repository / "src" / "handler.py"
+    handler.write_text(f"from . import utils\n{handler.read_text()}")
+    code, out, _ = ends_of(repository, "-m", "src.handler", "--json")
+    assert (code, [test["output"] for test in json.loads(out)["tests"]]) == (0, [1.0])
 
 
 def test_tests_that_all_pass_end_with_0(repository: Path) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR"})
 _REFUSED = 400
-_WITHOUT_WORDS = {401: "another API key, or none"}  # the service says nothing more
 
 
 class Narration:
@@ -104,8 +103,9 @@ class Narration:
 
 
 def _refusal(row: dict[str, Any]) -> str:
-    why = row.get("reason") or _WITHOUT_WORDS.get(row["status"], "")
-    return f"HTTP {row['status']}: {why}" if why else f"HTTP {row['status']}"
+    status = f"HTTP {row['status']}"
+    why = row.get("reason", status)
+    return status if why == status else f"{status}: {why}"
 
 
 def _of_death(ended: events.WorkerEnded) -> list[str]:

@@ -51,13 +51,14 @@ class HttpAnswer:
         if self.status < _REFUSALS:
             return None
         try:
-            facts = json.loads(self.body)
+            facts: Any = json.loads(self.body)
         except (ValueError, RecursionError):  # what a fault has put there
             return None
-        inner: Any = facts.get("error") if isinstance(facts, dict) else None
-        said: dict[str, Any] = inner if isinstance(inner, dict) else facts if isinstance(facts, dict) else {}
-        found = [said.get(name) for name in _REASONS]
-        return next((text[:_REASON_MAX] for text in found if isinstance(text, str) and text), None)
+        for _ in range(2):  # OpenAI's clients find it one step further in
+            if isinstance(facts, dict):
+                known: dict[str, Any] = facts  # pyright: ignore[reportUnknownVariableType]
+                facts = next((known[name] for name in _REASONS if known.get(name)), None)
+        return facts[:_REASON_MAX] if isinstance(facts, str) else None
 
 
 def json_answer(status: int, body: Any, allow: tuple[str, ...] = ()) -> HttpAnswer:

@@ -54,11 +54,18 @@ class WorkerTest:
 
 def folders_above(program: Program, top: Path) -> list[Path]:
     """Return the folder of a program, and those above it up to `top`, if it lies below that."""
-    folder = program.folder if program.path is None else program.path.parent
+    folder = _folder_of_module(program) if program.path is None else program.path.parent
     top = top.resolve()
     if not folder.is_relative_to(top):
         return [folder]
     return [each for each in (folder, *folder.parents) if each.is_relative_to(top)]
+
+
+def _folder_of_module(program: Program) -> Path:
+    """Return where a module lies, or the folder from which it is run if that is elsewhere."""
+    place = program.folder.joinpath(*program.target.partition(":")[0].split("."))
+    folder = place if place.is_dir() else place.parent
+    return folder if folder.is_dir() else program.folder
 
 
 def worker_tests(folders: list[Path]) -> list[WorkerTest]:
