@@ -94,11 +94,12 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(default=False)
 def generate(session: nox.Session) -> None:
-    """Write what is generated: from the spec, from the client for tasks, and from the marks of the tests."""
+    """Write what is generated: from the spec, the client for tasks, the marks of the tests, the states of a job."""
     _install(session)
     session.run("python", "openapi/generate.py")
     session.run("python", "tools/sync_twin.py")
     session.run("python", "tests/fidelity.py")
+    session.run("python", "tools/states_page.py")
 
 
 @nox.session
@@ -108,6 +109,7 @@ def drift(session: nox.Session) -> None:
     session.run("python", "openapi/generate.py", "--check")
     session.run("python", "tools/sync_twin.py", "--check")
     session.run("python", "tests/fidelity.py", "--check")
+    session.run("python", "tools/states_page.py", "--check")
 
 
 @nox.session
