@@ -53,6 +53,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item.get_closest_marker("slow") is None]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Keep what was measured so far: a process of xdist that takes long to end is killed, and its figures with it."""
+    coverage = sys.modules.get("coverage")
+    measured = coverage and coverage.Coverage.current()
+    if measured:
+        measured.save()
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Say in one line what did not run here, by reason."""
     reasons = Counter(
