@@ -290,7 +290,8 @@ def build(session: nox.Session) -> None:
     top = {name.split("/")[0] for name in contents if ".dist-info/" not in name}
     if top != PACKAGES:
         session.error(f"the wheel holds {sorted(top)} at top level, and should hold {sorted(PACKAGES)}")
-    needed = {f"{package}/py.typed" for package in PACKAGES} | {"runpod_sdk/emulator/openapi.json"}
+    needed = {f"{package}/py.typed" for package in PACKAGES}
+    needed |= {"runpod_sdk/emulator/openapi.json", "runpod_sdk/_examples/quickstart.py"}
     if missing := needed - contents.keys():
         session.error(f"the wheel lacks {sorted(missing)}")
     if contents != _contents(again):

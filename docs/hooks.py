@@ -1,14 +1,16 @@
 """What the site needs beyond its pages.
 
-Links out of docs/, which only a checkout can follow, become plain words; and the OpenAPI document is put beside the
-pages, for programs as it is and for readers as one page.
+The examples become pages; other links out of docs/, which only a checkout can follow, become plain words; and the
+OpenAPI document is put beside the pages, for programs as it is and for readers as one page.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)")
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENT = _ROOT / "runpod_sdk" / "emulator" / "openapi.json"
+_EXAMPLES = sorted((_ROOT / "examples").rglob("*.py"))
 _EDITION = _ROOT / "generated" / "runpod-queue-3.0.openapi.json"
 
 
@@ -36,15 +39,26 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "openapi.json", content=text))
     files.append(File.generated(config, "openapi-3.0.json", content=_EDITION.read_text(encoding="utf-8")))
     files.append(File.generated(config, "api.html", content=page_from(json.loads(text))))
+    for path in _EXAMPLES:
+        files.append(File.generated(config, f"examples/{path.stem}.md", content=_example_page(path)))
     return files
+
+
+def _example_page(path: Path) -> str:
+    """Return an example as a page: what it says of itself, then all of it."""
+    code = path.read_text(encoding="utf-8")
+    said = (ast.get_docstring(ast.parse(code)) or "").split("\n")[0]
+    return f"# {path.name}\n\n{said}\n\n`runpod-sdk examples {path.stem}` prints it.\n\n```python\n{code}```\n"
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Return the page with each link that leaves docs/ as its words, and the file's place where they do not say it."""
-    del page
-    return _OUTWARD.sub(_words, markdown)
+    depth = page.file.src_uri.count("/")
+    return _OUTWARD.sub(partial(_words, "../" * depth), markdown)
 
 
-def _words(link: re.Match[str]) -> str:
+def _words(top: str, link: re.Match[str]) -> str:
     words, place = link[1], link[2]
+    if (_ROOT / place) in _EXAMPLES:
+        return f"[{words}]({top}examples/{Path(place).stem}.md)"
     return words if place in words or place.startswith("tests/") else f"{words} (`{place}`)"

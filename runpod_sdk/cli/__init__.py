@@ -35,6 +35,7 @@ _COMMANDS = {
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
     "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
     "spec": ("runpod_sdk.cli._spec", "print the OpenAPI document"),
+    "examples": ("runpod_sdk.cli._examples", "list the example programs, and print one"),
     "completion": ("runpod_sdk.cli._completion", "print the completion script for a shell"),
 }
 
