@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -415,3 +415,54 @@ def test_system_sleeps_are_real() -> None:
     assert clock.time() > before[1]
     with clock.participate("handler"):
         pass
+
+
+class Watched:
+    """A lock that tells when somebody reaches for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reached = threading.Event()
+
+    def __enter__(self) -> None:
+        self.reached.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def is_held(self) -> bool:
+        return self._lock.locked()
+
+
+def test_who_is_woken_while_it_parks_is_counted_once() -> None:
+    class Clock(VirtualClock):
+        def _park(self, participant: Any, loop: Any) -> None:
+            lock.reached.clear()
+            waker.start()
+            assert lock.reached.wait(JOIN)
+            if not lock.is_held:  # nothing keeps it from waking what is not counted yet
+                waker.join(JOIN)
+            super()._park(participant, loop)
+
+    clock, lock, raised = Clock(), Watched(), list[BaseException]()
+    with clock.participate():
+        parking: Any = clock.parking(None)
+        parking._lock = lock
+
+        def wake() -> None:
+            try:
+                parking.wake()
+            except KeyError as error:
+                raised.append(error)
+
+        waker = threading.Thread(target=wake)
+        lock.reached.clear()
+
+        async def wait() -> bool:
+            return bool(await parking.wait_async())
+
+        assert asyncio.run(wait())
+        waker.join(JOIN)
+        assert (raised, clock._loops, clock._busy) == ([], {}, 1)

@@ -166,7 +166,6 @@ class VirtualClock:
                 self._busy -= not participant.left
                 self._waiting += participant.role == "caller"
             self._quiet.notify_all()
-        self._move()
 
     def _unpark(self, participant: _Participant, loop: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:
@@ -293,16 +292,18 @@ class _VirtualParking:
         self._notify()
 
     def _begin(self, notify: Callable[[], object], loop: asyncio.AbstractEventLoop | None) -> Timer | None:
-        """Park, unless woken already."""
+        """Park, unless woken already. Whoever wakes it at the same moment finds it parked, or not: nothing between."""
         timer = None
         with self._lock:
             if self._woken is not None:
                 return None
             self._notify, self._loop, self._parked = notify, loop, True
-        if self._until is not None:
-            timer = self._clock.call_at(self._until, lambda: self._end(woken=False))
+            if self._until is not None:
+                timer = self._clock.call_at(self._until, lambda: self._end(woken=False))
+            if self._participant is not None:
+                self._clock._park(self._participant, loop)
         if self._participant is not None:
-            self._clock._park(self._participant, loop)
+            self._clock._move()  # it may wake this one
         return timer
 
     def wait(self) -> bool:
