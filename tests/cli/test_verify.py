@@ -162,6 +162,16 @@ DEVIATIONS: dict[str, Deviation] = {
     "stream-chunks": answers(200, {"status": "COMPLETED", "stream": []}, on="stream"),
     "stream-drains": answers(200, {"status": "COMPLETED", "stream": [{"output": "c"}]}, on="stream"),
     "stream-output": answers(200, {**DONE, "output": ["c"]}, on="status"),
+    "batch-create": answers(200, {"id": "b1", "status": "FINALIZED"}, on="batch-create"),
+    "batch-counts": answers(200, {"id": "b1", "status": "DRAFT", "requestTotal": 1}, on="batch-get"),
+    "batch-add": answers(405, None, on="batch-add"),
+    "batch-page": answers(200, {"requests": [{"id": "r1"}, {"id": "r2"}]}, on="batch-requests"),
+    "batch-request": answers(200, {"requests": [{"id": "r1", "input": {}}]}, on="batch-requests"),
+    "batch-status": answers(200, QUEUED, on="status"),
+    "batch-list": answers(200, [], on="batch-list"),
+    "batch-remove": answers(200, {"id": "b1"}, on="batch-remove", when="before"),
+    "batch-name": answers(400, None, on="batch-update"),
+    "batch-cancel": Deviation(options={"batch_cancel_draft": "refused"}),
     "status-ttl": answers(200, QUEUED, on="status"),
     "ttl": answers(404, None, on="status"),
     "execution-timeout": Deviation(options={"overrun_status": "TIMED_OUT"}),
@@ -188,6 +198,27 @@ def test_a_service_that_differs_is_found(name: str) -> None:
             emulator.inject(fault)
         finding = CHECKS[name].run(endpoint)
     assert finding.verdict == "differs", finding.seen
+
+
+def test_no_draft_is_finalized_and_each_is_cancelled_or_emptied() -> None:
+    refused: dict[str, Any] = {"batch_cancel_draft": "refused"}
+    for options in ({}, refused):
+        with Emulator(clock=VirtualClock(), api_key=KEY, options=Options(**AS_KNOWN, **options)) as emulator:
+            emulator.endpoint("ep")
+            endpoint = in_process(emulator)
+            for name, check in CHECKS.items():
+                if name.startswith("batch-"):
+                    check.run(endpoint)
+            batches = endpoint.ask("GET", "/batch").fields["batches"]
+            left = sum(batch["requestTotal"] for batch in batches if batch["status"] != "CANCELLED")
+            assert (left, emulator.jobs) == (0, {})
+            assert "batch-finalize" not in {request.operation for request in emulator.requests}
+
+
+def test_an_endpoint_without_batches_leaves_their_claims_unclear(emulator: Emulator) -> None:
+    emulator.inject(Fault.status(404, on="batch-create"))
+    finding = CHECKS["batch-counts"].run(in_process(emulator))
+    assert (finding.verdict, finding.seen[:17]) == ("unclear", "no batch was made")
 
 
 # What tells nothing of a claim.

@@ -1,7 +1,7 @@
 """The command `verify`: compares what this project claims about the service with an endpoint of the user's own.
 
 This file decides which checks run, asks before anything is submitted, and turns the findings into an exit code. What
-is claimed stands beside its check, in `_requests.py`, `_jobs.py`, `_streams.py` and `_deadlines.py`.
+is claimed stands beside its check, in `_requests.py`, `_jobs.py`, `_streams.py`, `_batches.py` and `_deadlines.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _DESCRIPTION = """\
 Checks what this project claims about the service, one small claim after the
 other, on an endpoint of your own. It needs a queue-based endpoint that runs
 the official mock worker (image runpod/mock-worker, a CPU is enough) and
-costs a few cents: jobs of seconds, none of which is left running.
+costs a few cents: jobs of seconds, none of which is left running, and drafts
+of batches, none of which is finalized.
 
 Each claim is printed with how well it is known so far and with what came of
 it. What differs is worth an issue; --json writes a report that holds no key,
@@ -107,9 +108,9 @@ def chosen_checks(only: Sequence[str] | None = None, *, slow: bool = False, gene
     Raises:
         ValueError: a name that no check has.
     """
-    from . import _deadlines, _jobs, _requests, _streams  # noqa: PLC0415  see run
+    from . import _batches, _deadlines, _jobs, _requests, _streams  # noqa: PLC0415  see run
 
-    checks = [*_requests.CHECKS, *_jobs.CHECKS, *_streams.CHECKS, *_deadlines.CHECKS]
+    checks = [*_requests.CHECKS, *_jobs.CHECKS, *_streams.CHECKS, *_batches.CHECKS, *_deadlines.CHECKS]
     if only is None:
         return [check for check in checks if slow >= check.slow and generator >= check.needs_generator]
     unknown = sorted(set(only) - {check.name for check in checks})

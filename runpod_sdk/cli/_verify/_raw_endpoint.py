@@ -24,7 +24,7 @@ _POLL_FIRST, _POLL_MOST = 0.1, 1.0  # seconds between two looks at a job; each t
 _SHOWN = 120  # characters of a text
 _UNDECIDED = (408, 425, 429, 500, 502, 503, 504, 520, 522, 524)  # of the moment, or of the edge: nothing about a claim
 # The fields of a job that name somebody's property, and what is shown instead.
-_HIDDEN = {"id": "(id)", "workerId": "(worker)"}
+_HIDDEN = {"id": "(id)", "endpointId": "(endpoint)", "workerId": "(worker)"}
 _JOB_ID = re.compile(r"(sync-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[a-z0-9]+)?")
 
 
@@ -88,6 +88,7 @@ class RawEndpoint:
     ) -> None:
         self._send = send
         self._unfinished: dict[str, str] = {}
+        self._drafts: list[str] = []
         self.clock = clock
         self.endpoint_id = endpoint_id
         self.generator_id = generator_id
@@ -128,6 +129,19 @@ class RawEndpoint:
             raise UnclearError(f"the submit was not accepted: {answer}")
         self._unfinished[job_id] = endpoint_id or self.endpoint_id
         return job_id
+
+    def draft(self, requests: list[dict[str, Any]]) -> RawAnswer:
+        """Make a batch that is never finalized, and see to it that it does not stay; the answer has its id.
+
+        Raises:
+            UnclearError: there is none, as the endpoint has no batches.
+        """
+        answer = self.ask("POST", "/batch", body=requests)
+        batch_id: Any = answer.fields.get("id")
+        if answer.status != 200 or not isinstance(batch_id, str):
+            raise UnclearError(f"no batch was made: {answer}")
+        self._drafts.append(batch_id)
+        return answer
 
     def status(self, job_id: str) -> RawAnswer:
         """Read a job's state."""
@@ -173,7 +187,10 @@ class RawEndpoint:
         return cast("dict[str, Any]", self.ask("GET", "/health").fields.get("jobs", {})).get("inQueue")
 
     def clear_away(self) -> None:
-        """Cancel every job that has not ended."""
+        """Cancel every job that has not ended, and every draft."""
+        drafts, self._drafts = self._drafts, []
+        for batch_id in drafts:
+            self._drop(batch_id)
         for job_id, endpoint_id in list(self._unfinished.items()):
             try:
                 if self.status(job_id).job_status in NOT_FINAL:
@@ -181,6 +198,17 @@ class RawEndpoint:
             except UnclearError:
                 continue  # no job that a check submits runs for longer than a minute
         self._unfinished.clear()
+
+    def _drop(self, batch_id: str) -> None:
+        """Cancel a draft; where the service refuses that, leave it empty. There is no way to delete one."""
+        try:
+            if self.ask("POST", f"/batch/{batch_id}/cancel").status == 200:
+                return
+            page = self.ask("GET", f"/batch/{batch_id}/requests")
+            for request in cast("list[dict[str, Any]]", page.fields.get("requests", [])):
+                self.ask("DELETE", f"/batch/{batch_id}/requests/{request['id']}")
+        except UnclearError:
+            return  # a draft runs nothing
 
 
 def shown(value: Any) -> str:
