@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk import PollPolicy, RetryPolicy
-from runpod_sdk._values._policies import GRACE, REQUEST_MIN, Deadline, backoff, checked_timeout
+from runpod_sdk._values._policies import (
+    ANSWER_MIN,
+    ANSWER_SHARE,
+    GRACE,
+    REQUEST_MIN,
+    Deadline,
+    backoff,
+    checked_timeout,
+    last_start,
+)
 
 SECONDS = st.floats(min_value=0, max_value=1e300)
 BASES = st.floats(min_value=1, max_value=1e300)
@@ -149,3 +158,19 @@ def test_the_timeout_of_a_client_is_positive_and_finite(timeout: float, kind: ty
 def test_the_grace_is_one_for_all_requests_of_a_call(timeout: float, late: float) -> None:
     granted = Deadline.after(timeout, 0.0).request_end(timeout + late, 60.0, 0.0) - (timeout + late)
     assert REQUEST_MIN - 1e-6 <= granted <= max(REQUEST_MIN, GRACE - late) + 1e-6
+
+
+@given(now=st.floats(0, 1e6), hold=st.floats(0, 300), patience=st.floats(0.01, 600))
+def test_a_request_that_is_begun_in_time_leaves_its_answer_time_beyond_the_hold(
+    now: float, hold: float, patience: float
+) -> None:
+    start = last_start(now, now + hold + patience, hold)
+    assert now < start < now + hold + patience
+    if start > now + ANSWER_SHARE * (hold + patience) + 1e-6:  # it may have a quarter of its time in any case
+        left = hold + patience - (start - now)
+        assert left == pytest.approx(hold + min(ANSWER_MIN, ANSWER_SHARE * patience), abs=1e-6)
+
+
+@pytest.mark.parametrize(("limit", "start"), [(30.0, 29.0), (4.0, 3.0), (1.0, 0.75), (0.1, 0.075)])
+def test_the_last_second_of_a_request_is_its_answers(limit: float, start: float) -> None:
+    assert last_start(100.0, 100.0 + limit, 0.0) == pytest.approx(100.0 + start)

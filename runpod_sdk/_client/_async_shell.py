@@ -53,7 +53,7 @@ def load_shield() -> object:
 class TaskWire(Protocol):
     """What sends for tasks; see `AsyncWire`."""
 
-    def transfer(self, request: Request, until: float) -> Transfer:
+    def transfer(self, request: Request, until: float, begun_by: float) -> Transfer:
         """Return a request to be sent now."""
         ...
 
@@ -97,7 +97,7 @@ class AsyncShell:
                         return effect
 
     async def _send(self, send: Send, submission: Submission[AsyncShieldedSend] | None) -> object:
-        transfer = self._wire.transfer(send.request, send.until)
+        transfer = self._wire.transfer(send.request, send.until, send.begun_by)
         if submission is None:
             return await self._wire.send(transfer)
         from ._async_shield import AsyncShieldedSend

@@ -65,7 +65,7 @@ class Shell:
                         return effect
 
     def _send(self, send: Send, submission: Submission[ShieldedSend] | None) -> object:
-        transfer = self._wire.transfer(send.request, send.until)
+        transfer = self._wire.transfer(send.request, send.until, send.begun_by)
         if submission is None:
             return self._wire.send(transfer)
         submission.sent_at = send.sent_at

@@ -17,10 +17,14 @@ T = TypeVar("T")
 
 
 class Send(NamedTuple):
-    """Make this request and answer by `until`, a moment of the clock, come what may. `sent_at` is now, since 1970."""
+    """Make this request and answer by `until`, a moment of the clock, come what may. `sent_at` is now, since 1970.
+
+    It is not begun after `begun_by`: nobody would be there for its answer.
+    """
 
     request: Request
     until: float
+    begun_by: float
     sent_at: float
 
 

@@ -19,6 +19,7 @@ from runpod_sdk._values._policies import (
     Retry,
     RetryPolicy,
     checked_timeout,
+    last_start,
 )
 from runpod_sdk._values._states import shorten
 from runpod_sdk.errors import (
@@ -156,7 +157,7 @@ def exchange(
         attempt += 1
         began, sent_at = settings.now(), settings.clock.time()
         until = deadline.request_end(began, settings.patience(request), request.hold)
-        result: Result = yield Send(request, until, sent_at)
+        result: Result = yield Send(request, until, last_start(began, until, request.hold), sent_at)
         outcome = outcome_of(result)
         _take_note(settings, request, result, began)
         if isinstance(result, Answer) and outcome is Outcome.ANSWERED:
@@ -245,7 +246,8 @@ def _wants_post(request: Request, result: Result) -> bool:
 def result_of(settings: Settings, request: Request, timeout: float) -> Flow[Result]:
     """Make a request once, and return whatever comes of it."""
     began = settings.now()
-    result: Any = yield Send(request, began + timeout, settings.clock.time())
+    until = began + timeout
+    result: Any = yield Send(request, until, last_start(began, until, request.hold), settings.clock.time())
     _take_note(settings, request, result, began)
     return cast("Result", result)
 

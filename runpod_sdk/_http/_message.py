@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from runpod_sdk._values._hidden import Hidden
@@ -135,11 +135,10 @@ class Address:
             b"%b%b%b%b%b\r\n" % (prefix, transfer.target.reveal().encode("ascii"), rest, length, own.reveal())
         )
 
-    def transfer(self, request: Request, clock: Clock, until: float) -> Transfer:
-        """Return a request that has to be over at this moment of the clock."""
-        return Transfer(
-            request, self._headers_of(request), self._target(request.path.reveal()), self._key, clock, until
-        )
+    def transfer(self, request: Request, clock: Clock, until: float, begun_by: float) -> Transfer:
+        """Return a request that has to be over, and to be begun, at these moments of the clock."""
+        headers, target = self._headers_of(request), self._target(request.path.reveal())
+        return Transfer(request, headers, target, self._key, Term(clock, until, begun_by))
 
     def _headers_of(self, request: Request) -> Hidden[Mapping[str, str]]:
         more = {name.lower(): value for name, value in request.headers.reveal().items()}
@@ -152,6 +151,18 @@ class Address:
 
 class WithdrawnError(Exception):
     """A request was about to be sent that its caller has given up."""
+
+
+class TooLateError(TimeoutError):
+    """A request was about to be sent with too little time left for its answer."""
+
+
+class Term(NamedTuple):
+    """When a request has to be over, and by when to be begun, in the time of a clock."""
+
+    clock: Clock
+    until: float
+    begun_by: float
 
 
 def _written(headers: Hidden[Mapping[str, str]]) -> Hidden[bytes]:
@@ -179,8 +190,7 @@ class Transfer:
         headers: Hidden[Mapping[str, str]],
         target: Hidden[str],
         key: Hidden[str],
-        clock: Clock,
-        until: float,
+        term: Term,
     ) -> None:
         self.method = request.method
         self.target = target
@@ -191,8 +201,7 @@ class Transfer:
         self._is_withdrawn = False
         self.stage: Stage | None = None
         self._quotes = Quotes(key, request)
-        self._clock = clock
-        self._until = until
+        self._term = term
         self._status: int | None = None
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
@@ -219,28 +228,28 @@ class Transfer:
     @property
     def left(self) -> float:
         """What is left of its time, seconds of the client's clock."""
-        return max(0.0, self._until - self._clock.monotonic())
+        return max(0.0, self._term.until - self._term.clock.monotonic())
 
     @property
     def is_virtual(self) -> bool:
         """Whether the client's time is virtual: then who carries it has no other limit than what it is told."""
         from runpod_sdk.clock import VirtualClock  # noqa: PLC0415  few need it
 
-        return isinstance(self._clock, VirtualClock)
+        return isinstance(self._term.clock, VirtualClock)
 
     @property
     def seconds(self) -> float:
         """The same in seconds of this world."""
-        return self.left / getattr(self._clock, "rate", 1.0)
+        return self.left / getattr(self._term.clock, "rate", 1.0)
 
     def check_time(self) -> None:
-        """Keep it from being sent when its time is over: nobody would wait for the answer.
+        """Keep it from being sent when it is too late: nobody would be there for the answer.
 
         Raises:
-            TimeoutError: it is.
+            TooLateError: it is.
         """
-        if not self.seconds:
-            raise TimeoutError
+        if self._term.clock.monotonic() > self._term.begun_by:
+            raise TooLateError("too little time is left")
 
     def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Take in status and headers."""
@@ -290,7 +299,9 @@ class Transfer:
     def failure(self, error: BaseException) -> Failure:
         """Return what is known of it after an error, or an interruption: what came, and what was sent."""
         hide_writers(error)
-        if type(error) is TimeoutError and not error.args and self.stage is not None:
+        if isinstance(error, TooLateError):
+            error.args = (f"not sent: its time went by {self.stage or 'before it began'}",)
+        elif type(error) is TimeoutError and not error.args and self.stage is not None:
             error.args = (f"timed out {self.stage}",)
         cut_messages(error, self._quotes.cut)
         return Failure(error, self.answer(), self.sent)

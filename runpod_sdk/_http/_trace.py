@@ -96,6 +96,8 @@ class Trace:
             if part in step:
                 self._transfer.stage = stage
         if step.endswith(_SENDING) and getattr(info.get("request"), "method", None) != b"CONNECT":
+            if not self._began:
+                self._transfer.check_time()
             self._began = True
         self._transfer.sent = SENT if self._began else 0
 

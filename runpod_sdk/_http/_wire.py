@@ -108,9 +108,9 @@ class Wire:
         self._pid = os.getpid()
         self._closed = False
 
-    def transfer(self, request: Request, until: float) -> Transfer:
+    def transfer(self, request: Request, until: float, begun_by: float) -> Transfer:
         """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
-        return self._address.transfer(request, self._clock, until)
+        return self._address.transfer(request, self._clock, until, begun_by)
 
     def send(self, transfer: Transfer) -> Result:
         """Make one request."""
@@ -212,9 +212,9 @@ class AsyncWire:
         self._pid = os.getpid()
         self._closed = False
 
-    def transfer(self, request: Request, until: float) -> Transfer:
+    def transfer(self, request: Request, until: float, begun_by: float) -> Transfer:
         """Return a request to be sent now. If sending it is interrupted, it says what has left by then."""
-        return self._address.transfer(request, self._clock, until)
+        return self._address.transfer(request, self._clock, until, begun_by)
 
     async def send(self, transfer: Transfer) -> Result:
         """Make one request."""

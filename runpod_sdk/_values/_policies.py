@@ -20,6 +20,9 @@ HELD_PATIENCE = 10.0
 GRACE = 5.0
 # What a request gets in any case, seconds; ours. A call that is late already may have one more question.
 REQUEST_MIN = 0.1
+# What has to be left of a request's time, beyond its hold, when its first byte is sent: seconds, but no more than this
+# share of all of it. With less its answer would come too late, and nobody would know of its job. Ours.
+ANSWER_MIN, ANSWER_SHARE = 1.0, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,15 @@ class Deadline:
         """
         end = now + hold + timeout
         return end if self.at is None else min(end, max(now + REQUEST_MIN, self.at + self.grace))
+
+
+def last_start(now: float, end: float, hold: float) -> float:
+    """Return until when a request may be begun that is made now, has to be over at `end`, and is held for so long.
+
+    What is in its way before that, a line for a connection say, is never the answer's time.
+    """
+    spare = end - now - hold
+    return max(end - hold - min(ANSWER_MIN, ANSWER_SHARE * spare), now + ANSWER_SHARE * (end - now))
 
 
 def backoff(attempt: int, initial: float, most: float, base: float) -> float:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk import APIConnectionError, APITimeoutError, Client, SubmissionUnknownError, SystemClock
+from runpod_sdk import APIConnectionError, APITimeoutError, Client, RetryPolicy, SubmissionUnknownError, SystemClock
 from runpod_sdk._http._addresses import SocketAddress, interleaved
 from runpod_sdk._http._sockets import Limit, connected
 from runpod_sdk.errors import PayloadTooLargeError
-from tests.faults.flavours import settled
+from tests.faults.flavours import listed, settled
 from tests.faults.obstacles import backlogged
+from tests.faults.one_job import CHUNKS
 from tests.faults.server import KEY, Connection, FaultServer, response
 from tests.faults.table import GIVEN, OURS, TELLING, WIRES, choose
 
@@ -137,13 +138,14 @@ class LateClock(SystemClock):
         return super().monotonic() + self.start
 
 
-@pytest.mark.parametrize("wire", OWN)
-def test_a_request_whose_turn_comes_after_its_time_is_not_sent(wire: str, resolve: Any) -> None:
+@pytest.mark.parametrize("waited", [100.0, 59.5])
+@pytest.mark.parametrize("wire", OURS)
+def test_a_request_whose_turn_comes_too_late_is_not_sent(wire: str, waited: float, resolve: Any) -> None:
     """As where a crowd waits for few connections, and all that are in use are given up at once."""
     clock = LateClock()
 
     def slowly() -> list[Any]:
-        clock.start += 100.0
+        clock.start += waited
         return [at("127.0.0.1", server.port)]
 
     async def body(client: Any) -> None:
@@ -156,6 +158,28 @@ def test_a_request_whose_turn_comes_after_its_time_is_not_sent(wire: str, resolv
         options = {"base_url": f"http://service.localhost:{server.port}/v2", "timeout": 60.0, "retry": None}
         WIRES[wire].play(server, body, clock=clock, **options)
     assert server.arrivals == []
+
+
+@pytest.mark.parametrize("wire", OWN)
+def test_a_read_that_waited_for_its_turn_is_not_begun_without_time_for_its_hold(wire: str, resolve: Any) -> None:
+    """Its answer, with chunks in it, would come when nobody is there any more. Nothing was sent, so nothing is lost."""
+    clock, late, repeats = LateClock(), [9.5], list[str]()
+
+    def slowly() -> list[Any]:
+        clock.start += late.pop() if late else 0.0
+        return [at("127.0.0.1", server.port)]
+
+    async def body(client: Any) -> None:
+        stream = client.endpoint("e").job("j1").stream()
+        assert await listed(stream) == list(CHUNKS)
+        assert stream.gap is None
+
+    with FaultServer() as server:
+        resolve(slowly)
+        retry = RetryPolicy(wait_max=0.0, on_retry=lambda retry: repeats.append(retry.operation))
+        url = f"http://service.localhost:{server.port}/v2"
+        WIRES[wire].play(server, body, clock=clock, base_url=url, timeout=60.0, retry=retry)
+    assert repeats == ["stream"]
 
 
 def test_families_take_turns() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from runpod_sdk import AsyncClient, Client, SystemClock
 from runpod_sdk._flows import _api
-from runpod_sdk._http._message import Address
+from runpod_sdk._http._message import Address, TooLateError
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._service import Service
 from runpod_sdk.clock import VirtualClock
@@ -21,14 +21,25 @@ SERVICE = Service.resolve(Hidden("key"), "http://localhost:1/v2", allow_http=Tru
 @pytest.mark.parametrize("waited", [0.0, 4.0, 10.0, 3600.0])
 def test_what_a_request_waits_for_before_it_is_carried_counts(waited: float) -> None:
     clock = VirtualClock()
-    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 10)
+    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 10, 0.0)
     clock.advance(waited)
     assert transfer.left == transfer.seconds == max(0.0, 10.0 - waited)
 
 
+def test_a_request_is_not_begun_with_too_little_time_left_for_its_answer() -> None:
+    clock = VirtualClock()
+    until = clock.monotonic() + 10
+    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, until, until - 1)
+    clock.advance(8.9)
+    transfer.check_time()
+    clock.advance(0.2)
+    with pytest.raises(TooLateError):
+        transfer.check_time()
+
+
 def test_a_clock_of_another_rate_leaves_less_of_this_worlds_time() -> None:
     clock = SystemClock(rate=60.0)
-    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 600)
+    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 600, 0.0)
     assert 0 < transfer.seconds <= 10 < transfer.left <= 600
 
 

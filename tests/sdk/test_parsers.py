@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runpod_sdk._flows import _api
 from runpod_sdk._http import _message
 from runpod_sdk._http._h11 import H11Parser
-from runpod_sdk._http._message import Transfer
+from runpod_sdk._http._message import Term, Transfer
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._outcomes import BodyTooLargeError
 from runpod_sdk.clock import SystemClock
@@ -47,7 +47,7 @@ ENDLESS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\nnull"
 def transfer() -> Transfer:
     clock = SystemClock()
     until = clock.monotonic() + 60.0
-    return Transfer(_api.status("abc", "j1"), Hidden({}), Hidden("/"), Hidden("key"), clock, until)
+    return Transfer(_api.status("abc", "j1"), Hidden({}), Hidden("/"), Hidden("key"), Term(clock, until, until))
 
 
 def read(parser: Callable[[Transfer], Parser], *parts: bytes, ends: bool = False) -> tuple[Parser, Any]:

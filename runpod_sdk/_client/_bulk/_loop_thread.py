@@ -188,9 +188,9 @@ class PooledWire:
         self._wire = wire
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="runpod-sdk-map")
 
-    def transfer(self, request: Request, until: float) -> Transfer:
+    def transfer(self, request: Request, until: float, begun_by: float) -> Transfer:
         """Return a request to be sent now."""
-        return self._wire.transfer(request, until)
+        return self._wire.transfer(request, until, begun_by)
 
     async def send(self, transfer: Transfer) -> Answered:
         """Make one request."""
