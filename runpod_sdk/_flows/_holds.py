@@ -1,9 +1,10 @@
 """What the service is asked to hold, over all users of one client: how many requests at once, and for how long.
 
-Arithmetic; the waiting is done elsewhere. Of many waiters only so many are held at once, the others share a budget of
-polls. And how long a request may be quiet is not known beforehand: a NAT, a proxy or a load balancer may drop a quiet
-connection without a word, and a job that has ended meanwhile is heard of much later. So the first hold of a client is
-short, and the next ones are longer as far as the way to the service was seen to bear it.
+Arithmetic; the waiting is done elsewhere. Of many waits and streams only so many are held at once, the others share a
+budget of polls: they take turns, so that none of them waits for a connection in the time of its request. And how long a
+request may be quiet is not known beforehand: a NAT, a proxy or a load balancer may drop a quiet connection without a
+word, and a job that has ended meanwhile is heard of much later. So the first hold of a client is short, and the next
+ones are longer as far as the way to the service was seen to bear it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from runpod_sdk._values._policies import HOLD_MIN
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-# Held requests of one client at once. docs: send-requests, rate limits: 400 status requests at once.
-HELD_MAX = 400
-# Polls a second that all waiters without a held request share; ours.
+# Held requests of one client at once. docs: send-requests, rate limits: 400 status requests at once. The rest is for
+# reads of streams that are not held: twice as many as are begun in a second, for which the service holds the least.
+HELD_MAX = 360
+# Polls a second that all without a held request share; ours.
 POLL_BUDGET = 20.0
 # The first hold of a client, seconds; ours. Ways that drop quiet connections are reported to do so after 60 s and more.
 FIRST_HOLD = 30.0
@@ -68,12 +70,16 @@ class Holds:
         self._refused: set[str] = set()
         self._polls_at = 0.0
 
-    def take(self, endpoint_id: str) -> bool:
+    def take(self) -> bool:
         """Take one of the held requests, if there is one left; give it back with `give`."""
         with self._lock:
-            is_free = self._held < HELD_MAX and endpoint_id not in self._refused
+            is_free = self._held < HELD_MAX
             self._held += is_free
         return is_free
+
+    def take_look(self, endpoint_id: str) -> bool:
+        """Take one for a status request, if the service holds those of this endpoint."""
+        return endpoint_id not in self._refused and self.take()
 
     def give(self) -> None:
         """Give a held request back."""

@@ -75,7 +75,7 @@ class Looks:
         holds, began = settings.holds, settings.now()
         self.is_last = self.left() <= 0
         self.wanted = self._hold(began)
-        is_held = self.wanted > 0 and holds.take(job.endpoint_id)
+        is_held = self.wanted > 0 and holds.take_look(job.endpoint_id)
         if self.wanted and not is_held:
             # One of a crowd: also the first look waits for its place, or a thousand of them came at once.
             yield Sleep(min(holds.poll_delay(began), self.left()))

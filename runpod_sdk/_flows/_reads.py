@@ -29,17 +29,32 @@ if TYPE_CHECKING:
 STREAM_HOLD = 10.0
 
 
-def read(settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse) -> Flow[StreamPart | APIError]:
+def in_turn(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[bool]:
+    """Wait for the turn of a read, which in a crowd takes a while; return whether it was given a held request."""
+    holds = settings.holds
+    if holds.take():
+        return True
+    left = deadline.left(settings.now())
+    yield Sleep(min(holds.poll_delay(settings.now()), left))
+    if deadline.left(settings.now()) <= 0:
+        raise timed_out(job, None)
+    return holds.take()
+
+
+def read(
+    settings: Settings, job: JobRef, deadline: Deadline, pulse: Pulse, *, is_held: bool
+) -> Flow[StreamPart | APIError]:
     """Read once; return the chunks, or the error of a read that may have taken chunks with it.
 
     Any other error took nothing with it, and is raised.
     """
+    hold = STREAM_HOLD if is_held else HOLD_MIN
     unknown = 0  # 404s that were not believed
     while True:
         left = deadline.left(settings.now())
         if left <= 0:
             raise timed_out(job, None)
-        request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(STREAM_HOLD, left)))
+        request = _api.stream(job.endpoint_id, job.job_id, hold=max(HOLD_MIN, min(hold, left)))
         try:
             answer, _ = yield from exchange(settings, request, deadline, pulse=pulse)
             return _answers.stream_part(request, answer, settings.meter.misfit)

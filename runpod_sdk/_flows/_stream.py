@@ -16,7 +16,7 @@ from runpod_sdk.errors import RunpodError, StreamInterruptedError
 from ._effects import Emit, Flow, Sleep
 from ._job_errors import error_of
 from ._pulse import Pulse
-from ._reads import last_state, read
+from ._reads import in_turn, last_state, read
 from ._wait import output
 
 if TYPE_CHECKING:
@@ -67,8 +67,13 @@ def _drain(settings: Settings, job: JobRef, deadline: Deadline, delivery: Delive
     """Read until the job has ended and the stream is empty."""
     pauses = 0
     while not delivery.is_full:
+        is_held = yield from in_turn(settings, job, deadline)
         read_at = settings.now()
-        part = yield from read(settings, job, deadline, pulse)
+        try:
+            part = yield from read(settings, job, deadline, pulse, is_held=is_held)
+        finally:
+            if is_held:
+                settings.holds.give()
         if not isinstance(part, StreamPart):
             if not delivery.lose() or pulse.is_silent(read_at, settings.now()):
                 raise interrupted(job, None, delivery) from part

@@ -66,6 +66,36 @@ def polls_by_second(emulator: Emulator) -> list[int]:
     return [polls[second] for second in sorted(polls)]
 
 
+def test_a_crowd_of_streams_waits_and_submits_takes_turns(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More streams than the service holds requests for, and waits beside them: all are whole, and no submit is late."""
+    held, streams, waits, seconds = 8, 60, 40, 30.0
+    monkeypatch.setattr("runpod_sdk._flows._holds.HELD_MAX", held)
+    emulator.endpoint("talks", workers=streams, return_aggregate_stream=False)
+    talk = {"mock_delay": seconds, "mock_return": ["a", "b"]}
+
+    async def read(client: AsyncClient) -> list[Any]:
+        return [chunk async for chunk in client.endpoint("talks").stream(talk)]
+
+    async def main() -> None:
+        async with AsyncClient(**emulator.connection) as client:
+            job = await client.endpoint("slow").run({"mock_delay": seconds, "mock_return": "done"})
+            readers = [asyncio.ensure_future(read(client)) for _ in range(streams)]
+            waiters = [asyncio.ensure_future(job.output()) for _ in range(waits)]
+            await emulator.clock.sleep_async(seconds / 2)
+            before = emulator.clock.monotonic()
+            for number in range(5):
+                assert await client.endpoint("quick").run_sync({"n": number}) == {"n": number}
+            assert emulator.clock.monotonic() - before < 0.05
+            assert await asyncio.gather(*readers) == [["a", "b"]] * streams
+            assert await asyncio.gather(*waiters) == ["done"] * waits
+
+    asyncio.run(main())
+    begun = emulator.requests[0].time
+    waiting = [request for request in emulator.requests if request.time < begun + seconds]
+    asked = Counter(int(request.time - begun) for request in waiting if request.operation in ("stream", "status"))
+    assert max(asked.values()) <= held + POLL_BUDGET + 1, "those that are held, and the others in turn"
+
+
 @flavours
 def test_waiters_on_a_socket_do_not_keep_a_submit_waiting(flavour: Flavour) -> None:
     waiters = _ORDINARY_MAX + 20  # more than there are connections for ordinary requests
