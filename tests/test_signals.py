@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._http._message import TooLateError
+from runpod_sdk._http._signals import from_outside, raised_by_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,3 +159,44 @@ def test_what_was_being_handled_before_is_not_found_again() -> None:
     assert later.__context__ is before
     assert raised_by_handler(later) is before
     assert raised_by_handler(later, before) is None
+
+
+class JobTimeout(TimeoutError):  # noqa: N818
+    """A time limit of the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("the job took too long")
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionError(), TimeoutError("enough"), JobTimeout()], ids=repr)
+def test_what_another_thread_raised_is_found_in_what_was_made_of_it(error: OSError) -> None:
+    """Such as `PyThreadState_SetAsyncExc` does it, which is given a class."""
+
+    def work() -> None:
+        try:
+            raise error
+        except OSError as caught:
+            raise ValueError("the write failed") from caught
+
+    assert from_outside(error) is error
+    assert from_outside(error_of(work)) is error
+    assert from_outside(error_of(work), handled=error) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(errno.ETIMEDOUT, "Connection timed out"),
+        TimeoutError("timed out"),
+        TimeoutError("The read operation timed out"),
+        TooLateError("too little time is left"),
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+        OSError("can't start new thread"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+        ssl.SSLCertVerificationError(1, "certificate verify failed"),
+        ValueError(),
+    ],
+    ids=repr,
+)
+def test_what_a_socket_raised_is_nobody_elses(error: Exception) -> None:
+    assert from_outside(error) is None

@@ -17,8 +17,9 @@ import httpx
 
 from ._addresses import Resolver
 from ._errors import Passing
+from ._message import TooLateError
 from ._parsers import parser_class
-from ._signals import raised_by_handler
+from ._signals import from_outside
 from ._sockets import Limit, connected, is_readable, looked_up, ready, secured
 from ._stack import Stack
 
@@ -125,7 +126,7 @@ class Connection:
                 transfer.sent = before
             return 0
         except OSError as error:
-            if raised_by_handler(error) is not None:
+            if from_outside(error) is not None:
                 raise
             if self._is_exact:
                 transfer.sent = before
@@ -201,8 +202,8 @@ class Connections:
             finally:
                 self._stack.put(connection)
         except TimeoutError as error:
-            # Not the system's, and our own time is not over: a limit that somebody sets this thread, or greenlet.
-            if error.errno is None and transfer.seconds:
+            # Not the system's, which has a number, and not ours: a limit that somebody sets this thread, or greenlet.
+            if error.errno is None and not isinstance(error, TooLateError):
                 raise Passing(error) from None
             raise
         finally:

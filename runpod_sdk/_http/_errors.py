@@ -56,18 +56,23 @@ class Passing(BaseException):
         self.foreign = foreign
 
 
-def transports_own(error: Exception | Passing, handled: BaseException | None) -> Exception:
+def transports_own(
+    error: Exception | Passing,
+    handled: BaseException | None,
+    foreign_in: Callable[[BaseException, BaseException | None], BaseException | None] = raised_by_handler,
+) -> Exception:
     """Return an error that is the transport's own, and raise any other as it was raised.
 
-    `handled` is what was being handled before the request was made (`sys.exception()`).
+    `handled` is what was being handled before the request was made (`sys.exception()`); `foreign_in` finds what came
+    from outside in the midst of it.
     """
     if isinstance(error, Passing):
         foreign: BaseException = error.foreign
     else:
-        by_handler = raised_by_handler(error, handled)
-        if by_handler is None and _is_known(error):
+        found = foreign_in(error, handled)
+        if found is None and _is_known(error):
             return error
-        foreign = by_handler or error
+        foreign = found or error
     context = foreign.__context__
     try:
         raise foreign

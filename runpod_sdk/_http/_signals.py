@@ -1,8 +1,9 @@
-"""Tells what a signal handler raised from what the code that it interrupted raised by itself.
+"""Tells what a signal handler raised, or another thread, from what the code that it interrupted raised by itself.
 
 A handler of the caller's (an alarm, the soft time limit of a task queue) runs in the midst of whatever the main thread
 is doing, and what it raises looks like an error of that: a TimeoutError in a read could be either's. Its traceback
-tells.
+tells. Another thread may raise one in any (`PyThreadState_SetAsyncExc`), which leaves no trace; but it says nothing,
+while the system names what failed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType, TracebackType
 
 _TAKES_REST = 0x04  # inspect.CO_VARARGS, whose import would take 5 ms
+# Whose errors of sockets are real ones; TLS, names and timeouts are among them.
+_SYSTEM = frozenset({"builtins", "eventlet", "gevent", "runpod_sdk", "select", "socket", "ssl"})
 
 
 def raised_by_handler(error: BaseException, handled: BaseException | None = None) -> BaseException | None:
@@ -22,6 +26,29 @@ def raised_by_handler(error: BaseException, handled: BaseException | None = None
     `handled` is what was being handled when the code in question began (`sys.exception()`): not of its making.
     """
     installed = _installed()
+    return next((one for one in _behind(error, handled) if _has_passed_handler(one.__traceback__, installed)), None)
+
+
+def from_outside(error: BaseException, handled: BaseException | None = None) -> BaseException | None:
+    """Return the same, or what another thread raised in this one. For sockets of a thread that are our own.
+
+    A task has no use for it: its time limits say nothing either.
+    """
+    by_handler = raised_by_handler(error, handled)
+    return by_handler or next((one for one in _behind(error, handled) if _is_put_in(one)), None)
+
+
+def _is_put_in(error: BaseException) -> bool:
+    """Whether an error that looks like one of a socket is none."""
+    if not isinstance(error, OSError):
+        return False
+    if type(error).__module__.partition(".")[0] not in _SYSTEM or not error.args:
+        return True
+    return isinstance(error, TimeoutError) and error.errno is None and "time" not in str(error)
+
+
+def _behind(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """Return an exception and those that it was made of."""
     seen: set[int] = set() if handled is None else {id(handled)}
     line: list[BaseException | None] = [error]
     while line:
@@ -29,10 +56,8 @@ def raised_by_handler(error: BaseException, handled: BaseException | None = None
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        if _has_passed_handler(one.__traceback__, installed):
-            return one
+        yield one
         line += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-    return None
 
 
 def let_pass(error: BaseException, handled: BaseException | None = None) -> None:

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 from collections import deque
+from concurrent.futures import wait
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ import httpx
 from runpod_sdk.clock._base import LATE_MAX
 
 from ._addresses import STAGGER, socket_to
-from ._signals import raised_by_handler
+from ._signals import from_outside
 
 if TYPE_CHECKING:
     import ssl
@@ -95,9 +96,10 @@ def looked_up(resolver: Resolver, seconds: float | None) -> list[SocketAddress]:
         httpx.ConnectTimeout: they were not found in time.
     """
     try:
-        return resolver.lookup().result(seconds)
-    except TimeoutError as error:
-        raise httpx.ConnectTimeout("timed out looking up the host's name") from error
+        found = resolver.lookup()
+        if wait([found], seconds).not_done:
+            raise httpx.ConnectTimeout("timed out looking up the host's name")
+        return found.result()
     except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
         raise unreachable([error]) from error
 
@@ -126,7 +128,7 @@ def connected(addresses: Sequence[SocketAddress], limit: Limit) -> socket.socket
                 try:
                     _begin(line.popleft(), trying)
                 except OSError as error:
-                    if raised_by_handler(error) is not None:
+                    if from_outside(error) is not None:
                         raise
                     problems.append(error)
                     continue

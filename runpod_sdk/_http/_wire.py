@@ -15,6 +15,7 @@ from runpod_sdk._values._outcomes import SENT
 
 from ._errors import Passing, hide_writers, transports_own
 from ._message import Address
+from ._signals import from_outside, raised_by_handler
 
 if TYPE_CHECKING:
     import asyncio
@@ -121,7 +122,8 @@ class Wire:
                 transfer.sent = SENT
                 carrier.carry(transfer)
             except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
-                return transfer.failure(transports_own(error, handled))
+                foreign_in = from_outside if self._address.is_ours else raised_by_handler
+                return transfer.failure(transports_own(error, handled, foreign_in))
         except BaseException as error:
             hide_writers(error)
             raise

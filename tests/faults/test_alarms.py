@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import faulthandler
 import gc
 import random
@@ -281,6 +282,34 @@ def test_it_is_raised_in_a_pause_between_two_requests_too(raising: Callable[[typ
     raising(TimeoutError)
     _, operations = struck(CALLS["health"], TimeoutError, busy)
     assert operations == ["health"]
+
+
+@pytest.mark.parametrize("kind", [SoftTimeLimit, TimeoutError, ConnectionError])
+@pytest.mark.parametrize("call", ["health", "output", "run"])
+def test_what_another_thread_raises_in_a_call_is_raised_by_it(call: str, kind: type[Exception]) -> None:
+    """As time limits for threads do it: of what they raise, only the class is known."""
+    found: list[BaseException] = []
+    caller: list[int] = []
+
+    def throw(connection: Connection) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(caller[0]), ctypes.py_object(kind))
+        answer(connection)
+
+    def work() -> None:
+        caller.append(threading.get_ident())
+        try:
+            CALLS[call](client)
+        except BaseException as error:  # noqa: BLE001  whatever it is
+            found.append(error)
+
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        server.script("e", throw)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert [type(error) for error in found] == [kind]
+        assert len(server.operations("e")) == 1, "nothing is asked again"
+        assert len(client.unknowns) == (call == "run")
 
 
 def test_a_handler_that_raises_nothing_disturbs_nothing() -> None:
