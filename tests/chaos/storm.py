@@ -1,6 +1,7 @@
 """A storm over an emulator: faults of every kind at the rates of bad days, and callers in it, ours and a naive one.
 
-What callers saw is in a `Seen`; what really happened is in the emulator's ledger. The tests compare the two.
+What callers saw is in a `Seen`; what really happened is in the emulator's ledger, and on a socket also in what the way
+there has lost (`relay.py`). The tests compare them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import httpx
 from runpod_sdk import AsyncClient, Client, PollPolicy, RetryPolicy, SubmissionUnknownError
 from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, Options
+from tests.chaos.relay import Losses, lossy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,11 +32,11 @@ IN_FLIGHT = 200
 WORKERS = 64
 # Attempts per request: with 5, one submit in 10,000 would be refused 5 times by chance.
 ATTEMPTS = 12
-# Seconds for which the service answers 404 about a new job.
-PROPAGATION = 20.0
+# Seconds for which the service answers 404 about a new job; on a socket they are real ones.
+PROPAGATION, PROPAGATION_SHORT = 20.0, 0.3
 # Seconds that a request may take. Each stall lasts as long; but where a busy machine makes a client wait for longer, it
 # has a doubt that the ledger, which has seen a whole answer go out, cannot know of. So a long run is more patient.
-_PATIENCE, _PATIENCE_LONG, _SHORT = 2.5, 20.0, 1_000
+_PATIENCE, _PATIENCE_LONG, _SHORT = 5.0, 20.0, 1_000
 # 10 % 429; 5 % 5xx, half of them after the work was done; 5 % with fields of wrong kinds; 1 % of each other kind.
 # Shares of all requests.
 RATES: list[tuple[float, Fault]] = [
@@ -76,10 +78,9 @@ class Seen:
 
 
 @contextmanager
-def storm(seed: int, jobs: int, *, socket: bool, refuse: bool = True) -> Generator[tuple[Emulator, dict[str, Any]]]:
-    """Provide an emulator with faults in it, and what a client needs to reach it."""
-    # In process, where time is virtual, no job is known everywhere before it is 20 s old.
-    options = Options(ledger=100 * jobs, job_propagation=0.0 if socket else PROPAGATION)
+def storm(seed: int, jobs: int, *, socket: bool) -> Generator[tuple[Emulator, dict[str, Any], Losses]]:
+    """Provide an emulator with faults in it, what a client needs to reach it, and what is lost on the way to it."""
+    options = Options(ledger=100 * jobs, job_propagation=PROPAGATION_SHORT if socket else PROPAGATION)
     with Emulator(clock=None if socket else VirtualClock(), seed=seed, options=options) as emulator:
 
         async def handler(job: dict[str, Any]) -> Any:
@@ -87,9 +88,14 @@ def storm(seed: int, jobs: int, *, socket: bool, refuse: bool = True) -> Generat
             return {"echo": job["input"]["number"]}
 
         emulator.endpoint(ENDPOINT, handler, workers=WORKERS)
-        connection = emulator.serve().connection if socket else emulator.connection
-        rage(emulator, RATES if socket or not refuse else [*RATES, (0.01, Fault.refuse())])
-        yield emulator, connection
+        if not socket:
+            rage(emulator, [*RATES, (0.01, Fault.refuse())])
+            yield emulator, emulator.connection, Losses()
+            return
+        rage(emulator, RATES)
+        connection = emulator.serve().connection
+        with lossy(connection["base_url"], seed) as (url, losses):
+            yield emulator, {**connection, "base_url": url}, losses
 
 
 def rage(emulator: Emulator, rates: list[tuple[float, Fault]]) -> None:
@@ -200,18 +206,20 @@ def run_naive(connection: dict[str, Any], jobs: int, *, seed: int) -> Seen:
     return seen
 
 
-def assert_nothing_lost_and_nothing_doubled(seen: Seen, verdict: Verdict, jobs: int) -> None:
+def assert_nothing_lost_and_nothing_doubled(seen: Seen, verdict: Verdict, losses: Losses, jobs: int) -> None:
     """Hold what callers saw against what happened."""
     assert seen.errors == []
     # Nothing is submitted twice, nothing runs twice, nothing is lost by the service.
     assert verdict.is_complete
     assert verdict.is_clean, str(verdict)
     # The unknowns are, one by one, the submits after which nobody can know. Neither more nor fewer.
-    assert seen.unknown == Counter(each.input_sha256 for each in verdict.ambiguous)
+    assert seen.unknown == Counter(each.input_sha256 for each in verdict.ambiguous) + losses.unknown
+    # Nothing is called unknown that never left.
+    assert not losses.left or seen.unknown <= losses.left
     # Everything else has its result, its own one, and once. So 429 and never-sent all succeed.
     assert len(seen.outputs) + seen.unknown.total() == jobs
     assert all(outputs == [{"echo": number}] for number, outputs in seen.outputs.items())
-    assert Counter(verdict.delivered.values()) == {1: len(seen.outputs)}
+    assert Counter((Counter(verdict.delivered) - losses.undelivered).values()) == {1: len(seen.outputs)}
     # And nothing else was submitted: each job is somebody's result, or one of the unknowns.
-    accepted = sum(each.job_id is not None for each in verdict.ambiguous)
+    accepted = sum(each.job_id is not None for each in verdict.ambiguous) + losses.accepted
     assert verdict.submitted == len(seen.outputs) + accepted
