@@ -50,6 +50,7 @@ BENCHMARKS = {
         "Growth", EMULATOR, "growth.svg", "CPU of a call beside more and more waiters, and of a job in longer runs"
     ),
     "emulator": Benchmark("The emulator", EMULATOR),
+    "worker_file": Benchmark("A worker's file", EMULATOR),
 }
 
 

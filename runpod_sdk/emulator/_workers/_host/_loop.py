@@ -50,7 +50,7 @@ class WorkerLoop:
         self._concurrency: Any = 1
         self._capacity: Any = 1
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._taken: asyncio.Future[list[dict[str, Any]]] | None = None
+        self._asked: asyncio.Future[None] | None = None  # until jobs come, or the end
         self._aggregate: bool | None = None
         self._is_ending = False
         self._owes_word = False  # a job has ended, and nothing was said since of the next one
@@ -86,15 +86,17 @@ class WorkerLoop:
         """Take no more jobs."""
         self._is_ending = True
         self._changed.set()
-        if self._taken is not None and not self._taken.done():
-            self._taken.set_result([])
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result(None)
 
     def _read(self) -> None:
         frames, is_closed = self._wire.receive()
         for head, body in frames:
-            if head[0] == "jobs" and self._taken is not None and not self._taken.done():
+            if head[0] == "jobs" and self._asked is not None and not self._asked.done():
                 self._aggregate = head[1]
-                self._taken.set_result(json.loads(body))
+                for job in json.loads(body):
+                    self._begin(job)
+                self._asked.set_result(None)
             elif head[0] == "stop" and head[1] in self._running:
                 self._running[head[1]].cancel()
             elif head[0] == "end":
@@ -108,16 +110,15 @@ class WorkerLoop:
         while not self._is_ending:
             await self._scale()
             wanted = self._concurrency - len(self._running)
-            if not wanted > 0:
+            if self._asked is not None and not self._asked.done():
+                await self._asked
+            elif wanted > 0:
+                await self._ask(wanted)
+            else:
                 if self._owes_word:
                     self._owes_word = False
                     self._wire.send(["full"])
                 await self._change()
-                continue
-            for job in await self._take(wanted):
-                task = self._loop.create_task(self._run(job))
-                self._running[job["id"]] = task
-                task.add_done_callback(self._done)
 
     async def _scale(self) -> None:
         """Ask the modifier; what it has changed holds when no job runs any more."""  # rp_scale.py: set_scale
@@ -135,12 +136,13 @@ class WorkerLoop:
                 await self._change()
             self._capacity = self._concurrency
 
-    async def _take(self, wanted: float) -> list[dict[str, Any]]:
+    def _ask(self, wanted: float) -> asyncio.Future[None]:
+        """Ask for jobs, and return what is done when they have begun."""
         self._owes_word = False
-        self._taken = self._loop.create_future()
+        self._asked = self._loop.create_future()
         # A float counts as the whole jobs that are in it, but one at least.  # rp_job.py: batch_size, if above 1
         self._wire.send(["take", max(1, int(wanted)) if math.isfinite(wanted) else 1])
-        return await self._taken
+        return self._asked
 
     async def _change(self) -> None:
         """Return when a job has ended; or after a while, as the modifier may have another answer then."""
@@ -151,6 +153,11 @@ class WorkerLoop:
             patience.cancel()
 
     # How it runs one.
+
+    def _begin(self, job: dict[str, Any]) -> None:
+        task = self._loop.create_task(self._run(job))
+        self._running[job["id"]] = task
+        task.add_done_callback(self._done)
 
     async def _run(self, job: dict[str, Any]) -> None:
         """Run a job, and send what came of it: "done", or "lost" with the reason why nothing could be sent."""
@@ -180,19 +187,24 @@ class WorkerLoop:
             self._wire.send(["lost", job_id, f"nothing can be sent: {results.what(error)}"])
             refreshes = False
         else:
-            self._wire.send(["done", job_id], body, more=self._asks_next())
+            self._deliver(job_id, body, asks_next=not refreshes and self._asks_next())
         if refreshes:
             self._end()
 
+    def _deliver(self, job_id: str, body: bytes, *, asks_next: bool) -> None:
+        self._wire.send(["done", job_id], body, more=asks_next)
+        if asks_next:
+            self._ask(1)
+
     def _asks_next(self) -> bool:
-        """Whether the look for the next job follows at once: no other job can block the loop."""
-        is_asking = self._taken is not None and not self._taken.done()
+        """Whether the look for the next job follows at once: no other job runs, and nobody else decides it."""
+        is_asking = self._asked is not None and not self._asked.done()
         return len(self._running) == 1 and not is_asking and not self._is_ending and self._modifier is _unchanged
 
     def _done(self, task: asyncio.Task[None]) -> None:
         for job_id in [job_id for job_id, running in self._running.items() if running is task]:
             del self._running[job_id]
-        self._owes_word = True
+        self._owes_word = self._asked is None or self._asked.done()
         self._changed.set()
 
 
