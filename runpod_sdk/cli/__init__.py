@@ -28,6 +28,7 @@ _COMMANDS = {
     "retry": ("runpod_sdk.cli._retry", "queue failed jobs again"),
     "map": ("runpod_sdk.cli._map", "run a file of inputs, many at once; goes on where it ended"),
     "batch": ("runpod_sdk.cli._batch", "run a file of inputs as one batch, when there is room"),
+    "plan": ("runpod_sdk.cli._plan", "say how long a bulk run will take, and what it will cost"),
     "journal": ("runpod_sdk.cli._journal", "look into the journal of a bulk run of Python"),
     "health": ("runpod_sdk.cli._health", "count the jobs and workers of an endpoint"),
     "purge": ("runpod_sdk.cli._purge", "remove all jobs that wait in the queue"),

@@ -12,6 +12,7 @@
 from runpod_sdk.emulator._doors._gateway import RequestRecord
 from runpod_sdk.emulator._emulator import Emulator
 from runpod_sdk.emulator._options import Options
+from runpod_sdk.emulator._planning._plan import BulkPlan, PlannedRun, plan
 from runpod_sdk.emulator._queue._job import JobRecord
 from runpod_sdk.emulator._record._faults import Fault, faults_from_json
 from runpod_sdk.emulator._record._injection import InjectedFault
@@ -25,6 +26,7 @@ from runpod_sdk.emulator._workers._run import progress_update
 
 __all__ = [
     "Ambiguous",
+    "BulkPlan",
     "EmulatedEndpoint",
     "Emulator",
     "Fault",
@@ -33,11 +35,13 @@ __all__ = [
     "JobRecord",
     "Ledger",
     "Options",
+    "PlannedRun",
     "RequestRecord",
     "Scaling",
     "Server",
     "Verdict",
     "faults_from_json",
     "input_sha256",
+    "plan",
     "progress_update",
 ]

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runpod_sdk.cli._scaling import add_scaling, scaling_of
 from runpod_sdk.cli._session import BAD_CALL, BadCallError
 from runpod_sdk.cli._shown import complain
 
@@ -100,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing of jobs and requests")
     parser.add_argument("--json", action="store_true", help="one line of JSON once ready; all else to standard error")
+    add_scaling(parser.add_argument_group("let workers start and stop, as on the service (--workers is not used)"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -178,7 +180,11 @@ def _emulator(arguments: argparse.Namespace) -> Emulator:
 
     clock = SystemClock(rate=arguments.time_scale)
     named = [each for each in (arguments.host, arguments.advertise) if re.fullmatch(r"[A-Za-z0-9._-]+", each)]
-    options = Options(cors=tuple(arguments.cors or ()), host_names=(*(arguments.allow_host or ()), *named))
+    options = Options(
+        scaling=scaling_of(arguments),
+        cors=tuple(arguments.cors or ()),
+        host_names=(*(arguments.allow_host or ()), *named),
+    )
     try:
         return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed, options=options, echo=False)
     except ValueError as error:
