@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File
 
+from runpod_sdk._values._version import __version__
+
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -28,6 +30,12 @@ _ROOT = Path(__file__).parents[1]
 _DOCUMENT = _ROOT / "runpod_sdk" / "emulator" / "openapi.json"
 _EXAMPLES = sorted((_ROOT / "examples").rglob("*.py"))
 _EDITION = _ROOT / "generated" / "runpod-queue-3.0.openapi.json"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the version at the foot of each page."""
+    config.copyright = f"runpod-sdk {__version__}. Independent, not affiliated with Runpod."
+    return config
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

@@ -100,10 +100,12 @@ def runpod_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorFixture]
     """Provide an emulator of the service in this process, without a socket; an hour of waiting takes milliseconds.
 
     Examples:
+        ```python
         def test_my_worker(runpod_emulator):
             endpoint = runpod_emulator.serve("handler.py")
             assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
             assert [request.operation for request in runpod_emulator.requests] == ["runsync"]
+        ```
     """
     from runpod_sdk.pytest_plugin._emulated import emulator_for  # noqa: PLC0415  see the top of this file
 
@@ -118,12 +120,14 @@ def runpod_emulator_module(request: pytest.FixtureRequest) -> Iterator[EmulatorF
     Its jobs, requests and faults are those of all tests so far; `reset()` forgets them, and keeps all workers.
 
     Examples:
+        ```python
         @pytest.fixture(scope="module")
         def endpoint(runpod_emulator_module):
             return runpod_emulator_module.serve("handler.py")
 
         def test_my_worker(endpoint):
             assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+        ```
     """
     from runpod_sdk.pytest_plugin._emulated import shared_emulator_for  # noqa: PLC0415  see the top of this file
 
@@ -136,12 +140,14 @@ def runpod_emulator_session(request: pytest.FixtureRequest) -> Iterator[Emulator
     """Provide an emulator as `runpod_emulator_module` does, that all tests of a session share.
 
     Examples:
+        ```python
         @pytest.fixture(scope="session")
         def endpoint(runpod_emulator_session):
             return runpod_emulator_session.serve("handler.py")  # looked for in pytest's rootdir
 
         def test_my_worker(endpoint):
             assert endpoint.run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+        ```
     """
     from runpod_sdk.pytest_plugin._emulated import shared_emulator_for  # noqa: PLC0415  see the top of this file
 
@@ -154,11 +160,13 @@ def runpod_emulator_factory(request: pytest.FixtureRequest) -> Iterator[Callable
     """Provide a function that makes emulators as `runpod_emulator` is one, with arguments of `Emulator`.
 
     Examples:
+        ```python
         def test_my_worker(runpod_emulator_factory):
             from runpod_sdk.emulator import Options
             emulator = runpod_emulator_factory(options=Options(overrun_status="TIMED_OUT"), seed=7)
             endpoint = emulator.serve(lambda job: emulator.clock.sleep(3600))
             assert endpoint.run({"n": 1}, execution_timeout=60).wait(timeout=600).status == "TIMED_OUT"
+        ```
     """
     from runpod_sdk.pytest_plugin._emulated import factory_for  # noqa: PLC0415  see the top of this file
 
@@ -171,9 +179,11 @@ def runpod_test_input(request: pytest.FixtureRequest, runpod_emulator: EmulatorF
     """Provide an input of the worker that `@pytest.mark.runpod_test_inputs` names; each makes a test.
 
     Examples:
+        ```python
         @pytest.mark.runpod_test_inputs("handler.py")
         def test_the_inputs_that_the_worker_comes_with(runpod_test_input):
             runpod_test_input.check()  # as .runpod/tests.json has it, and as expected_output says
+        ```
     """
     from runpod_sdk.pytest_plugin import _inputs as inputs  # noqa: PLC0415  see the top of this file
 
@@ -207,11 +217,13 @@ def runpod_server(request: pytest.FixtureRequest, _runpod_site: Site) -> Iterato
     would.
 
     Examples:
+        ```python
         def test_a_program_that_calls_an_endpoint(runpod_server):
             runpod_server.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             from runpod_sdk import Client
             with Client() as client:
                 assert client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60) == "HELLO"
+        ```
     """
     from runpod_sdk.pytest_plugin._emulated import server_for  # noqa: PLC0415  see the top of this file
 
@@ -227,10 +239,12 @@ def assert_each_job_ran_once(request: pytest.FixtureRequest) -> Callable[[], Non
     `@pytest.mark.usefixtures("assert_each_job_ran_once")`.
 
     Examples:
+        ```python
         def test_nothing_is_lost(runpod_emulator, assert_each_job_ran_once):
             endpoint = runpod_emulator.serve(lambda job: job["input"]["n"])
             assert [result.output for result in endpoint.map({"n": n} for n in range(3))]
             assert_each_job_ran_once()
+        ```
     """
     from runpod_sdk.pytest_plugin._once import assertion_for  # noqa: PLC0415  see the top of this file
 
@@ -242,11 +256,13 @@ def runpod_client(runpod_emulator: EmulatorFixture) -> Client:
     """Provide a `Client` on `runpod_emulator`; it ends with the test.
 
     Examples:
+        ```python
         def test_my_handler(runpod_emulator, runpod_client):
             runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             output = runpod_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
             assert output == "HELLO"
             assert [request.operation for request in runpod_emulator.requests] == ["runsync"]
+        ```
     """
     return runpod_emulator.client
 
@@ -256,11 +272,13 @@ def runpod_async_client(runpod_emulator: EmulatorFixture) -> Iterator[AsyncClien
     """Provide an `AsyncClient` on `runpod_emulator`, for one event loop: that of `asyncio.run`, or of any plugin.
 
     Examples:
+        ```python
         def test_my_handler(runpod_emulator, runpod_async_client):
             runpod_emulator.endpoint("abc", lambda job: job["input"]["prompt"].upper())
             call = runpod_async_client.endpoint("abc").run_sync({"prompt": "hello"}, timeout=60)
             assert asyncio.run(call) == "HELLO"
             assert len(runpod_emulator.requests) == 1
+        ```
     """
     from runpod_sdk import AsyncClient  # noqa: PLC0415  see the top of this file
 
