@@ -258,9 +258,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run each example with what it needs; one that is missing is a failure."""
+    """Run each example, and each block of the pages, with what they need; one that is missing is a failure."""
     _install(session, "examples")
-    session.run("python", "-m", "pytest", "tests/examples", *session.posargs, env={"REQUIRE_EXAMPLES": "1"})
+    pages = "tests/test_docs.py"
+    session.run("python", "-m", "pytest", "tests/examples", pages, *session.posargs, env={"REQUIRE_EXAMPLES": "1"})
 
 
 @nox.session

@@ -72,6 +72,8 @@ def blocks_of(page: str) -> list[Block]:
 RUN = [page for page in PAGES if any(block.language in _RUNNING for block in blocks_of(page))]
 # They start a process for most of their blocks.
 SLOW = ("cli.md", "testing.md")
+# What a page needs that the tests' environment may lack; `nox -s examples` has it.
+NEEDED = {"recipes.md": "pandas"}
 
 
 class Reader:
@@ -192,6 +194,8 @@ def reader_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_each_block_of_a_page_runs_and_prints_what_it_says(page: str, reader_of: Any) -> None:
     if any(block.language == "sh" for block in blocks_of(page)) and shutil.which("bash") is None:
         pytest.skip("no bash")
+    if page in NEEDED and not os.environ.get("REQUIRE_EXAMPLES"):
+        pytest.importorskip(NEEDED[page], reason=f"not installed: {NEEDED[page]}")
     reader, left_running = reader_of(page)
     with unset():
         reader.read(blocks_of(page), left_running)
