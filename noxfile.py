@@ -34,6 +34,8 @@ GENERATORS = ["openapi-generator-cli==7.26.0", "datamodel-code-generator==0.89.0
 REDOCLY = "@redocly/cli@2.77.0"
 # The client and worker library from PyPI, and what decides how its requests end; npm's has a lock file.
 OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2.8.0"]
+# What calls workers of vLLM.
+LLM_CALLERS = ["langchain-runpod==0.2.0", "litellm==1.83.0"]
 # The next release, as a release candidate today.
 OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
 BROWSER_TOOLS = ["playwright-core@1.65.1", "axe-core@4.14.1"]
@@ -322,14 +324,15 @@ def _official_software(session: nox.Session) -> dict[str, str]:
         "REQUIRE_OFFICIAL": "1",
         "RUNPOD_OFFICIAL_PYTHON": _official_python(session, out / "-".join(OFFICIAL), OFFICIAL),
         "RUNPOD_OFFICIAL_PYTHON_2": _official_python(session, out / "-".join(OFFICIAL_2), OFFICIAL_2),
+        "RUNPOD_OFFICIAL_LLM": _official_python(session, out / "-".join(LLM_CALLERS), LLM_CALLERS, "litellm"),
         "RUNPOD_OFFICIAL_NODE": str(out / "node"),
     }
 
 
-def _official_python(session: nox.Session, folder: Path, requirements: list[str]) -> str:
-    """Install the official package into `folder`, unless it is there, and return its Python."""
+def _official_python(session: nox.Session, folder: Path, requirements: list[str], command: str = "runpod") -> str:
+    """Install a package that brings a command into `folder`, unless it is there, and return its Python."""
     python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
-    if not any(Path(python).parent.glob("runpod*")):  # its command; pip writes it last
+    if not any(Path(python).parent.glob(f"{command}*")):  # pip writes it last
         _fresh_environment(session, folder, *requirements)
     return python
 

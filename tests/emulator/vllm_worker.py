@@ -17,7 +17,10 @@ MODEL = "mock/parrot"
 
 
 async def handler(job: dict[str, Any]) -> AsyncIterator[Any]:
-    """Answer one call."""
+    """Answer one call, of OpenAI's clients or by vLLM's own input."""
+    if "prompt" in job["input"]:
+        yield _completed(job["input"]["prompt"])
+        return
     route, sent = job["input"]["openai_route"], job["input"]["openai_input"]
     if route == "/v1/models":
         yield {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "mock"}]}
@@ -58,7 +61,16 @@ async def _chat(sent: dict[str, Any]) -> AsyncIterator[Any]:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
         yield f"data: {json.dumps({**head, 'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n"
         await asyncio.sleep(0)
+    if sent.get("stream_options", {}).get("include_usage"):
+        usage = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
+        yield f"data: {json.dumps({**head, 'object': 'chat.completion.chunk', 'choices': [], 'usage': usage})}\n\n"
     yield "data: [DONE]\n\n"
+
+
+def _completed(prompt: str) -> dict[str, Any]:
+    if prompt.endswith("crash"):
+        raise RuntimeError("CUDA out of memory")
+    return {"choices": [{"tokens": [prompt.upper()]}], "usage": {"input": 1, "output": 1}}
 
 
 def _choice(message: dict[str, Any], reason: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 
 PYTHON_VARIABLE = "RUNPOD_OFFICIAL_PYTHON"  # a Python with runpod==1.12.0 in it; `nox -s official` makes one
 PYTHON_2_VARIABLE = "RUNPOD_OFFICIAL_PYTHON_2"  # the same with runpod==2.0.0rc2
+LLM_VARIABLE = "RUNPOD_OFFICIAL_LLM"  # a Python with langchain-runpod and LiteLLM, which call workers of vLLM
 NODE_VARIABLE = "RUNPOD_OFFICIAL_NODE"  # a folder where the packages from npm are installed, or are to be
 JAVASCRIPT = Path(__file__).parent / "clients" / "javascript"
 
@@ -39,6 +40,15 @@ def official_python_2() -> str:
     python = os.environ.get(PYTHON_2_VARIABLE)
     if not python:
         missing(f"{PYTHON_2_VARIABLE} names no Python with runpod==2.0.0rc2")
+    return python
+
+
+@pytest.fixture(scope="session")
+def llm_python() -> str:
+    """Return the Python that has what calls workers of vLLM."""
+    python = os.environ.get(LLM_VARIABLE)
+    if not python:
+        missing(f"{LLM_VARIABLE} names no Python with langchain-runpod and litellm")
     return python
 
 
