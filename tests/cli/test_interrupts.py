@@ -88,7 +88,7 @@ class Batch:
         self.journal = folder / "results.jsonl.journal"
         self.inputs = folder / "inputs.jsonl"
         self.inputs.write_text("".join(json.dumps({"n": n}) + "\n" for n in range(12)))
-        self.words: tuple[Any, ...] = ("map", "abc", self.inputs, "--output", self.output)
+        self.words: tuple[Any, ...] = ("map", "abc", self.inputs, "--output", self.output, "--progress", 0)
 
     def ended_by(self, number: int, *options: object, known: int = 4) -> Done:
         """Run it until the process knows so many jobs that do not end, and send it a signal."""

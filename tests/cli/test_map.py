@@ -49,7 +49,7 @@ class Bulk:
 
     def __call__(self, *options: object) -> Done:
         self._seen = len(self.shell.operations)
-        return self.shell("map", "abc", self.inputs, "--output", self.output, *options)
+        return self.shell("map", "abc", self.inputs, "--output", self.output, "--progress", 0, *options)
 
     @property
     def results(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,12 +27,20 @@ if TYPE_CHECKING:
 
     from ._inputs import Inputs
     from ._journal import OutputJournal
+    from ._progress import Progress
+    from ._shape import Input
 
 _DESCRIPTION = """\
 Runs a job for each line of a file, so many at once, and appends a line to the
 output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
 own if it likes, or an input as it is, known by its content: lines may be added,
 left out and moved. Equal ones are told apart by their number.
+
+Inputs are lines of JSON, a JSON array, CSV or Parquet, in UTF-8 or UTF-16; the
+output is by its name .csv, .parquet (both written when the run ends) or lines
+of JSON. A row of a table is an input, its columns are its fields, and they stand
+in the output, too. Cells of a CSV are texts. --key-field and --input-field
+choose, also of lines of JSON.
 
 A line of the output: line, key, id, status, output or error, times, worker,
 input_sha256, of the input as JSON with sorted keys and no spaces, and endpoint:
@@ -60,7 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = epilog(_CODES)
     add_endpoint(parser)
-    parser.add_argument("inputs", metavar="FILE", help="a line of JSON for each job; - is standard input")
+    parser.add_argument("inputs", metavar="FILE", help="the inputs; - is standard input")
+    parser.add_argument("--key-field", metavar="NAME", help="the field or column that is the key of an input")
+    parser.add_argument(
+        "--input-field",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a field or column that is sent; several are several fields of the input, one that holds an object is the "
+        "input. NAME=COLUMN calls it otherwise, NAME:=COLUMN reads a text as JSON (a number, a list)",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where results are appended")
     parser.add_argument("--concurrency", type=int, default=64, metavar="N", help="jobs in flight at once (64)")
     parser.add_argument("--retries", type=int, default=0, metavar="N", help="of a job that failed, by /retry (0)")
@@ -76,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default), or are cancelled and submitted again by the next run",
     )
     parser.add_argument("--price-per-second", type=float, metavar="PRICE", help="of a worker, for an estimated cost")
+    parser.add_argument(
+        "--progress",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="say how far the run is so often, where standard error is no terminal; 0: never (5)",
+    )
     parser.add_argument("--json", action="store_true", help="the numbers of the run as one JSON object")
     add_submit_options(parser)
 
@@ -86,12 +110,18 @@ def run(arguments: argparse.Namespace) -> int:
     def act(endpoint: Endpoint) -> int:
         from runpod_sdk.errors import JournalError  # noqa: PLC0415  --help needs none of these
 
+        from ._inputs import Inputs  # noqa: PLC0415
         from ._journal import OutputJournal, is_no_room  # noqa: PLC0415
+        from ._shape import Shape, field_of  # noqa: PLC0415
+        from ._sources import source_of  # noqa: PLC0415
 
+        fields = [field_of(word) for word in arguments.input_field]
         _map_of(arguments, endpoint, [])  # refuses bad options before there is any file
         with ExitStack() as files:
             try:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
+                source = source_of("standard input" if arguments.inputs == "-" else arguments.inputs, file)
+                shape = Shape(arguments.key_field, fields, source.columns)
                 journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint)))
             except OSError as error:
                 if is_no_room(error):
@@ -100,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
             except JournalError as error:
                 return _to_go_on(arguments, error, str(error))
             try:
-                return _run(arguments, endpoint, file, journal)
+                return _run(arguments, endpoint, Inputs(source, shape, journal), journal)
             except JournalError as error:
                 return _to_go_on(arguments, error, str(error))
 
@@ -119,24 +149,19 @@ def _to_go_on(arguments: argparse.Namespace, error: BaseException, why: str) -> 
     return FAILED
 
 
-def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], journal: OutputJournal) -> int:
-    from ._inputs import Inputs  # noqa: PLC0415  as above
-    from ._records import REFUSED  # noqa: PLC0415
-
-    inputs = Inputs(file, journal)
+def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, journal: OutputJournal) -> int:
     results = _map_of(arguments, endpoint, inputs, journal)
     ends: Counter[str] = Counter()
     with results:
         try:
-            for result in results:
-                other = journal.other(result)
-                if other is not None:
-                    _leave_out(result, other, inputs, journal)
-                    continue
-                status = journal.record(result)
-                ends[status] += 1
-                if status == REFUSED:
-                    inputs.stopped_by = inputs.stopped_by or result.error
+            with closing(_shown(arguments, endpoint, inputs)) as progress:
+                for result in results:
+                    _take(result, inputs, journal, ends, progress)
+        except BadCallError:  # of what is read of a pipe
+            results.close()
+            journal.finish(is_whole=False)
+            _tell(arguments, results, inputs, ends, journal)
+            raise
         except KeyboardInterrupt as interruption:
             results.close()  # again, should a second one have come meanwhile: now nothing is under way in here any more
             journal.finish(is_whole=False)
@@ -149,23 +174,57 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, file: IO[bytes], jou
     return _code(inputs, ends + journal.skipped)
 
 
-def _leave_out(result: MapResult[Any], other: str, inputs: Inputs, journal: OutputJournal) -> None:
-    """Say of an input that its key stands for another one."""
-    place = result.input.place
-    if other != "of this run":
+def _shown(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs) -> Progress:
+    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
+
+    from ._progress import Progress  # noqa: PLC0415
+
+    total = None
+    if sys.stderr.isatty() or arguments.progress:
+        with suppress(TypeError):
+            total = len(inputs)
+    title = f'map on endpoint "{endpoint.id}"'
+    return Progress(title, total, arguments.price_per_second, arguments.progress, SystemClock().monotonic)
+
+
+def _take(
+    result: MapResult[Any], inputs: Inputs, journal: OutputJournal, ends: Counter[str], progress: Progress
+) -> None:
+    """Write a result down."""
+    from ._records import REFUSED  # noqa: PLC0415  as above
+
+    if journal.is_refused(result):
+        _leave_out(result, inputs, journal)
+        return
+    status = journal.record(result)
+    progress.add(result, status)
+    ends[status] += 1
+    if status == REFUSED:
+        inputs.stopped_by = inputs.stopped_by or result.error
+
+
+def _leave_out(result: MapResult[Any], inputs: Inputs, journal: OutputJournal) -> None:
+    """Say why an input is none: mostly, as its key stands for another one."""
+    given: Input = result.input
+    why, other = str(result.error), journal.other(result)
+    if other == "of an earlier run":
         why = "another input than the one that was run here before: keys tell inputs apart, or --output"
-    else:
-        line = journal.line_of(place.key)
+    elif other == "of this run" and given.key is not None:
+        line = journal.line_of(given.key)
         where = "another line" if line is None else f"line {line}"
-        why = f"the key {json.dumps(place.key)} stands on {where}, too"
-    inputs.leave_out(place.line, why)
+        why = f"the key {json.dumps(given.key)} stands on {where}, too"
+    inputs.leave_out(given.line, why)
 
 
 def _map_of(
     arguments: argparse.Namespace, endpoint: Endpoint, inputs: Iterable[Any], journal: OutputJournal | None = None
 ) -> Map:
-    again: list[Again] = ["failed", "expired"] if arguments.retry_failed else []
-    again += ["unknown"] if arguments.resubmit_unknown else []
+    words: dict[Again, bool] = {
+        "failed": arguments.retry_failed,
+        "expired": arguments.retry_failed,
+        "unknown": arguments.resubmit_unknown,
+    }
+    again: list[Again] = [word for word, is_meant in words.items() if is_meant]
     with checked():
         return endpoint.map(
             inputs,
@@ -174,7 +233,6 @@ def _map_of(
             on_abandon=arguments.on_abandon,
             journal=journal,
             again=again if journal is not None else (),
-            progress=sys.stderr.isatty(),
             **submit_options(arguments),
         )
 

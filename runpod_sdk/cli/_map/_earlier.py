@@ -42,7 +42,7 @@ def is_earlier(output: Path, journal: Path) -> bool:
         with journal.open("rb") as file:
             begin = file.read(len(BEGIN))
     except FileNotFoundError:
-        return output.stat().st_size > 0
+        return output.exists() and output.stat().st_size > 0
     return begin == BEGIN[: len(begin)] or not begin.strip(b"\n")
 
 
@@ -75,7 +75,7 @@ class _Conversion:
 
     def make(self) -> None:
         count = 0
-        for facts in lines_of(self._output):
+        for facts in lines_of(self._output) if self._output.exists() else ():
             with _reading(self._output):
                 self._check_endpoint(facts)
                 self._put_end(facts)
@@ -83,7 +83,7 @@ class _Conversion:
         if self._journal.exists():
             self._replay()
         facts = {"endpoint_url": self._endpoint.url, "endpoint_id": self._endpoint.id, "output_lines": count}
-        facts["output_size"] = _size(self._output)
+        facts["output_size"] = _size(self._output) if self._output.exists() else 0
         self._database.executemany("INSERT INTO run VALUES(?, ?)", facts.items())
 
     def _put_end(self, facts: dict[str, Any]) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
 import sqlite3
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -28,9 +26,10 @@ from runpod_sdk.cli._session import BadCallError
 from runpod_sdk.errors import JournalError
 
 from ._earlier import convert, is_earlier
-from ._inputs import Input
-from ._log import AppendLog
+from ._log import BEGIN
+from ._outputs import output_of
 from ._records import REFUSED, UNFINISHED, KeptEnd, facts_of, facts_of_kept
+from ._shape import Input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +69,10 @@ class OutputJournal(Journal):
             try:
                 lock = Lock(path)
                 held.callback(lock.release)
-                self._lines = held.enter_context(closing(AppendLog(output)))
-                self._lines.lock()
-                if is_earlier(output, path):
+                self._out = held.enter_context(closing(output_of(output)))
+                is_converted = is_earlier(output, path)
+                if is_converted:
+                    self._check_lines()
                     convert(output, path, endpoint)
                 super().__init__(path)
                 self._check_endpoint(endpoint)
@@ -81,13 +81,18 @@ class OutputJournal(Journal):
             except JournalError as error:
                 raise _judged(error) from error
             self._endpoint = endpoint
-            self._is_same = self._taken_up()
+            self._is_written = True
+            self._is_same = self._taken_up(is_converted=is_converted)
             self._held = held.pop_all()
 
     @property
     def skipped(self) -> Counter[str]:
         """Inputs that had a result before this run, by their status."""
         return self._run.skipped
+
+    def is_refused(self, result: MapResult[Any]) -> bool:
+        """Whether an input was not even looked up: its key is another one's, or it cannot be known by its content."""
+        return result.index in self._run.strangers
 
     def other(self, result: MapResult[Any]) -> Other:
         """Return which other input the key of one stands for, if it was refused for that."""
@@ -101,8 +106,9 @@ class OutputJournal(Journal):
             self._note_refusal(result, None if status == REFUSED else facts["error"])
         if status not in (REFUSED, UNFINISHED):  # of which nothing is to be said: the next run has them again
             digest = digest_of(result.input)
-            self._lines.append(self._line(result.key, note_of(result.input), facts, digest))
+            self._out.append(self._line(result.key, note_of(result.input), facts, digest))
             self._count += 1
+            self._is_written = self._out.grows
         return status
 
     def finish(self, *, is_whole: bool) -> Counter[str]:
@@ -119,10 +125,11 @@ class OutputJournal(Journal):
             gone: Counter[str] = Counter()
             if is_whole:
                 gone = _unmet(database)
-                self._see_that_it_is_the_same(database)
+            if is_whole or not self._out.grows:
+                self._see_that_it_is_the_same(database, self._began if is_whole else 0.0)
             if self._is_same:
-                self._lines.sync()
-                facts = [("output_size", self._lines.size), ("output_lines", self._count)]
+                self._out.sync()
+                facts = [("output_size", self._out.size), ("output_lines", self._count)]
                 database.executemany("INSERT OR REPLACE INTO run VALUES(?, ?)", facts)
             is_empty = database.execute("SELECT 1 FROM item LIMIT 1").fetchone() is None
         if is_empty:
@@ -157,18 +164,26 @@ class OutputJournal(Journal):
             known = database.execute("SELECT value FROM run WHERE name = 'endpoint_url'").fetchone()
             jobs = database.execute("SELECT 1 FROM item WHERE stage != 5 UNION ALL SELECT 1 FROM attempt LIMIT 1")
             if known is not None and known[0] != endpoint.url and jobs.fetchone():
-                raise BadCallError(f"{self._lines.path}: it has results of {known[0]}; take another --output")
+                raise BadCallError(f"{self._out.path}: it has results of {known[0]}; take another --output")
 
-    def _taken_up(self) -> bool:
+    def _check_lines(self) -> None:
+        """See that what is there without a journal are lines of JSON, which can be taken up."""
+        if self._out.grows or not self._out.size:
+            return
+        with self._out.path.open("rb") as file:
+            if file.read(len(BEGIN)) != BEGIN:
+                raise BadCallError(f"{self._out.path}: it is there, and its journal is not; take another --output")
+
+    def _taken_up(self, *, is_converted: bool) -> bool:
         """Note that the output is about to be written; return whether it is what the journal has."""
         with told(self.path), closing(opened(self.path)) as database:
             found = dict(database.execute("SELECT name, value FROM run WHERE name LIKE 'output_%'").fetchall())
             handed = "SELECT count(*) FROM item WHERE stage IN (3, 4) AND is_handed"
             self.done = int(database.execute(handed).fetchone()[0])
             self.collected = len(self._run.underway)
-            is_same = self._lines.size == found.get("output_size", 0)
-            if not is_same:
-                self._lines.mend()
+            is_same = self._out.size == found.get("output_size", 0) and (self._out.grows or not is_converted)
+            if not is_same and (self._out.grows or not is_converted):
+                self._out.mend()
             self._count = int(found.get("output_lines", 0))
             database.execute("DELETE FROM run WHERE name LIKE 'output_%'")
         return bool(is_same)
@@ -186,33 +201,22 @@ class OutputJournal(Journal):
             begin["occurrence"] = int(key[len(first) - 1 :])
         return {**begin, **facts, "input_sha256": digest.hex(), "endpoint": self._endpoint.url}
 
-    def _see_that_it_is_the_same(self, database: sqlite3.Connection) -> None:
-        count = database.execute(f"SELECT count(*) FROM item WHERE {_SHOWN}", (self._began,)).fetchone()[0]  # noqa: S608  ours
-        if self._is_same and count == self._count:
+    def _see_that_it_is_the_same(self, database: sqlite3.Connection, since: float) -> None:
+        """Write the output anew where it is not what the journal has."""
+        count = database.execute(f"SELECT count(*) FROM item WHERE {_SHOWN}", (since,)).fetchone()[0]  # noqa: S608  ours
+        if (self._is_same and self._is_written and count == self._count) or not (count or self._out.size):
             return
-        new = self.path.with_name(self.path.name + ".new")
-        new.touch(mode=0o600)
-        shutil.copymode(self._lines.path, new)
-        self._count = 0
-        with new.open("wb") as file:
-            for facts in self._kept(database):
-                file.write(json.dumps(facts).encode("ascii") + b"\n")
-                self._count += 1
-            file.flush()
-            os.fsync(file.fileno())
-            self._lines.size = file.tell()
-        if os.name == "nt":  # which replaces no file that is open; elsewhere the lock has to last until then
-            self._lines.close()
-        new.replace(self._lines.path)
+        self._out.write(lambda: self._kept(database, since), self.path.with_name(self.path.name + ".new"))
+        self._count = count
         database.execute("UPDATE item SET is_handed = 1 WHERE stage IN (3, 4) AND NOT is_handed")
         self._is_same = True
 
-    def _kept(self, database: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    def _kept(self, database: sqlite3.Connection, since: float) -> Iterator[dict[str, Any]]:
         """Return what stands in the output, in the order in which inputs were sent first."""
         rows = database.execute(
             "SELECT key, digest, note, stage, status, job_id, intent_at, outcome, outcome_file FROM item "  # noqa: S608  ours
             f"WHERE {_SHOWN} ORDER BY number",
-            (self._began,),
+            (since,),
         )
         for key, digest, note, stage, status, job_id, intent_at, text, name in rows:
             outcome = text if name is None else (outputs_of(self.path) / name).read_text("ascii")
@@ -222,10 +226,7 @@ class OutputJournal(Journal):
 
 def note_of(given: Any) -> str | None:
     """Return what is kept beside an input: how its line in the output begins."""
-    if not isinstance(given, Input):
-        return None
-    place = given.place
-    return json.dumps({"line": place.line} if place.key is None else {"line": place.line, "key": place.key})
+    return given.note if isinstance(given, Input) else None
 
 
 def is_no_room(error: BaseException) -> bool:

@@ -66,7 +66,8 @@ class AppendLog:
 
     def sync(self) -> None:
         """Have it on the disk."""
-        os.fsync(self._file)
+        if self._is_open:
+            os.fsync(self._file)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

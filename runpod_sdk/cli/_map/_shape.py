@@ -1,0 +1,173 @@
+"""How a record becomes an input: which of its fields is the key, which are sent, and which are kept beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from runpod_sdk._client._journal._keys import checked_key
+from runpod_sdk.cli._input import job_input
+from runpod_sdk.cli._session import BadCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# What a result is called by in the output; a column of the inputs with such a name gets another one there.
+OURS = (
+    *("line", "key", "occurrence", "id", "status", "output", "error", "worker_traceback", "submitted_at"),
+    *("worker_id", "delay_time_ms", "execution_time_ms", "input_sha256", "endpoint"),
+)
+# The columns that make a table one of inputs as lines of JSON are: an input in one cell, and its key.
+_WHOLE = {"input", "key", "id"}
+
+
+class Input(dict[str, Any]):
+    """What is sent, and where it stands.
+
+    Attributes:
+        line: its line, or its place in an array or a table, from 1.
+        key: what it says of itself; None if it has no key.
+        beside: what stands beside it, and is kept for the output.
+    """
+
+    __slots__ = ("beside", "key", "line")
+
+    def __init__(
+        self, given: dict[str, Any], line: int, key: str | int | None = None, beside: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(given)
+        self.line = line
+        self.key = key
+        self.beside = beside
+
+    @property
+    def note(self) -> str:
+        """Return how its line in the output begins, as JSON."""
+        begin: dict[str, Any] = {"line": self.line}
+        if self.key is not None:
+            begin["key"] = self.key
+        return json.dumps({**begin, **(self.beside or {})})
+
+
+class Field(NamedTuple):
+    """A field of an input: its name, the column that it comes from, and whether that is a text of JSON."""
+
+    name: str
+    column: str
+    is_json: bool = False
+
+
+def field_of(word: str) -> Field:
+    """Read NAME, NAME=COLUMN or NAME:=COLUMN.
+
+    Raises:
+        BadCallError: it is none of these.
+    """
+    name, is_renamed, column = word.partition("=")
+    is_json = bool(is_renamed) and name.endswith(":")
+    name = name[:-1] if is_json else name
+    if not name or (is_renamed and not column):
+        raise BadCallError(f"--input-field {word}: NAME, NAME=COLUMN or NAME:=COLUMN expected")
+    return Field(name, column or name, is_json)
+
+
+class Shape:
+    """Makes inputs of records.
+
+    Args:
+        key: the field that is the key.
+        fields: those that make the input.
+        columns: of a table; None where each record has its own.
+
+    Raises:
+        BadCallError: a column that the table does not have.
+    """
+
+    def __init__(self, key: str | None, fields: Sequence[Field], columns: Iterable[str] | None) -> None:
+        self._key = key
+        self._fields = fields
+        self._is_table = columns is not None
+        names = [*(columns or ())]
+        for column in [*([key] if key is not None else []), *(field.column for field in fields)]:
+            if self._is_table and column not in names:
+                known = ", ".join(map(json.dumps, names))
+                raise BadCallError(f"there is no column {json.dumps(column)}: the inputs have {known}")
+        self._is_whole = "input" in names and {*names} <= _WHOLE | {key} and not fields
+        if self._is_table and "" in names and not (fields or self._is_whole):
+            raise BadCallError("a column of the inputs has no name: name it, or choose columns by --input-field")
+
+    def input_of(self, line: int, record: Any) -> Input:
+        """Return the input that a record is.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not (self._is_table or self._fields or self._key is not None):
+            return _bare(line, record)
+        if not isinstance(record, dict):
+            raise ValueError("a JSON object expected")  # noqa: TRY004  not our caller's mistake
+        row = cast("dict[str, Any]", record)
+        if self._is_whole:
+            name = self._key or ("key" if "key" in row else "id")
+            return Input(_object(row["input"]), line, _key_of(row.get(name)), _beside(row, {"input", name}))
+        key = None if self._key is None else _key_of(_found(row, self._key))
+        own = {self._key} & {*OURS} if self._key is not None else set[str]()
+        return Input(self._sent(row), line, key, _beside(row, own))
+
+    def _sent(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not self._fields:
+            inner = row.get("input")
+            if not self._is_table and isinstance(inner, dict):
+                return cast("dict[str, Any]", inner)
+            return {name: value for name, value in row.items() if name != self._key}
+        if len(self._fields) == 1:
+            (field,) = self._fields
+            value = _value(row, field)
+            if isinstance(value, dict) and field.name == field.column:
+                return cast("dict[str, Any]", value)
+        return {field.name: _value(row, field) for field in self._fields}
+
+
+def _bare(line: int, record: Any) -> Input:
+    """Return an input as lines of JSON have it: in a body, with a key or an id if it likes; or as it is."""
+    given = job_input(record)
+    return Input(given, line, None if given is record else _key_of(record.get("key", record.get("id"))))
+
+
+def _found(row: dict[str, Any], name: str) -> Any:
+    if name not in row:
+        raise ValueError(f"there is no field {json.dumps(name)}")
+    return row[name]
+
+
+def _value(row: dict[str, Any], field: Field) -> Any:
+    value = _found(row, field.column)
+    if not field.is_json:
+        return value
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"{json.dumps(field.column)} holds no JSON") from None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError('"input" holds no JSON object')  # noqa: TRY004  not our caller's mistake
+    return cast("dict[str, Any]", found)
+
+
+def _key_of(key: object) -> str | int | None:
+    if key is None or key == "":
+        return None
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        raise ValueError("a key is a text or a whole number")  # noqa: TRY004  not our caller's mistake
+    return checked_key(key)
+
+
+def _beside(row: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """Return what is kept of a row: all but what is the key or the input, under names that are no result's."""
+    return {f"row_{name}" if name in OURS else name: value for name, value in row.items() if name not in own}
