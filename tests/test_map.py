@@ -1,9 +1,8 @@
-"""The window of a bulk run, the order of its results and its numbers: plain coroutines, and no jobs."""
+"""The inputs of a bulk run and its numbers: no jobs. How far it may go is `test_scheduler.py`."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from runpod_sdk._client._bulk._map_inputs import Item, items_of
 from runpod_sdk._client._bulk._map_progress import MapProgress
 from runpod_sdk._client._bulk._map_report import Durations, Tally
 from runpod_sdk._client._bulk._map_stop import Brake, Stop
-from runpod_sdk._client._bulk._task_pool import Line, Outbox, TaskPool
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import JobState
 from runpod_sdk._values._status import JobStatus
@@ -29,195 +27,7 @@ from runpod_sdk.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-
-@dataclass(frozen=True)
-class Result:
-    index: int
-
-
-class Desk:
-    """Work that ends when a test says so."""
-
-    def __init__(self) -> None:
-        self.begun: dict[int, asyncio.Future[None]] = {}
-        self.cancelled: list[int] = []
-
-    async def work(self, index: int) -> Result:
-        self.begun[index] = asyncio.get_running_loop().create_future()
-        try:
-            await self.begun[index]
-        except asyncio.CancelledError:
-            self.cancelled.append(index)
-            raise
-        return Result(index)
-
-    @property
-    def at_work(self) -> set[int]:
-        return {index for index, end in self.begun.items() if not end.done()}
-
-
-async def turns() -> None:
-    """Let the loop do all that it can do by itself."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-# The order in which results go out.
-
-
-@given(st.permutations(range(12)))
-def test_unordered_results_go_out_as_they_come(ends: list[int]) -> None:
-    outbox: Outbox[Result] = Outbox(ordered=False)
-    for end in ends:
-        outbox.put(Result(end))
-        assert outbox
-        assert outbox.get() == Result(end)
-    assert outbox.get() is None
-
-
-@given(st.permutations(range(12)))
-def test_ordered_results_go_out_in_order_and_as_early_as_that_allows(ends: list[int]) -> None:
-    outbox: Outbox[Result] = Outbox(ordered=True)
-    for index in range(12):
-        outbox.expect(index)
-    out: list[int] = []
-    for count, end in enumerate(ends, 1):
-        outbox.put(Result(end))
-        while (result := outbox.get()) is not None:
-            out.append(result.index)
-        whole = next(index for index in range(13) if index not in ends[:count])
-        assert out == list(range(whole))
-        assert not outbox
-
-
-# The window.
-
-
-@given(st.permutations(range(9)), st.integers(1, 4), st.integers(1, 9))
-def test_no_more_are_at_work_than_there_are_places_and_no_more_taken_than_the_window(
-    ends: list[int], size: int, window: int
-) -> None:
-    asyncio.run(_windowed(ends, size, window))
-
-
-async def _windowed(ends: list[int], size: int, window: int) -> None:
-    desk, taken, handed = Desk(), 0, 0
-
-    def inputs() -> Iterator[int]:
-        nonlocal taken
-        for index in range(9):
-            taken += 1
-            yield index
-
-    line = Line(inputs(), desk.work, size, window)
-    out: list[int] = []
-    while len(out) < 9:
-        await turns()
-        assert len(desk.at_work) == min(size, taken - handed, 9 - handed)
-        assert taken == min(9, handed + window)
-        index = next(index for index in ends if index in desk.at_work)
-        desk.begun[index].set_result(None)
-        result = await line.get()
-        assert result == Result(index)
-        out.append(index)
-        handed += 1
-        line.release()
-    assert await line.get() is None
-    assert sorted(out) == list(range(9))
-    await line.close()
-
-
-def test_results_that_nobody_takes_stop_the_work() -> None:
-    async def main() -> None:
-        desk = Desk()
-        line = Line(iter(range(100)), desk.work, 4, 6)
-        for _ in range(20):
-            await turns()
-            for end in desk.begun.values():
-                if not end.done():
-                    end.set_result(None)
-        assert sorted(desk.begun) == list(range(6))
-        await line.close()
-
-    asyncio.run(main())
-
-
-def test_inputs_may_come_late_without_holding_back_results() -> None:
-    async def main() -> None:
-        desk, more = Desk(), asyncio.Event()
-
-        async def inputs() -> AsyncIterator[int]:
-            yield 0
-            await more.wait()
-            yield 1
-
-        line = Line(inputs(), desk.work, 4, 8)
-        for index in range(2):
-            await turns()
-            assert list(desk.at_work) == [index]
-            desk.begun[index].set_result(None)
-            assert await line.get() == Result(index)
-            line.release()
-            more.set()
-        assert await line.get() is None
-
-    asyncio.run(main())
-
-
-def test_an_error_of_the_inputs_is_kept_until_what_was_taken_is_done() -> None:
-    async def main() -> None:
-        desk = Desk()
-
-        def inputs() -> Iterator[int]:
-            yield 0
-            raise KeyError("row")
-
-        line = Line(inputs(), desk.work, 4, 8)
-        await turns()
-        assert isinstance(line.inputs_error, KeyError)
-        desk.begun[0].set_result(None)
-        assert await line.get() == Result(0)
-        assert await line.get() is None
-
-    asyncio.run(main())
-
-
-def test_an_exception_of_the_work_is_raised_and_what_else_is_at_work_goes_on_until_close() -> None:
-    async def main() -> None:
-        desk = Desk()
-        line = Line(iter(range(3)), desk.work, 3, 6)
-        await turns()
-        desk.begun[1].set_exception(LookupError("ours"))
-        with pytest.raises(LookupError, match="ours"):
-            await line.get()
-        assert desk.at_work == {0, 2}
-        await line.close()
-        assert sorted(desk.cancelled) == [0, 2]
-
-    asyncio.run(main())
-
-
-def test_stop_waits_for_those_who_take_their_time_to_go() -> None:
-    async def main() -> None:
-        gone: list[int] = []
-
-        async def work(index: int) -> Result:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                await turns()
-                gone.append(index)
-            return Result(index)
-
-        pool = TaskPool(work, 2, lambda _: None, lambda _: None)
-        pool.add(range(5))
-        await turns()
-        await pool.stop()
-        assert sorted(gone) == [0, 1]
-
-    asyncio.run(main())
+    from collections.abc import AsyncIterator
 
 
 # Inputs.

@@ -218,11 +218,13 @@ class AsyncEndpoint(Generic[T_co]):
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
         never an exception: bad inputs, refused submits, failed jobs. Memory does not grow with the number of inputs: at
-        most `2 * concurrency` are taken whose results have not been handed out.
+        most `2 * concurrency` are taken whose results have not been handed out. These are fetched as jobs end, whatever
+        the caller does; one that has waited for 25 minutes is warned of, unless there is a journal.
 
         Args:
             inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
-                keys to inputs. An exception of its own is raised after the results of what was taken before. In the
+                keys to inputs. An iterator that is no async one is taken in a thread of its own, so that it holds back
+                no result. An exception of its own is raised after the results of what was taken before. In the
                 place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted. Or a
                 table of pandas, polars or Arrow: each row is an input, the index of pandas has the keys, numpy's
                 numbers are numbers, and what is missing is null.

@@ -149,6 +149,8 @@ class VirtualClock:
 
     def _leave(self, participant: _Participant) -> None:
         with self._lock:
+            if participant.left:
+                return
             self._activity += 1
             participant.left = True
             # Parked work may outlive the block (a shielded task): its busy count has gone already.
@@ -260,6 +262,10 @@ class _Participant:
     ) -> None:
         if self._token is not None:
             _CURRENT.reset(self._token)
+        self.leave()
+
+    def leave(self) -> None:
+        """Be at work no more, from any thread, though the block goes on; does nothing the second time."""
         self.clock._leave(self)
 
 

@@ -24,7 +24,7 @@ from tests.faults.flavours import ImpatientClock
 from tests.faults.server import KEY, Act, Connection, FaultServer, answer, response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from types import FrameType
 
@@ -116,7 +116,7 @@ def test_what_a_handler_raises_is_raised_by_the_call(
 
 
 @pytest.mark.parametrize("kind", RAISED)
-@pytest.mark.parametrize("flavour", ["sync", "async"])
+@pytest.mark.parametrize("flavour", ["sync", "async", "async inputs"])
 def test_it_is_raised_while_inputs_are_taken(
     raising: Callable[[type[BaseException]], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -128,8 +128,13 @@ def test_it_is_raised_while_inputs_are_taken(
 
     def inputs() -> Iterator[dict[str, int]]:
         yield {"n": 1}
-        signal.raise_signal(signal.SIGALRM)
+        # Where a system's alarm rings, whoever takes the inputs.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
         yield {"n": 2}
+
+    async def slow_inputs() -> AsyncIterator[dict[str, int]]:
+        for one in inputs():
+            yield one
 
     def threads(url: str) -> None:
         with Client(KEY, base_url=url) as client:
@@ -137,7 +142,7 @@ def test_it_is_raised_while_inputs_are_taken(
 
     async def tasks(url: str) -> None:
         async with AsyncClient(KEY, base_url=url) as client:
-            async for result in client.endpoint("e").map(inputs()):
+            async for result in client.endpoint("e").map(inputs() if flavour == "async" else slow_inputs()):
                 results.append(result)  # noqa: PERF401  one at a time
 
     for shell in ("_sync_shell", "_async_shell"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import queue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +15,7 @@ from runpod_sdk import (
     AsyncClient,
     AsyncMapResult,
     AuthenticationError,
+    Client,
     JobFailedError,
     JobTimedOutError,
     MapStoppedError,
@@ -316,6 +319,110 @@ async def test_a_wait_that_gives_up_is_a_result_with_its_job(world: World) -> No
     results = await listed(client.endpoint("abc").map(numbered(3, seconds=500)))
     assert [result.state for result in results] == [None] * 3
     assert {world.emulator.jobs[cast("Any", result.job).id].status for result in results} == {"CANCELLED"}
+
+
+# A caller, or inputs, that take their time.
+
+
+async def pause(world: World, seconds: float) -> None:
+    """Let the caller do something else for a while."""
+    if world.kind is Client:
+        world.emulator.clock.sleep(seconds)
+    else:
+        await world.emulator.clock.sleep_async(seconds)
+
+
+@both_flavours
+async def test_results_are_there_however_long_the_caller_takes(world: World) -> None:
+    """Longer than the service keeps them; and no more is submitted than may wait."""
+    world.emulator.endpoint("abc", sleeping(world), workers=9)
+    async with world.client().endpoint("abc").map(numbered(30, seconds=5), concurrency=4, ordered=True) as results:
+        assert (await first(results)).output == 0
+        await pause(world, 7200)
+        assert world.operations.count("run") <= 1 + 2 * 4
+        assert [result.output for result in await listed(results)] == list(range(1, 30))
+
+
+@both_flavours
+async def test_inputs_may_wait_for_results_of_the_run(world: World) -> None:
+    """Each input comes of the result before: what is there is handed out while the inputs wait."""
+    world.emulator.endpoint("abc", lambda job: job["input"]["n"] + 1, workers=2)
+    answers: queue.Queue[int] = queue.Queue()
+
+    def inputs() -> Iterator[dict[str, int]]:
+        yield {"n": 0}
+        while (last := answers.get(timeout=30)) < 5:
+            yield {"n": last}
+
+    seen: list[int] = []
+    async for result in world.client().endpoint("abc").map(inputs()):
+        seen.append(result.output)
+        answers.put(result.output)
+    assert seen == [1, 2, 3, 4, 5]
+
+
+@both_flavours
+async def test_a_run_may_take_the_results_of_another(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world), workers=4)
+    client = Client(**world.emulator.connection)
+    one_run = client.endpoint("abc").map(numbered(6, seconds=60), concurrency=3)
+    other = world.client().endpoint("abc").map(({"n": one.output + 100} for one in one_run), concurrency=3)
+    assert sorted([result.output for result in await listed(other)]) == list(range(100, 106))
+    client.close()
+
+
+@both_flavours
+async def test_a_caller_that_raises_loses_nothing(world: World) -> None:
+    """Each input that was taken was handed out or is listed, once."""
+    world.emulator.endpoint("abc", sleeping(world), workers=3)
+    taken = 0
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        nonlocal taken
+        for n in range(40):
+            taken += 1
+            yield {"n": n, "seconds": 0 if n % 2 else 50}
+
+    results = world.client().endpoint("abc").map(inputs(), concurrency=6)
+    handed: list[int] = []
+
+    async def work() -> None:
+        async with results:
+            async for result in results:
+                handed.append(result.index)
+                if len(handed) == 5:
+                    raise LookupError("the caller's")
+
+    await caught(LookupError, work())
+    left = [*results.abandoned, *results.unknowns, *results.undelivered]
+    assert sorted([*handed, *(result.index for result in left)]) == list(range(taken))
+    for result in results.undelivered:
+        assert result.is_success or isinstance(result.error, MapStoppedError)
+    jobs = {job.input["n"] for job in world.emulator.jobs.values()}
+    unsent = {result.input["n"] for result in results.undelivered if not result.is_success}
+    assert not jobs & unsent
+
+
+@both_flavours
+async def test_results_that_nobody_takes_are_warned_of_in_time(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world), workers=9)
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("runpod_sdk").addHandler(handler)
+    try:
+        async with world.client().endpoint("abc").map(numbered(9), concurrency=9) as results:
+            await first(results)
+            await pause(world, 1400)
+            await first(results)
+            assert told == []
+            await pause(world, 200)
+            await first(results)
+            await first(results)
+    finally:
+        logging.getLogger("runpod_sdk").removeHandler(handler)
+    assert len(told) == 1
+    assert "results wait to be taken, the oldest for 27 min" in told[0]
 
 
 # Leaving early.

@@ -20,7 +20,7 @@ from runpod_sdk.emulator import Emulator, Fault, Options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAME = "runpod-sdk-map"
+NAME, INPUTS = "runpod-sdk-map", "runpod-sdk-inputs"
 
 
 def threads() -> list[str]:
@@ -91,16 +91,19 @@ def test_as_completed_leaves_no_thread_where_its_loop_is_left(client: Client) ->
     assert threads() == []
 
 
-def test_inputs_are_taken_in_the_threads_of_the_caller(client: Client) -> None:
-    seen: set[threading.Thread] = set()
+def test_inputs_are_taken_in_one_thread_that_ends_with_the_run(client: Client) -> None:
+    seen: set[str] = set()
 
     def inputs() -> Iterator[dict[str, int]]:
         for one in numbered(30):
-            seen.add(threading.current_thread())
+            seen.add(threading.current_thread().name)
             yield one
 
     assert len(list(client.endpoint("abc").map(inputs(), concurrency=5))) == 30
-    assert seen == {threading.current_thread()}
+    assert seen == {INPUTS}
+    with client.endpoint("abc").map(inputs(), concurrency=5) as results:
+        next(results)
+    assert INPUTS not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_sync_run_works_under_a_running_loop(client: Client) -> None:
@@ -248,7 +251,7 @@ def test_submits_that_are_out_when_the_task_is_cancelled(
 ) -> None:
     async def main() -> None:
         async with AsyncClient(**emulator.connection) as client:
-            results = client.endpoint("abc").map(({"n": 1} for _ in range(50)), concurrency=5)
+            results = client.endpoint("abc").map([{"n": 1}] * 50, concurrency=5)
             waiting = asyncio.ensure_future(anext(results))
             for _ in range(4):  # the feeder, the work, the submit, its request
                 await asyncio.sleep(0)

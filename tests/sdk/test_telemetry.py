@@ -196,13 +196,16 @@ async def test_a_bulk_run_is_the_parent_of_its_jobs_with_counts_and_an_event_for
             .map(inputs, concurrency=1, retries=1, stop=Stop(failures=2), input_options=options) as results
         ):
             errors = [type(result.error).__name__ async for result in results]
-    assert errors == ["NoneType", "JobFailedError", "SubmissionUnknownError", "MapStoppedError"]
+    assert errors[:3] == ["NoneType", "JobFailedError", "SubmissionUnknownError"]
+    left = errors[3:]  # whether the last one had been taken by then is a matter of chance
+    assert left in ([], ["MapStoppedError"])
     *jobs, run = seen.spans
     assert [span.name for span in jobs] == ["runpod run", "runpod wait"] * 2 + ["runpod run"]
     assert all(span.parent == run.get_span_context() for span in jobs)
     assert (run.name, run.kind, run.parent) == ("runpod map", SpanKind.INTERNAL, None)
-    counts = {"results": 4, "succeeded": 1, "failed": 1, "unknown": 1, "unsubmitted": 1, "retries": 1, "inputs": 4}
-    assert facts_of(run).items() >= {f"runpod.map.{name}": count for name, count in counts.items()}.items()
+    counts = {"results": len(errors), "succeeded": 1, "failed": 1, "unknown": 1, "unsubmitted": len(left), "retries": 1}
+    assert {name: facts_of(run).get(f"runpod.map.{name}", 0) for name in counts} == counts
+    assert facts_of(run)["runpod.map.inputs"] == 4
     assert facts_of(run)["runpod.map.stopped"] == "2 of 3 results were no success"
     events = [dict(event.attributes or {}) for event in run.events]
     assert [(event["runpod.map.index"], event["error.type"]) for event in events] == [*enumerate(errors)][1:]

@@ -13,13 +13,13 @@ from runpod_sdk._values._states import T_co
 from ._map_book import Book
 from ._map_result import AsyncMapResult
 from ._map_tables import arrow_of, check_library, pandas_of, polars_of
-from ._task_pool import Line
 
 if TYPE_CHECKING:
     from runpod_sdk._client._async_batches import AsyncBatch
     from runpod_sdk._client._async_shell import AsyncShell
     from runpod_sdk._values._batches import BatchResult
 
+    from ._line import Line
     from ._map_inputs import Item
     from ._map_plan import Plan
     from ._map_report import MapReport
@@ -34,7 +34,8 @@ def _drop(line: Line[Item, AsyncMapResult[Any]], book: Book[AsyncMapResult[Any]]
 class AsyncMap(Generic[T_co]):
     """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
 
-    Inputs are taken in a task of their own, while the caller works on results. A run is for one task.
+    Inputs are taken while the caller works on results: async ones in a task, others in a thread, if they are not a
+    collection. A run is for one task.
 
     Attributes:
         endpoint_id: where the jobs run.
@@ -86,6 +87,14 @@ class AsyncMap(Generic[T_co]):
     def unassigned(self) -> tuple[BatchResult, ...]:
         """Results of batches that have the key of no input (the last 10,000)."""
         return tuple(self._book.kept.unassigned)
+
+    @property
+    def undelivered(self) -> tuple[AsyncMapResult[T_co], ...]:
+        """What else was taken when the run was closed: results that were there, and inputs that were not submitted.
+
+        These have a MapStoppedError. With `unknowns` and `abandoned` it is all that has not been handed out.
+        """
+        return tuple(self._book.kept.undelivered)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
         """Return the numbers of the results that have been handed out so far.
@@ -165,19 +174,15 @@ class AsyncMap(Generic[T_co]):
         book = self._book
         if self._line is None:
             book.begin()
-            work = book.work(self._shell)
-            self._line = Line(book.items(), work, book.plan.concurrency, book.window, book.first())
+            book.pending = book.taken()
+            self._line = book.line(self._shell, book.plan.concurrency)
             weakref.finalize(self, _drop, self._line, book).atexit = False
         book.asked()
-        while True:
-            result = book.outbox.get()
-            if result is not None:
-                self._line.release()
-                return book.note(result)
-            one = await self._line.get()
-            if one is None:
-                return None
-            book.outbox.put(one)
+        result = await self._line.get()
+        if result is None:
+            return None
+        self._line.release()
+        return book.note(result)
 
     def _repr_html_(self) -> str:
         from runpod_sdk._client._tables import report_html

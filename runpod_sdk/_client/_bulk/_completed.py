@@ -13,15 +13,15 @@ from runpod_sdk._client._sync_job import Job
 from runpod_sdk._flows import _wait
 from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
 
+from ._line import Line
 from ._loop_thread import LoopThread, twin_of
-from ._task_pool import Line
+from ._scheduler import Scheduler
+from ._task_pool import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
-        Callable,
-        Coroutine,
         Iterable,
         Iterator,
         Mapping,
@@ -113,6 +113,7 @@ class _End(Generic[J]):
     job: J
     state: JobState | None
     error: RunpodError | None
+    index: int = 0  # they go out as they come
 
 
 class _Waits(Generic[J]):
@@ -134,30 +135,26 @@ class _Waits(Generic[J]):
 
 
 def _in_thread(jobs: Sequence[Job[Any]], timeout: float | None) -> Iterator[tuple[Job[Any], JobState]]:
+    outbox: Outbox[_End[Job[Any]]] = Outbox(ordered=False)
+
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Callable[[Job[Any]], Coroutine[Any, Any, _End[Job[Any]]]]]:
+    async def opened() -> AsyncGenerator[Line[Job[Any], _End[Job[Any]]]]:
         twins = {client: twin_of(client) for client in {job._owner for job in jobs}}
         try:
-            yield _Waits[Job[Any]](twins, timeout).end
+            yield Line(iter(jobs), _Waits[Job[Any]](twins, timeout).end, _scheduler(jobs), outbox)
         finally:
             for twin in twins.values():
                 await twin._wire.close()
 
-    thread: LoopThread[Job[Any], _End[Job[Any]]] = LoopThread(opened, AT_ONCE)
+    thread = LoopThread(opened, outbox)
     errors: list[RunpodError] = []
-    left = len(jobs)
     try:
         thread.start()
-        with jobs[0]._settings.clock.participate():
-            for job in jobs:
-                thread.put(job)
-        while left:
-            for end in thread.get():
-                left -= 1
-                if end is not None and end.state is not None:
-                    yield end.job, end.state
-                elif end is not None and end.error is not None:
-                    errors.append(end.error)
+        while (end := thread.get()) is not None:
+            if end.state is not None:
+                yield end.job, end.state
+            elif end.error is not None:
+                errors.append(end.error)
     finally:
         thread.close()
     _raise(errors, len(jobs))
@@ -169,7 +166,7 @@ async def _in_loop(
 ) -> AsyncIterator[tuple[AsyncJob[Any], JobState]]:
     load_shield()
     waits = _Waits[AsyncJob[Any]]({job._owner: job._owner for job in jobs}, timeout)
-    line: Line[AsyncJob[Any], _End[AsyncJob[Any]]] = Line(iter(jobs), waits.end, AT_ONCE, len(jobs) + 1)
+    line = Line(iter(jobs), waits.end, _scheduler(jobs), Outbox[_End[AsyncJob[Any]]](ordered=False))
     errors: list[RunpodError] = []
     try:
         while (end := await line.get()) is not None:
@@ -180,6 +177,10 @@ async def _in_loop(
     finally:
         await jobs[0]._owner._out_of_reach(line.close(), sys.exception())
     _raise(errors, len(jobs))
+
+
+def _scheduler(jobs: Sequence[object]) -> Scheduler:
+    return Scheduler(AT_ONCE, len(jobs) + 1)
 
 
 def _raise(errors: list[RunpodError], total: int) -> None:

@@ -207,6 +207,7 @@ class JournaledRunner(Generic[R]):
     ) -> None:
         self._shell = shell
         self._plan = plan
+        self._kept = kept
         self._run = run
         self._sorter = sorter
         self._rescues: dict[Key, _Rescue[R]] = {one.row.key: _Rescue(one.submitted_at) for one in run.underway}
@@ -232,7 +233,11 @@ class JournaledRunner(Generic[R]):
         if isinstance(item.input.reveal(), self._plan.handle):
             await self._adopted(item, item.input.reveal(), known.digest)
         result = await self._runner.result(item)
-        await self._note(item.key, result)
+        try:
+            await self._note(item.key, result)
+        except BaseException:
+            self._kept.undelivered.append(result)
+            raise
         return result
 
     # What the runner tells.

@@ -1,4 +1,4 @@
-"""A thread with an event loop in which a pool works for callers that are no tasks; and what a sync client lends it.
+"""A thread with a loop in which a line is at work for callers that are no tasks; and what a sync client lends it.
 
 One thread drives any number of jobs. It ends with `close`, and is never seen again after a fork.
 """
@@ -9,7 +9,6 @@ import asyncio
 import os
 import sys
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -20,12 +19,9 @@ from runpod_sdk._client._shield import out_of_reach
 from runpod_sdk._http._signals import let_pass
 from runpod_sdk.errors import RunpodError
 
-from ._task_pool import TaskPool
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
-    from contextvars import Context
 
     from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk._http._message import Transfer
@@ -33,9 +29,11 @@ if TYPE_CHECKING:
     from runpod_sdk._values._outcomes import Result as Answered
     from runpod_sdk._values._requests import Request
 
+    from ._line import Line
+    from ._task_pool import Indexed, Outbox
+
 T = TypeVar("T")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Result = TypeVar("Result", bound="Indexed")
 
 # A wait of a thread is looked after this often, seconds: Windows delivers Ctrl-C only between two waits.
 _SLICE = 1.0
@@ -44,32 +42,29 @@ _SLICE = 1.0
 THREADS_MAX, THREAD_HOLD = 64, 5.0
 
 
-class LoopThread(Generic[Item, Result]):
-    """A pool in a thread of its own. Items go in and results come out in batches, so that the way costs little.
+class LoopThread(Generic[Result]):
+    """A line in a thread of its own. Results come out one by one, and each costs little: nobody waits for a loop.
 
     Args:
-        opened: opened in the thread's loop; provides what is done with an item, and is closed at the end.
-        size: how many items are worked on at once.
+        opened: opened in the thread's loop, in the context that the caller has when it begins; provides the line,
+            which is closed at the end.
+        outbox: where the line puts its results.
     """
 
     def __init__(
-        self,
-        opened: Callable[[], AbstractAsyncContextManager[Callable[[Item], Coroutine[Any, Any, Result | None]]]],
-        size: int,
+        self, opened: Callable[[], AbstractAsyncContextManager[Line[Any, Result]]], outbox: Outbox[Result]
     ) -> None:
         self._opened = opened
-        self._size = size
-        self._line: deque[Item] = deque()
-        self._ready: deque[Result | None] = deque()
+        self._outbox = outbox
         self._news = threading.Event()
         self._started = threading.Event()
+        self._released = self._let_go = 0
         self._announced = False
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._task_pool: TaskPool[Item, Result] | None = None
+        self._line: Line[Any, Result] | None = None
         self._pid = os.getpid()
-        self._context = copy_context()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -79,8 +74,8 @@ class LoopThread(Generic[Item, Result]):
             RunpodError: there is no thread left for it.
         """
         if self._thread is None:
-            self._context = copy_context()
-            self._thread = threading.Thread(target=self._run, name="runpod-sdk-map", daemon=True)
+            context = copy_context()
+            self._thread = threading.Thread(target=context.run, args=[self._run], name="runpod-sdk-map", daemon=True)
             handled = sys.exception()
             try:
                 self._thread.start()
@@ -95,30 +90,41 @@ class LoopThread(Generic[Item, Result]):
         if os.getpid() != self._pid:
             raise RuntimeError("a bulk run does not go on in a forked process: begin a new one there")
 
-    def put(self, item: Item) -> None:
-        """Put an item in line."""
-        self._line.append(item)
-        if not self._announced and self._loop is not None:
-            self._announced = True
-            _tell(self._loop, self._take, self._context)  # where it is closed, `get` says why
-
-    def get(self) -> list[Result | None]:
-        """Return the results that are there, as soon as there is one; None for each item that has come to none.
+    def get(self) -> Result | None:
+        """Return a result, as soon as there is one; None when there will be none any more.
 
         Raises:
-            BaseException: what the work raised, or the thread's own end.
+            BaseException: what ends the run, or the thread's own end.
         """
-        while not self._ready:
-            if self._failure is not None:
-                raise self._failure
+        while True:
+            is_over = self._line is not None and self._line.is_over  # before looking: the last result comes first
+            result = self._outbox.get()
+            if result is not None:
+                return result
+            failure = self._failure or (None if self._line is None else self._line.failure)
+            if failure is not None:
+                raise failure
+            if is_over:
+                return None
             self._news.wait(_SLICE)
             self._news.clear()
-        return [self._ready.popleft() for _ in range(len(self._ready))]
+
+    def release(self) -> None:
+        """Note that a result has been handed out: another input may be taken."""
+        self._released += 1
+        if not self._announced and self._loop is not None:
+            self._announced = True
+            _tell(self._loop, self._release)  # where it is closed, `get` says why
 
     @property
-    def is_ready(self) -> bool:
-        """Whether `get` has something to return."""
-        return bool(self._ready)
+    def line(self) -> Line[Any, Result] | None:
+        """The line; None where there is none yet."""
+        return self._line
+
+    @property
+    def inputs_error(self) -> Exception | None:
+        """What the inputs raised, if they did."""
+        return None if self._line is None else self._line.inputs_error
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the thread's loop, and return what it returns."""
@@ -152,30 +158,27 @@ class LoopThread(Generic[Item, Result]):
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        async with self._opened() as work:
-            self._task_pool = TaskPool(work, self._size, self._deliver, self._fail)
+        async with self._opened() as line:
+            self._line = line
+            line.told = self._news.set
             self._started.set()
-            await self._stopping.wait()
-            await self._task_pool.stop()
+            try:
+                await self._stopping.wait()
+            finally:
+                await line.close()
 
-    def _take(self) -> None:
-        self._announced = False  # before looking: what is put from now on is announced anew
-        if self._task_pool is not None:
-            self._task_pool.add([self._line.popleft() for _ in range(len(self._line))])
-
-    def _deliver(self, result: Result | None) -> None:
-        self._ready.append(result)
-        self._news.set()
-
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
-        self._news.set()
+    def _release(self) -> None:
+        self._announced = False  # before looking: what is released from now on is announced anew
+        released, before = self._released, self._let_go
+        self._let_go = released
+        if self._line is not None:
+            self._line.release(released - before)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object], context: Context | None = None) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     """Have the loop call back, unless it is closed."""
     try:
-        out_of_reach(lambda: loop.call_soon_threadsafe(callback, context=context))
+        out_of_reach(lambda: loop.call_soon_threadsafe(callback))
     except RuntimeError:
         if not loop.is_closed():  # then it is a signal handler's, not the loop's
             raise

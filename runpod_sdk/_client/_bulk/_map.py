@@ -7,13 +7,11 @@ tasks. What becomes of one input is decided in `_map_job.py`, who works on it in
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self
 
-from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._values._states import T_co
 
 from ._loop_thread import LoopThread, places, twin_of
@@ -23,12 +21,13 @@ from ._map_result import MapResult
 from ._map_tables import arrow_of, pandas_of, polars_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator
 
     from runpod_sdk._client._sync_batches import Batch
     from runpod_sdk._client._sync_shell import Shell
     from runpod_sdk._values._batches import BatchResult
 
+    from ._line import Line
     from ._map_plan import Plan
     from ._map_report import MapReport
 
@@ -38,8 +37,9 @@ OnResult = Callable[[MapResult[T_co]], object]
 class Map(Generic[T_co]):
     """The results of a bulk run, as they come; `with` closes it early. Made by `Endpoint.map`.
 
-    Inputs are taken in the caller's own thread, while it asks for the next result; one other thread drives all jobs,
-    and ends with the run. A run is for one thread, and for the process that began it.
+    One thread drives all jobs, and a second one takes the inputs, if they are not a collection: one that is slow to
+    come keeps nobody from the results that are there. Both end with the run. A run is for one thread, and for the
+    process that began it.
 
     Attributes:
         endpoint_id: where the jobs run.
@@ -64,12 +64,9 @@ class Map(Generic[T_co]):
         progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
-        self._clock = shell._settings.clock
-        self._book = book = Book(plan, self._clock, on_result, progress=progress)
+        self._book = book = Book(plan, shell._settings.clock, on_result, progress=progress)
         self._thread = thread = _thread_of(shell, book)
-        self._items: Iterator[Item | None] | None = None
-        self._inputs_error: Exception | None = None
-        self._taken = self._handed = self._owed = self._under_way = 0
+        self._begun = False
         self._closed = False
         weakref.finalize(self, _leave, thread, book)
 
@@ -92,6 +89,14 @@ class Map(Generic[T_co]):
     def unassigned(self) -> tuple[BatchResult, ...]:
         """Results of batches that have the key of no input (the last 10,000)."""
         return tuple(self._book.kept.unassigned)
+
+    @property
+    def undelivered(self) -> tuple[MapResult[T_co], ...]:
+        """What else was taken when the run was closed: results that were there, and inputs that were not submitted.
+
+        These have a MapStoppedError. With `unknowns` and `abandoned` it is all that has not been handed out.
+        """
+        return tuple(self._book.kept.undelivered)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
         """Return the numbers of the results that have been handed out so far.
@@ -146,8 +151,8 @@ class Map(Generic[T_co]):
         if result is not None:
             return result
         self.close()
-        if self._inputs_error is not None:
-            raise self._inputs_error
+        if self._thread.inputs_error is not None:
+            raise self._thread.inputs_error
         raise StopIteration
 
     def __enter__(self) -> Self:
@@ -158,66 +163,18 @@ class Map(Generic[T_co]):
 
     def _next(self) -> MapResult[T_co] | None:
         book = self._book
-        if self._items is None:
-            self._thread.check()
-            book.begin()
-            self._thread.start()
-            self._items = taken_by(self._thread, book.items())
-            with self._clock.participate():
-                for one in book.first():
-                    self._put(one)
         self._thread.check()
+        if not self._begun:
+            book.begin()
+            book.pending = book.taken()
+            self._thread.start()
+            self._begun = True
         book.asked()
-        while True:
-            self._refill(self._items)
-            result = book.outbox.get()
-            if result is not None:
-                self._handed += 1
-                self._owed += 1
-                return book.note(result)
-            if not self._under_way:
-                return None
-            for result in self._thread.get():
-                self._under_way -= 1
-                if result is not None:
-                    book.outbox.put(result)
-
-    def _put(self, item: Item) -> None:
-        self._under_way += 1
-        self._thread.put(item)
-
-    def _refill(self, items: Iterator[Item | None]) -> None:
-        """Take an input for each result that was handed out, and more as long as there is nothing else to do.
-
-        An iterator that is slow then holds back results by one input at most, and the window still fills.
-        """
-        if self._owed == 0 and self._book.outbox:
-            return
-        with self._clock.participate():  # time stands still until all that is taken has begun
-            while self._taken - self._handed < self._book.window:
-                if self._owed <= 0 and (self._book.outbox or self._thread.is_ready):
-                    break
-                item = self._take(items)
-                if item is OVER:
-                    self._owed = 0
-                    break
-                if item is not None:
-                    self._owed = max(0, self._owed - 1)
-                    self._taken += 1
-                    self._put(item)
-                elif self._book.outbox or self._thread.is_ready:
-                    break
-
-    def _take(self, items: Iterator[Item | None]) -> Item | None:
-        """Return the next input, None where many are left out, or that there is none."""
-        handled = sys.exception()
-        try:
-            return next(items, OVER)
-        except Exception as error:  # whatever the caller's iterator raises
-            if raised_by_handler(error, handled) is not None:
-                raise  # now, and not when all results are handed out
-            self._inputs_error = self._inputs_error or error
-            return OVER
+        result = self._thread.get()
+        if result is None:
+            return None
+        self._thread.release()
+        return book.note(result)
 
     def _repr_html_(self) -> str:
         from runpod_sdk._client._tables import report_html
@@ -228,27 +185,27 @@ class Map(Generic[T_co]):
         return f"{type(self).__name__}(endpoint_id={self.endpoint_id!r}, results={self._book.tally.results})"
 
 
-def _thread_of(shell: Shell, book: Book[MapResult[Any]]) -> LoopThread[Item, MapResult[Any]]:
+def _thread_of(shell: Shell, book: Book[MapResult[Any]]) -> LoopThread[MapResult[Any]]:
     """Return the thread that drives the jobs; it knows nothing of the Map, which may be forgotten meanwhile."""
 
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Callable[[Item], Coroutine[Any, Any, MapResult[Any] | None]]]:
+    async def opened() -> AsyncGenerator[Line[Item, MapResult[Any]]]:
         twin = twin_of(shell)
         try:
-            yield book.work(twin)
+            yield book.line(twin, places(shell, book.plan.concurrency))
         finally:
             await twin._wire.close()
 
-    return LoopThread(opened, places(shell, book.plan.concurrency))
+    return LoopThread(opened, book.outbox)
 
 
-def _leave(thread: LoopThread[Item, MapResult[Any]], book: Book[MapResult[Any]]) -> None:
+def _leave(thread: LoopThread[MapResult[Any]], book: Book[MapResult[Any]]) -> None:
     thread.close()
     book.end()
 
 
 def taken_by(
-    thread: LoopThread[Item, MapResult[Any]], items: Iterator[Item | None] | AsyncIterator[Item | None]
+    thread: LoopThread[MapResult[Any]], items: Iterator[Item | None] | AsyncIterator[Item | None]
 ) -> Iterator[Item | None]:
     """Return items for a caller that is no task: those that are asynchronous are taken in the thread's loop."""
     if isinstance(items, Iterator):
@@ -257,7 +214,7 @@ def taken_by(
     return _pulled(thread, items)
 
 
-def _pulled(thread: LoopThread[Item, MapResult[Any]], items: AsyncIterator[Item | None]) -> Iterator[Item | None]:
+def _pulled(thread: LoopThread[MapResult[Any]], items: AsyncIterator[Item | None]) -> Iterator[Item | None]:
     """Take items from an async iterator in the thread's loop."""
 
     async def pull() -> Item | None:

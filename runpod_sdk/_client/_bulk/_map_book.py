@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any, Generic
 
-from runpod_sdk._telemetry import NO_SPAN
+from runpod_sdk._telemetry import NO_SPAN, logger
 
-from ._map_inputs import expected, items_of, until
-from ._map_job import Runner
+from ._line import Line
+from ._map_inputs import expected, is_quick, items_of, until
+from ._map_job import Runner, left_of
 from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
 from ._map_result import Kept, R
 from ._map_span import end_of_map, map_span, told
 from ._map_stop import Brake
+from ._map_waiting import LOOK_EVERY, Waiting
+from ._scheduler import Scheduler
 from ._task_pool import Outbox
 
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from runpod_sdk._client._async_shell import AsyncShell
@@ -37,10 +42,9 @@ class Book(Generic[R]):
     def __init__(self, plan: Plan[R], clock: Clock, on_result: Callable[[R], object] | None, *, progress: bool) -> None:
         self.plan = plan
         self.on_result = on_result
-        self.outbox: Outbox[R] = Outbox(ordered=plan.ordered)
+        self.outbox: Outbox[R] = Outbox(ordered=plan.ordered, now=clock.monotonic if plan.journal is None else None)
         self.kept: Kept[R] = Kept()
         self.tally = Tally()
-        self.window = _WINDOW * plan.concurrency
         self._clock = clock
         self._shown = progress
         self._progress: MapProgress | None = None
@@ -52,6 +56,10 @@ class Book(Generic[R]):
         self._out: R | None = None
         self._brake = Brake(plan.stop, 0.0)
         self._span = NO_SPAN
+        self._line: Line[Item, R] | None = None
+        self._waiting = Waiting()
+        self._timer: TimerHandle | None = None
+        self.pending: Iterator[Item | None] | AsyncIterator[Item | None] = iter(())
 
     def begin(self) -> None:
         """Note that the run begins; with a journal, open it."""
@@ -68,7 +76,38 @@ class Book(Generic[R]):
             title = f'map on endpoint "{self.plan.endpoint_id}"'
             self._progress = MapProgress(title, self.plan.total, self._clock.monotonic)
 
-    def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+    def line(self, shell: AsyncShell, size: int) -> Line[Item, R]:
+        """Return the line that works on the inputs, `size` at once, in the running loop; once, after `begin`."""
+        plan, items = self.plan, self.pending
+        self.pending = iter(())
+        self._line = line = Line(
+            items,
+            self._work(shell),
+            Scheduler(size, _WINDOW * plan.concurrency),
+            self.outbox,
+            self._first(),
+            index_of=(lambda item: item.index) if plan.ordered else None,
+            is_quick=is_quick(plan.inputs.reveal()) and plan.from_row is None and plan.journal is None,
+            present=self._clock.participate,
+        )
+        self._look_again()
+        return line
+
+    def _look_again(self) -> None:
+        """Look now and then, also while the caller does not come back."""
+        self._look()
+        if self._ended is None:
+            self._timer = get_running_loop().call_later(LOOK_EVERY, self._look_again)
+
+    def _look(self) -> None:
+        since, now, count = self.outbox.since, self._clock.monotonic(), len(self.outbox)
+        warning = self._waiting.warning(self.plan.endpoint_id, since, now, count)
+        if warning is not None:
+            logger.warning(warning)
+            if self._progress is not None:
+                self._progress.notice(f"{count} results wait to be taken, and will soon be nowhere else")
+
+    def taken(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
         """Return the inputs that are to be worked on; None now and then, where many are left out."""
         items: Iterator[Item | None] | AsyncIterator[Item | None] = items_of(self.plan.inputs, self.plan.from_row)
         if self.plan.stop is not None:
@@ -77,9 +116,13 @@ class Book(Generic[R]):
             from ._journaled import sorted_out
 
             items = sorted_out(items, self._sorter)
-        return expected(items, self.outbox) if self.plan.ordered else items
+        return items
 
-    def first(self) -> list[Item]:
+    def items(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
+        """Return them for who takes them without a line: the outbox is told of each."""
+        return expected(self.taken(), self.outbox) if self.plan.ordered else self.taken()
+
+    def _first(self) -> list[Item]:
         """Return what is worked on before: jobs of earlier runs, whose results the service keeps for a while only."""
         if self._run is None:
             return []
@@ -87,7 +130,7 @@ class Book(Generic[R]):
 
         return rescues_of(self._run)
 
-    def work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
+    def _work(self, shell: AsyncShell) -> Callable[[Item], Coroutine[Any, Any, R | None]]:
         """Return what makes results of inputs."""
         if self._run is None or self._sorter is None or self.plan.journal is None:
             return told(Runner(shell, self.plan, self.kept, self.tally, self._brake).result, self._span)
@@ -98,6 +141,7 @@ class Book(Generic[R]):
 
     def asked(self) -> None:
         """Note that the caller asks for the next result: it has done with the one before."""
+        self._look()
         out, self._out = self._out, None
         if out is not None and self._run is not None and self._sorter is not None:
             from ._journaled import handed
@@ -128,6 +172,13 @@ class Book(Generic[R]):
             await run.aclose()
 
     def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._line is not None:
+            left = [left_of(self.plan, item) for item in self._line.left if item.index >= 0]
+            self.kept.undelivered.extend(left)
+            self._line = None
+        self.kept.undelivered.extend(self.outbox.drain())
         if self._ended is None:
             self._ended = self._clock.monotonic()
             if self._progress is not None:

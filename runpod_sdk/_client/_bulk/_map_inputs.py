@@ -126,3 +126,12 @@ def expected(
         return item
 
     return map(noted, items) if isinstance(items, Iterator) else (noted(item) async for item in items)
+
+
+# Collections whose items are there.
+_QUICK = (list, tuple, dict, set, frozenset, range)
+
+
+def is_quick(inputs: object) -> bool:
+    """Return whether no item of these inputs has to be waited for: a collection, and no iterator or view of one."""
+    return type(inputs) in _QUICK

@@ -149,7 +149,7 @@ class Runner(Generic[R]):
                 left = submission.outcome or Left()
                 self._keep(item, left, job_of)
             if is_told or not isinstance(error, APIError | JobError):
-                self._log.left(item, left)
+                self._left(item, left)
                 raise  # it is interrupted, or nobody could take note of it
             if isinstance(error, HOPELESS):
                 self._refusal = self._refusal or error
@@ -240,6 +240,11 @@ class Runner(Generic[R]):
                 self._tally.add_retry(state)
                 settings.meter.requeued(state)
 
+    def _left(self, item: Item, left: Left) -> None:
+        self._log.left(item, left)
+        if left.record is None and left.job is None:
+            self._kept.undelivered.append(left_of(self._plan, item))
+
     def _keep(self, item: Item, left: Left, job_of: Callable[[JobState], Any]) -> None:
         if left.record is not None:
             self._kept.unknowns.append(self.of(item, error=left.record))
@@ -266,6 +271,14 @@ class Runner(Generic[R]):
             return (state.output if read is None else read(state)), None
         except OutputTypeError as error:
             return None, error.about(job)
+
+
+def left_of(plan: Plan[R], item: Item) -> R:
+    """Return the result of an input that was taken, and not submitted before its run was closed."""
+    given = item.input.reveal()
+    what, job = ("waited for", given) if isinstance(given, plan.handle) else ("submitted", None)
+    error = MapStoppedError(f"not {what}: the run was closed")
+    return plan.result(key=item.key, index=item.index, input=given, job=job, state=None, output=None, error=error)
 
 
 def merged(options: HiddenOptions, own: Hidden[Any]) -> HiddenOptions:

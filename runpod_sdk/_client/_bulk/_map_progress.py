@@ -19,12 +19,17 @@ class MapProgress:
     def __init__(self, title: str, total: int | None, now: Callable[[], float]) -> None:
         self._title = title
         self._total = total
+        self._notice = ""
         self._surface = surface_of(now, every=DRAW_EVERY, stays=True)
+
+    def notice(self, text: str) -> None:
+        """Show a remark from now on."""
+        self._notice = f"; {text}"
 
     def update(self, done: int, failed: int) -> None:
         """Show that so many inputs are done, and so many of those without success."""
         of = "" if self._total is None else f"/{self._total}"
-        self._surface.show(Caption(self._title, f"{done}{of} done, {failed} failed", done, self._total))
+        self._surface.show(Caption(self._title, f"{done}{of} done, {failed} failed{self._notice}", done, self._total))
 
     def close(self) -> None:
         """Show the last state, and nothing more; may be called twice."""

@@ -62,10 +62,11 @@ class AsyncMapResult(Result[T_co]):
 
 
 class Kept(Generic[R]):
-    """What a bulk run lists apart, the last `KEPT` of each; `batches`: the handles of all."""
+    """What a bulk run lists apart, the last `KEPT` of each; of `batches` and `undelivered` all."""
 
     def __init__(self) -> None:
         self.unknowns: deque[R] = deque(maxlen=KEPT)
         self.abandoned: deque[R] = deque(maxlen=KEPT)
         self.unassigned: deque[BatchResult] = deque(maxlen=KEPT)
         self.batches: list[Any] = []
+        self.undelivered: list[R] = []

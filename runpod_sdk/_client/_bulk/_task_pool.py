@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from runpod_sdk._client._event_loop import running_loop
-from runpod_sdk._http._signals import raised_by_handler
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from ._scheduler import Scheduler
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,189 +33,94 @@ IndexedResult = TypeVar("IndexedResult", bound=Indexed)
 
 
 class TaskPool(Generic[Item, Result]):
-    """Works on items, `size` at once, in the running loop.
+    """Works on items in the running loop, as many at once as the scheduler has places.
 
     Args:
         work: what is done with an item; an exception of it is a failure of the whole. None is no result.
-        size: how many items are worked on at once.
+        scheduler: is told what begins and ends.
         deliver: called with each result, in the loop.
         fail: called with an exception of `work`, in the loop.
+
+    Attributes:
+        left: items that were in line, and never begun, when the pool was dismissed.
     """
 
     def __init__(
         self,
         work: Callable[[Item], Coroutine[Any, Any, Result | None]],
-        size: int,
+        scheduler: Scheduler,
         deliver: Callable[[Result | None], object],
         fail: Callable[[BaseException], object],
     ) -> None:
+        self.left: list[Item] = []
         self._work = work
-        self._size = size
+        self._scheduler = scheduler
         self._deliver = deliver
         self._fail = fail
         self._line: deque[Item] = deque()
-        self._at_work: set[asyncio.Task[Result | None]] = set()
+        self._at_work: dict[asyncio.Task[Result | None], Item] = {}
         self._stopped = False
 
     def add(self, items: Iterable[Item]) -> None:
         """Put items in line, and begin with as many as there are free places."""
+        if self._stopped:
+            self.left.extend(items)
+            return
         self._line.extend(items)
-        self._fill()
+        self.fill()
+
+    def fill(self) -> None:
+        """Begin with as many as there are free places."""
+        while self._line and self._scheduler.places and not self._stopped:
+            item = self._line.popleft()
+            self._scheduler.began()
+            task = asyncio.ensure_future(self._work(item))
+            self._at_work[task] = item
+            task.add_done_callback(self._done)
 
     def dismiss(self) -> None:
         """Forget the line, and cancel what is being worked on."""
         self._stopped = True
-        self._line.clear()
-        for task in self._at_work:
+        for task, item in self._at_work.items():
+            if getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) == CORO_CREATED:
+                self.left.append(item)  # cancelled before its first step, it takes none
             task.cancel()
+        self.left.extend(self._line)
+        self._line.clear()
 
     async def stop(self) -> None:
         """Dismiss, and wait until nobody works any more."""
-        self.dismiss()
+        if not self._stopped:
+            self.dismiss()
         while self._at_work:
             await asyncio.wait(self._at_work)
 
-    def _fill(self) -> None:
-        while self._line and len(self._at_work) < self._size and not self._stopped:
-            task = asyncio.ensure_future(self._work(self._line.popleft()))
-            self._at_work.add(task)
-            task.add_done_callback(self._done)
-
     def _done(self, task: asyncio.Task[Result | None]) -> None:
-        self._at_work.discard(task)
+        del self._at_work[task]
+        self._scheduler.ended()
         if not task.cancelled():
             error = task.exception()
             if error is None:
                 self._deliver(task.result())
             else:
                 self._fail(error)
-        self._fill()
-
-
-class Line(Generic[Item, Result]):
-    """Feeds a pool in the running loop from an iterator, never more than a window ahead of what has been handed out.
-
-    Args:
-        items: None is none, but others get their turn.
-        first: what is worked on before; it takes no place in the window.
-
-    Attributes:
-        inputs_error: what the iterator raised, if it did.
-    """
-
-    def __init__(
-        self,
-        items: Iterator[Item | None] | AsyncIterator[Item | None],
-        work: Callable[[Item], Coroutine[Any, Any, Result | None]],
-        size: int,
-        window: int,
-        first: Sequence[Item] = (),
-    ) -> None:
-        self.inputs_error: Exception | None = None
-        self._items = items
-        self._task_pool = TaskPool(work, size, self._deliver, self._fail)
-        self._window = window
-        self._taken = self._handed = 0
-        self._under_way = len(first)
-        self._ready: deque[Result] = deque()
-        self._failure: BaseException | None = None
-        self._fed = False
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
-        self._loop = running_loop()
-        self._task_pool.add(first)
-        self._feeder = asyncio.ensure_future(self._feed())
-
-    async def get(self) -> Result | None:
-        """Return a result, as soon as there is one; None when there will be none any more."""
-        while not self._ready:
-            if self._failure is not None:
-                raise self._failure
-            if self._fed and not self._under_way:
-                return None
-            self._news.clear()
-            await self._news.wait()
-        return self._ready.popleft()
-
-    def release(self) -> None:
-        """Note that a result has been handed out: another input may be taken."""
-        self._handed += 1
-        self._room.set()
-
-    async def close(self) -> None:
-        """Cancel what is under way, and wait for its end. All is told to end first: the wait may be broken off."""
-        self._dismiss()
-        await asyncio.wait({self._feeder})
-        await self._task_pool.stop()
-
-    def drop(self, then: Callable[[], object] = lambda: None) -> None:
-        """Cancel what is under way, from any thread and without waiting; `then` is called when it has ended."""
-        if self._loop.is_closed():
-            then()
-        else:
-            self._loop.call_soon_threadsafe(self._end, then)
-
-    def _dismiss(self) -> None:
-        self._feeder.cancel()
-        self._task_pool.dismiss()
-
-    def _end(self, then: Callable[[], object]) -> None:
-        self._dismiss()
-        self._ending = asyncio.ensure_future(self._ended(then))
-
-    async def _ended(self, then: Callable[[], object]) -> None:
-        try:
-            await self.close()
-        finally:
-            then()
-
-    async def _feed(self) -> None:
-        try:
-            if isinstance(self._items, AsyncIterator):
-                async for item in self._items:
-                    await self._add(item)
-            else:
-                for item in self._items:
-                    await self._add(item)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # whatever the caller's iterator raises
-            if not isinstance(error, Exception) or raised_by_handler(error) is not None:
-                self._fail(error)  # now, and not when all results are handed out
-            else:
-                self.inputs_error = error
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise  # the loop ends with it
-        self._fed = True
-        self._news.set()
-
-    async def _add(self, item: Item | None) -> None:
-        if item is None:
-            await asyncio.sleep(0)
-            return
-        self._taken += 1
-        self._under_way += 1
-        self._task_pool.add((item,))
-        while self._taken - self._handed >= self._window:
-            self._room.clear()
-            await self._room.wait()
-
-    def _deliver(self, result: Result | None) -> None:
-        self._under_way -= 1
-        if result is not None:
-            self._ready.append(result)
-        self._news.set()
-
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
-        self._news.set()
+        self.fill()
 
 
 class Outbox(Generic[IndexedResult]):
-    """Hands results out as they come, or in the order of their inputs."""
+    """Hands results out as they come, or in the order of their inputs.
 
-    def __init__(self, *, ordered: bool) -> None:
+    Results may be taken out in another thread than that which puts them in.
+
+    Args:
+        ordered: in the order of their inputs.
+        now: tells the time, where it matters how long results have been here.
+    """
+
+    def __init__(self, *, ordered: bool, now: Callable[[], float] | None = None) -> None:
         self._ordered = ordered
+        self._now = now
+        self._since: dict[int, float] = {}
         self._expected: deque[int] = deque()
         self._waiting: dict[int, IndexedResult] = {}
         self._ready: deque[IndexedResult] = deque()
@@ -225,6 +132,8 @@ class Outbox(Generic[IndexedResult]):
 
     def put(self, result: IndexedResult) -> None:
         """Take a result in."""
+        if self._now is not None:
+            self._since[result.index] = self._now()
         if not self._ordered:
             self._ready.append(result)
             return
@@ -234,7 +143,30 @@ class Outbox(Generic[IndexedResult]):
 
     def get(self) -> IndexedResult | None:
         """Return the next result that may go out, if there is one."""
-        return self._ready.popleft() if self._ready else None
+        if not self._ready:
+            return None
+        result = self._ready.popleft()
+        self._since.pop(result.index, None)
+        return result
+
+    @property
+    def since(self) -> float | None:
+        """When the oldest result came that is still here."""
+        try:
+            return next(iter(self._since.values()), None)
+        except RuntimeError:  # another thread puts one in right now: the next look will tell
+            return None
+
+    def __len__(self) -> int:
+        """How many results are here, whether they may go out or not."""
+        return len(self._ready) + len(self._waiting)
 
     def __bool__(self) -> bool:
         return bool(self._ready)
+
+    def drain(self) -> list[IndexedResult]:
+        """Return all results that have not gone out, whether they may or not."""
+        left = [*self._ready, *self._waiting.values()]
+        self._ready.clear()
+        self._waiting.clear()
+        return left
