@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is killed by a signal"), pytest.mark.slow]
 
 PATIENCE = 30  # seconds until something that must come is missed
-# Calls the test, never hangs up, and nor does its child: while it is loaded, as a command does, too, or in its handler.
+# Calls the test, never hangs up, and nor do its children, one of which has left its group: while it is loaded, as a
+# command does, too, or in its handler.
 WORKER = """
-import os, socket, subprocess, time
+import os, socket, subprocess, sys, time
 def hang(job=None):
     call = socket.create_connection(("127.0.0.1", int(os.environ["CALLED"])))
     subprocess.Popen(["sleep", "1000"], pass_fds=[call.fileno()])
+    subprocess.Popen(["sleep", "1000"], pass_fds=[call.fileno()], start_new_session=sys.platform == "linux")
     call.sendall(b"!")
     time.sleep(1000)
 if os.environ["HANGS"] == "loading":
@@ -65,7 +67,7 @@ def test_nothing_is_left_of(host: str, hangs: str, tmp_path: Path) -> None:
                 worker.settimeout(PATIENCE)
             assert [worker.recv(1) for worker in workers] == [b"!"] * 2
             running.kill()
-        # Nobody has hung up who is alive, neither the worker nor its child.
+        # Nobody has hung up who is alive, neither the worker nor its children.
         assert [worker.recv(1) for worker in workers] == [b""] * 2
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -613,8 +614,18 @@ def test_starts_and_ends_are_told(lab: Lab, write: Write) -> None:
 # What is left of them.
 
 
-def test_what_a_worker_has_started_ends_with_it(lab: Lab, write: Write) -> None:
-    text = "import subprocess\nCHILD = subprocess.Popen(['sleep', '1000'])\ndef handler(job):\n    return CHILD.pid"
+HOW_CHILDREN_START = {
+    "in its group": "CHILD = subprocess.Popen(['sleep', '1000']).pid",
+    "in a session": "CHILD = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid",
+    "as a daemon": "CHILD = int(subprocess.check_output('setsid nohup sleep 1000 >/dev/null & echo $!', shell=True))",
+}
+
+
+@pytest.mark.parametrize("how", HOW_CHILDREN_START)
+def test_what_a_worker_has_started_ends_with_it(lab: Lab, write: Write, how: str) -> None:
+    if how != "in its group" and sys.platform != "linux":
+        pytest.skip("only Linux shows the environment of processes")
+    text = f"import subprocess\n{HOW_CHILDREN_START[how]}\ndef handler(job):\n    return CHILD"
     child = lab.serve(write(text + SERVE)).run_sync({"n": 1}, timeout=60)
     assert _is_running(child)
     lab.emulator.close()

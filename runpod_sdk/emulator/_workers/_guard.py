@@ -1,6 +1,7 @@
 """What ends worker processes when the process that runs the emulator is killed: a shell that waits for that.
 
-It is told of each group of processes, and kills those that are left when its standard input ends, however that comes.
+It is told of each group of processes, and kills those that are left when its standard input ends, however that comes,
+and what has left them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import subprocess
 import threading
 from contextlib import suppress
+
+from runpod_sdk.emulator._workers._stragglers import VARIABLE, new_family
 
 _SCRIPT = """
 trap '' HUP INT TERM
@@ -18,14 +21,23 @@ while read -r sign group; do
     -) case $groups in *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;; esac ;;
   esac
 done
+[ "$groups" = ' ' ] && exit
 for group in $groups; do kill -9 -"$group"; done
+for look in 1 2 3 4 5; do
+  for file in $(grep -alsF "$1" /proc/[0-9]*/environ); do pid=${file#/proc/}; kill -9 "${pid%/environ}"; done
+done
 """
 
 
 class Guard:
-    """Ends groups of processes with this one; started with the first group."""
+    """Ends groups of processes with this one; started with the first group.
+
+    Attributes:
+        family: what the marks of all processes begin with.
+    """
 
     def __init__(self) -> None:
+        self.family = new_family()
         self._shell: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -34,7 +46,7 @@ class Guard:
         with self._lock:
             if self._shell is None:
                 self._shell = subprocess.Popen(  # noqa: S603  ours
-                    ["/bin/sh", "-c", _SCRIPT],
+                    ["/bin/sh", "-c", _SCRIPT, "sh", f"{VARIABLE}={self.family}."],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """One worker process: how it is started, what goes to it and comes from it, and how it ends with all it has started.
 
-It leads a group of its own, which is killed when it has gone: what it has started ends with it. What its words mean is
-decided in `_place.py`.
+It leads a group of its own, which is killed when it has gone: what it has started ends with it, and what has left the
+group, too. What its words mean is decided in `_place.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runpod_sdk.emulator._workers._environment import whole_environment
 from runpod_sdk.emulator._workers._host import _wire as wire
 from runpod_sdk.emulator._workers._output import Lines
+from runpod_sdk.emulator._workers._stragglers import VARIABLE, is_group, kill_stragglers, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,8 +87,9 @@ class WorkerProcess:
         self._lock = threading.Lock()  # nobody signals a process that is being reaped
         self._is_gone = False
         self._end, theirs = wire.pair()
+        self._mark = new_mark(guard.family)
         with theirs:
-            self._process = _started(program, environment, theirs)
+            self._process = _started(program, {**environment, VARIABLE: self._mark}, theirs)
         self.pid = self._process.pid
         guard.add(self.pid)
         if self._process.stdout is None:
@@ -168,10 +170,11 @@ class WorkerProcess:
             self._is_gone = True
         self._leave(exit_code, _LOOKS)
 
-    def _leave(self, exit_code: int, looks: int) -> None:
-        """Take in its last words, when all of its group is gone; nobody but init can tell when that is."""
-        if looks and _is_group(self.pid):
-            self._reactor.later(_LOOK_EVERY, lambda: self._leave(exit_code, looks - 1))
+    def _leave(self, exit_code: int, looks: int, *, has_strays: bool = True) -> None:
+        """Take in its last words, when all that it has started is gone; nobody but init can tell when that is."""
+        has_strays = has_strays and kill_stragglers(self._mark)
+        if looks and (has_strays or is_group(self.pid)):
+            self._reactor.later(_LOOK_EVERY, lambda: self._leave(exit_code, looks - 1, has_strays=has_strays))
             return
         self._hear(sys.maxsize)
         self._listen(sys.maxsize)
@@ -222,15 +225,6 @@ def _watch_exit(process: subprocess.Popen[bytes], reactor: Reactor, ended: Any) 
 
     threading.Thread(target=wait, name="emulator-exit", daemon=True).start()
     return lambda: None
-
-
-def _is_group(group: int) -> bool:
-    """Whether a process of this group is still there."""
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def _kill_group(group: int) -> None:

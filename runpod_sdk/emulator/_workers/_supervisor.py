@@ -22,6 +22,7 @@ from runpod_sdk.emulator._queue._requests import Reply
 from runpod_sdk.emulator._workers import _events as events
 from runpod_sdk.emulator._workers._environment import whole_environment
 from runpod_sdk.emulator._workers._output import LoggedOutput
+from runpod_sdk.emulator._workers._stragglers import VARIABLE, kill_stragglers, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("runpod_sdk.emulator")
 # Seconds before the next start, by how many workers in a row died before they asked for a job.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_LOOKS = 20  # for what has left the group of its worker, until nothing is found
 _OUTPUT_PATIENCE = 0.5  # real seconds that are waited for the last words of a worker
 _TAIL, _TAIL_BYTES = 20, 1 << 14  # of a log: lines that are told, and bytes that are looked at for them
 
@@ -166,6 +168,7 @@ class _ProcessSlot:
         self._killer: threading.Timer | None = None
         self._was_asked = False
         self._output: LoggedOutput | None = None
+        self._mark = ""
 
     def start(self) -> None:
         self._spawn(self._supervisor.new_worker_id())
@@ -203,6 +206,9 @@ class _ProcessSlot:
                 _kill_group(process)  # before it is reaped: until then nobody else can have its number
                 self._supervisor.guard.remove(process.pid)
                 exit_code = process.wait()
+            for _ in range(_LOOKS):
+                if not kill_stragglers(self._mark):
+                    break
             if self._output is not None:
                 self._output.finish(_OUTPUT_PATIENCE)
             was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
@@ -263,13 +269,14 @@ class _ProcessSlot:
     def _spawn(self, worker_id: str) -> None:
         supervisor = self._supervisor
         self._ask(ask.Expect(worker_id=worker_id))
+        self._mark = new_mark(supervisor.guard.family)
         process = subprocess.Popen(  # noqa: S603  the user's own command
             supervisor.command,
             bufsize=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=whole_environment(supervisor.environment_for(worker_id)),
+            env=whole_environment({**supervisor.environment_for(worker_id), VARIABLE: self._mark}),
             start_new_session=True,
         )
         supervisor.guard.add(process.pid)
