@@ -106,7 +106,7 @@ def page() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write both, or compare them."""
-    stale = []
+    stale: list[str] = []
     for path, text in ((PAGE, page()), (PICTURE, picture())):
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8", newline="\n")
