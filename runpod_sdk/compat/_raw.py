@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._flows import _answers, _api
 from runpod_sdk._flows._exchange import ask
+from runpod_sdk._values import _operations as ops
 from runpod_sdk._values._arguments import checked_id
 from runpod_sdk.errors import WaitTimeoutError
 
@@ -33,7 +34,9 @@ _OF_JOBS: dict[str, Callable[[str, str], Request]] = {
     "cancel": _api.cancel,
     "retry": _api.retry,
 }
-_OF_ENDPOINTS: dict[str, Callable[[str], Request]] = {"health": _api.health, "purge-queue": _api.purge_queue}
+_OF_ENDPOINTS: dict[str, Callable[[str], Request]] = {
+    row.name: request for row, request in ((ops.HEALTH, _api.health), (ops.PURGE_QUEUE, _api.purge_queue))
+}
 
 
 def called(client: Client, path: str, data: Mapping[str, Any] | None, timeout: float) -> Any:
