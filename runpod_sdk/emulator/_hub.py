@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import Parking, ParkingClock, Timer
     from runpod_sdk.emulator._queue._effects import Effects
     from runpod_sdk.emulator._queue._job import JobRecord
+    from runpod_sdk.emulator._queue._measures import Measures
     from runpod_sdk.emulator._queue._queue import Queue
     from runpod_sdk.emulator._queue._requests import Chunk, Finish, ReportProgress, Request, Take
     from runpod_sdk.emulator._record._faults import Kind
@@ -43,6 +44,14 @@ _NAMES: dict[type[Request], str] = {
     ask.Chunk: "job-stream",
     ask.Lose: "lost",
     ask.Leave: "left",
+}
+# What is held, as the routes call it.
+_HELD: dict[type[Request], str] = {
+    ask.Submit: "runsync",
+    ask.Status: "status-sync",
+    ask.ReadStream: "stream",
+    ask.Take: "job-take",
+    ask.WatchStops: "job-stop",
 }
 
 
@@ -228,6 +237,19 @@ class Hub:
                 self._accept(endpoint, endpoint.queue.advance(now))
                 self._carry_out()
             return [record for endpoint in self.endpoints.values() for record in endpoint.queue.records()]
+
+    def measures(self) -> tuple[list[Measures], Counter[tuple[str, str]]]:
+        """Return what can be measured of every endpoint, and how many requests are held, by endpoint and operation."""
+        with self._lock:
+            now = self.clock.monotonic()
+            for endpoint in self.endpoints.values():
+                self._accept(endpoint, endpoint.queue.advance(now))
+            self._carry_out()
+            held = Counter(
+                (endpoint.queue.endpoint_id, _HELD[type(waiter.hold.request)])
+                for waiter, endpoint in self._waiters.items()
+            )
+            return [endpoint.queue.measures(now) for endpoint in self.endpoints.values()], held
 
     def close(self) -> None:
         """Answer everybody who waits, and look at no deadline any more."""

@@ -18,6 +18,7 @@ from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers
 from runpod_sdk.emulator._doors._console import Watch, job_of
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._faults import faults_from_json
+from runpod_sdk.emulator._record._metrics import CONTENT_TYPE, exposition
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
 if TYPE_CHECKING:
@@ -186,6 +187,12 @@ class ControlApi:
         """Say whether anything was lost or doubled."""
         return json_answer(200, self._gateway.hub.ledger.verdict().to_json())
 
+    def metrics(self, _: ControlRequest) -> HttpAnswer:
+        """Return what is measured, as Prometheus reads it."""
+        return HttpAnswer(
+            200, exposition(*self._gateway.hub.measures()).encode(), headers=(("content-type", CONTENT_TYPE),)
+        )
+
     def events(self, _: ControlRequest) -> Watch:
         """Tell what has happened, and what happens from now on."""
         return Watch(self._gateway.hub)
@@ -254,6 +261,7 @@ CONTROL_ROUTES = (
     ControlRoute("DELETE", "faults/{number}", ControlApi.remove_fault),
     ControlRoute("GET", "ledger", ControlApi.ledger),
     ControlRoute("GET", "verdict", ControlApi.verdict),
+    ControlRoute("GET", "metrics", ControlApi.metrics),
     ControlRoute("GET", "events", ControlApi.events),
     ControlRoute("GET", "jobs/{id}", ControlApi.job),
     ControlRoute("POST", "v2/{call}", ControlApi.forward),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._effects import JobChange, Webhook
 from runpod_sdk.emulator._queue._job import QueuedJob
 from runpod_sdk.emulator._queue._machine import TABLE, Event, State
+from runpod_sdk.emulator._queue._measures import BOUNDS, Histogram
 from runpod_sdk.emulator._queue._requests import ABSENT, Reply, ReplyKind
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Jobs:
         present: how many jobs are in each state.
         low: how many of them have `lowPriority`.
         completed: how many have ended so; `failed` and `retried` likewise.
+        delays: how long they were in the queue; `executions` how long they ran.
     """
 
     def __init__(self, options: Options) -> None:
@@ -54,6 +57,7 @@ class Jobs:
         self.present = dict.fromkeys(State, 0)
         self.low = dict.fromkeys(State, 0)
         self.completed = self.failed = self.retried = 0
+        self.delays, self.executions = Histogram(), Histogram()
         self._due: list[tuple[float, int, QueuedJob]] = []  # a heap; `QueuedJob.due` says which row counts
         self._order = itertools.count()
         self._outdated = 0  # rows, at most: each keeps a job in memory for as long as its ttl
@@ -95,6 +99,9 @@ class Jobs:
         job.worker_id = worker_id
         job.lease = lease
         job.taken_at = now
+        # Counted here and in `end` itself: it is done for each job, and a call costs more than it.
+        self.delays.counts[bisect_left(BOUNDS, now - job.queued_at)] += 1
+        self.delays.total += now - job.queued_at
         job.overrun_at = now + job.submission.execution_timeout
         self.move(job, Event.TAKE, effects)
         self.look_again(job)
@@ -129,6 +136,9 @@ class Jobs:
         self.failed += job.state in (State.FAILED, State.TIMED_OUT, State.ERROR)
         self.queued.pop(job.id, None)
         job.finished_at = now
+        if job.taken_at is not None:
+            self.executions.counts[bisect_left(BOUNDS, now - job.taken_at)] += 1
+            self.executions.total += now - job.taken_at
         if job.submission.webhook and (job.state is not State.CANCELLED or self._options.webhook_on_cancel):
             effects.webhooks.append(Webhook(job.submission.webhook, job.id, job.view()))
         self.keep(job)

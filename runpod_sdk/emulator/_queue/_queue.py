@@ -20,6 +20,7 @@ from runpod_sdk.emulator._queue._fleet import Fleet
 from runpod_sdk.emulator._queue._job import record_of
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND, Jobs, cause_of, read
 from runpod_sdk.emulator._queue._machine import FINAL, Event, State
+from runpod_sdk.emulator._queue._measures import Measures
 from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from runpod_sdk.emulator._queue._work import Work
 from runpod_sdk.emulator._queue._workers import Workers
@@ -158,6 +159,24 @@ class Queue:
             self._fleet.settle()
             effects.next_deadline = self._next_deadline()
         return effects
+
+    def measures(self, now: float) -> Measures:
+        """Return what can be measured of it, after `advance(now)`."""
+        jobs = self._jobs
+        first = next(iter(jobs.queued.values()), None)
+        return Measures(
+            endpoint_id=self.endpoint_id,
+            jobs={state.value: count for state, count in jobs.present.items() if state is not State.GONE},
+            submitted=sum(jobs.present.values()),
+            completed=jobs.completed,
+            failed=jobs.failed,
+            retried=jobs.retried,
+            oldest=0.0 if first is None else now - first.queued_at,
+            workers=self._workers.gauges(now, self._stopped_are),
+            usage=self.usage(),
+            delays=jobs.delays.copy(),
+            executions=jobs.executions.copy(),
+        )
 
     def usage(self) -> Usage | None:
         """Return what its workers have cost by the last request; None: it does not scale."""
