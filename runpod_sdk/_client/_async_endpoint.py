@@ -318,14 +318,19 @@ class AsyncEndpoint(Generic[T_co]):
     @property
     def batches(self) -> AsyncBatches:
         """The batches of this endpoint, a beta of the service."""
-        from ._async_batches import AsyncBatches
+        with loading("batches"):
+            from runpod_sdk._flows._batch_api import load
 
+            from ._async_batches import AsyncBatches
+
+            load()
         return AsyncBatches(self._client, self.id)
 
     @property
     def openai(self) -> OpenAIAccess:
         """What a client of OpenAI's needs to call this endpoint, if its worker speaks that language. No request."""
-        from runpod_sdk._values._openai import OpenAIAccess
+        with loading("what clients of OpenAI's are told"):
+            from runpod_sdk._values._openai import OpenAIAccess
 
         return OpenAIAccess(base_url=f"{self.url}/openai/v1", api_key=self._client._service.api_key.reveal())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from runpod_sdk._flows import _control, _delivery, _stream, _wait
 from runpod_sdk._flows._effects import Done, Flow
 from runpod_sdk._flows._jobs import JobRef, Life
+from runpod_sdk._flows._loading import loading
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import NO_SPAN, note_cancel, note_retry, span, way_back
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
@@ -221,7 +222,8 @@ class AsyncJob(Generic[T_co]):
             raise
 
     def _repr_html_(self) -> str:
-        from ._tables import job_html
+        with loading("a table"):
+            from ._tables import job_html
 
         return job_html(self.endpoint_id, self.id, self.submitted_at)
 

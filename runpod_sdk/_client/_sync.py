@@ -9,6 +9,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, overload
 
+from runpod_sdk._flows._loading import loading
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
@@ -83,13 +84,14 @@ class Client(Shell):
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
-        from runpod_sdk._flows._exchange import Settings
-        from runpod_sdk._flows._holds import Holds
-        from runpod_sdk._flows._limiter import Limiter
-        from runpod_sdk._http._wire import Wire
-        from runpod_sdk._telemetry import Meter, Unknowns, log_as_told
-        from runpod_sdk._values._service import Service
-        from runpod_sdk.clock import SystemClock
+        with loading("what a client needs"):
+            from runpod_sdk._flows._exchange import Settings
+            from runpod_sdk._flows._holds import Holds
+            from runpod_sdk._flows._limiter import Limiter
+            from runpod_sdk._http._wire import Wire
+            from runpod_sdk._telemetry import Meter, Unknowns, log_as_told
+            from runpod_sdk._values._service import Service
+            from runpod_sdk.clock import SystemClock
 
         log_as_told()
         key = Hidden(api_key)
@@ -147,13 +149,14 @@ class Client(Shell):
             ConfigurationError: a proxy or certificates on the way to the URL that cannot be used.
             ImportError: the extra `typed` is not installed.
         """
-        from ._sync_endpoint import Endpoint
+        with loading("an endpoint"):
+            from ._sync_endpoint import Endpoint
 
-        read = None
-        if output_type is not Any:
-            from runpod_sdk._client._typed._reader import reader_of
+            read = None
+            if output_type is not Any:
+                from runpod_sdk._client._typed._reader import reader_of
 
-            read = reader_of(output_type)
+                read = reader_of(output_type)
         if url is None:
             if isinstance(endpoint_id, str) and "://" in endpoint_id:
                 raise ValueError("endpoint_id is a URL: pass it as url=…")

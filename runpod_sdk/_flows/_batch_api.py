@@ -7,6 +7,7 @@ What a change of a batch answers is not known, and not read.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk._values._arguments import encoded
@@ -26,6 +27,7 @@ from runpod_sdk._values._operations import (
 from runpod_sdk._values._status import JobStatus
 
 from . import _answers, _api
+from ._loading import loading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +41,32 @@ if TYPE_CHECKING:
 _BODY_MAX = 10 * 2**20 - 64
 # How many requests one call adds at most; ours, so that a lost answer costs little.
 _ADDED_MAX = 1_000
+
+
+@cache
+def load() -> tuple[object, ...]:
+    """Load what any request is built with, and then what those of batches are; see `_api.load`.
+
+    Raises:
+        RunpodError: it cannot be read.
+    """
+    base = _api.load()
+    with loading("what builds requests of batches"):
+        from runpod_queue_client import models
+        from runpod_queue_client.api.batches import (
+            add_batch_requests,
+            cancel_batch,
+            create_batch,
+            finalize_batch,
+            get_batch,
+            list_batch_requests,
+            list_batches,
+            remove_batch_request,
+            update_batch,
+        )
+
+        added = (add_batch_requests, list_batch_requests, remove_batch_request)
+        return *base, models, create_batch, list_batches, get_batch, update_batch, *added, finalize_batch, cancel_batch
 
 
 # Requests.

@@ -1,7 +1,7 @@
 """A process that runs out of descriptors, or of threads, and calls everything then.
 
-`python -m tests.faults.pinched descriptors|threads sync|async URL` prints each call and the error that it ends with:
-first as the client's first calls, then after one that had all it needed.
+`python -m tests.faults.pinched descriptors|threads sync|async URL FOLDER` prints each call and the error that it
+ends with: first as the client's first calls, then after one that had all it needed.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "output": lambda endpoint: endpoint.job("j1").output(timeout=0.1),
     "stream": lambda endpoint: taken(endpoint.job("j1").stream(timeout=0.1)),
     "as_completed": lambda endpoint: taken(as_completed([endpoint.job("j1")], timeout=0.1)),
+    "map with a journal": lambda endpoint: taken(endpoint.map([{}], journal=f"{sys.argv[4]}/journal.sqlite")),
+    "batch": lambda endpoint: endpoint.batches.submit([{}]),
     "cancel": lambda endpoint: endpoint.job("j1").cancel(),
     "retry": lambda endpoint: endpoint.job("j1").retry(),
     "purge": lambda endpoint: endpoint.purge_queue(),
@@ -78,10 +80,10 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-async def outcome(call: Callable[[Any], Any], endpoint: Any) -> str:
+async def outcome(call: Callable[[Any], Any], client: Any) -> str:
     """Return what a call ends with: the place of its error in our tree, or the class of any other."""
     try:
-        value = call(endpoint)
+        value = call(client.endpoint("e"))
         if isawaitable(value):
             await value
     except Exception as error:  # noqa: BLE001  whatever it is
@@ -90,17 +92,16 @@ async def outcome(call: Callable[[Any], Any], endpoint: Any) -> str:
     return "nothing"
 
 
-async def main(pinch: str, flavour: str, url: str) -> None:
+async def main(pinch: str, flavour: str, url: str, _folder: str) -> None:
     """Print what came of each call."""
     kind: Any = Client if flavour == "sync" else AsyncClient
     client = kind("key", base_url=url, timeout=1.0, retry=None)
-    endpoint = client.endpoint("e")
     for _ in range(2):
         with no_descriptors() if pinch == "descriptors" else no_threads():
-            found = {name: await outcome(call, endpoint) for name, call in CALLS.items()}
+            found = {name: await outcome(call, client) for name, call in CALLS.items()}
         print(found, len(client.unknowns))  # noqa: T201  its result
         for call in CALLS.values():
-            await outcome(call, endpoint)
+            await outcome(call, client)
 
 
 if __name__ == "__main__":

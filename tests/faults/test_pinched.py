@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.obstacles import nobody_listens
 from tests.faults.pinched import CALLS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits of a process here")
 
@@ -17,10 +21,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits of a 
 @pytest.mark.slow
 @pytest.mark.parametrize("flavour", ["sync", "async"])
 @pytest.mark.parametrize("pinch", ["descriptors", "threads"])
-def test_every_call_ends_in_our_tree(pinch: str, flavour: str) -> None:
+def test_every_call_ends_in_our_tree(pinch: str, flavour: str, tmp_path: Path) -> None:
     with nobody_listens() as url:
         named = url.replace("127.0.0.1", "localhost")  # a name is looked up in a thread
-        command = [sys.executable, "-m", "tests.faults.pinched", pinch, flavour, named]
+        command = [sys.executable, "-m", "tests.faults.pinched", pinch, flavour, named, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)  # noqa: S603  ours
     first, second = done.stdout.splitlines()
     expected = dict.fromkeys(CALLS, "RunpodError")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runpod_sdk._http._signals import let_pass
 from runpod_sdk.errors import JournalError
 
 from ._changes import NOTHING
@@ -56,7 +58,14 @@ class Writer:
         self._is_over = False
         self._closed: Future | None = None
         self._thread = threading.Thread(target=self._run, name="runpod-sdk-journal", daemon=True)
-        self._thread.start()
+        handled = sys.exception()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # there are no more
+            database.close()
+            self._reserve.unlink(missing_ok=True)
+            let_pass(error, handled)
+            raise JournalError(f"{path}: the journal cannot be written: {error}", path=str(path)) from error
 
     def put(self, change: Change) -> None:
         """Have a change written soon."""
