@@ -1,4 +1,4 @@
-"""Time as an argument: the system's clock, at its own rate or another, and a virtual one that jumps while all wait.
+"""Time as an argument: the system's clock, at one rate or at any, and a virtual one that jumps while all wait.
 
 This package decides what time it is and who is waiting for it; what to wait for is decided elsewhere. Two kinds of
 users: the SDK reads a clock and sleeps on it; the emulator also parks requests and sets timers.
@@ -12,8 +12,19 @@ running.
 
 from __future__ import annotations
 
+from ._adjustable import AdjustableClock
 from ._base import Clock, Parking, ParkingClock, Role, Timer
 from ._system import SystemClock
 from ._virtual import VIRTUAL_EPOCH, VirtualClock
 
-__all__ = ["VIRTUAL_EPOCH", "Clock", "Parking", "ParkingClock", "Role", "SystemClock", "Timer", "VirtualClock"]
+__all__ = [
+    "VIRTUAL_EPOCH",
+    "AdjustableClock",
+    "Clock",
+    "Parking",
+    "ParkingClock",
+    "Role",
+    "SystemClock",
+    "Timer",
+    "VirtualClock",
+]

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ._base import Due, Parking, Role, Timer
 
@@ -77,7 +77,7 @@ class SystemClock:
 
     def parking(self, until: float | None) -> Parking:
         """Return a wait that ends at monotonic `until` at the latest."""
-        return _SystemParking(self, until)
+        return SystemParking(self, until)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` at monotonic `when`, in a daemon thread that lives as long as timers are set."""
@@ -91,6 +91,10 @@ class SystemClock:
                 self._lock.notify()
         return timer
 
+    def _real_until(self, when: float) -> float:
+        """Return the real seconds until monotonic `when`; 0 or less: it is due."""
+        return (when - self.monotonic()) / self.rate
+
     def _run(self) -> None:
         while True:
             with self._lock:
@@ -99,7 +103,7 @@ class SystemClock:
                 if not self._heap:
                     self._thread = None
                     return
-                due = (self._heap[0].when - self.monotonic()) / self.rate
+                due = self._real_until(self._heap[0].when)
                 if due > 0:
                     # A cancelled timer is noticed within this second, so an idle clock does not keep its thread.
                     self._lock.wait(min(due, 1.0))
@@ -108,7 +112,13 @@ class SystemClock:
             timer.fire()
 
 
-class _SystemParking:
+class _Alarm(Protocol):
+    def cancel(self) -> None: ...
+
+
+class SystemParking:
+    """One wait on the machine's time."""
+
     def __init__(self, clock: SystemClock, until: float | None) -> None:
         self._clock = clock
         self._until = until
@@ -117,6 +127,7 @@ class _SystemParking:
         self._notify: Callable[[], object] = lambda: None
 
     def wake(self) -> None:
+        """End the wait."""
         with self._lock:
             self._woken = True
             notify = self._notify
@@ -126,16 +137,23 @@ class _SystemParking:
         """Return the real seconds that are left."""
         return None if self._until is None else max(0.0, self._until - self._clock.monotonic()) / self._clock.rate
 
+    def _alarm(self, later: Callable[[float], _Alarm], notify: Callable[[], None]) -> _Alarm | None:  # noqa: ARG002  of those who need a timer
+        """Set what ends a wait in a task."""
+        left = self._left()
+        return None if left is None else later(left)
+
     def _begin(self, notify: Callable[[], object]) -> bool:
         with self._lock:
             self._notify = notify
             return self._woken
 
     def wait(self) -> bool:
+        """Block until woken (True) or until the deadline (False)."""
         event = threading.Event()
         return self._begin(event.set) or event.wait(self._left())
 
     async def wait_async(self) -> bool:
+        """Like `wait`, for a task."""
         import asyncio  # noqa: PLC0415  see SystemClock.sleep_async
 
         loop = asyncio.get_running_loop()
@@ -149,8 +167,7 @@ class _SystemParking:
                     raise
 
         if not self._begin(notify):
-            left = self._left()
-            timer = None if left is None else loop.call_later(left, over.set)
+            timer = self._alarm(lambda left: loop.call_later(left, over.set), notify)
             try:
                 await over.wait()
             finally:
