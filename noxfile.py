@@ -208,7 +208,7 @@ def frameworks(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def console(session: nox.Session) -> None:
-    """Use the emulator's console in a real browser, Debian's Chromium say; skipped where there is none, or no Node."""
+    """Use the emulator's console in a real browser, Debian's Chromium say; `-- --write`: take its pictures for docs."""
     browser = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     npm = shutil.which("npm")
     if browser is None or npm is None:
@@ -216,7 +216,8 @@ def console(session: nox.Session) -> None:
     session.install("-e", ".[emulator]")
     out = Path(session.create_tmp()).resolve()
     session.run(npm, "install", "--silent", "--prefix", str(out), *BROWSER_TOOLS, external=True)
-    session.run("python", "tests/console/run.py", str(out), browser)
+    pictures = [str(ROOT / "docs" / "assets")] if "--write" in session.posargs else []
+    session.run("python", "tests/console/run.py", str(out), browser, *pictures)
 
 
 @nox.session

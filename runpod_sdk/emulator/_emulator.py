@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._asgi import App
 from runpod_sdk.emulator._doors._callers import Callers
+from runpod_sdk.emulator._doors._console import Seen
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
@@ -355,6 +356,7 @@ class Emulator:
             if self._gateway is None:
                 options = self._options
                 hub = Hub(self._given_clock or default_clock(), self.faults, options)
+                self._processes.log.now = hub.clock.time
                 router = Router(self.api_key, options, self._processes.has)
                 rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
                 self._gateway = Gateway(hub, router, self.faults, rates, options.record)
@@ -380,7 +382,8 @@ class Emulator:
         return App(gateway, self._control(gateway), self._callers)
 
     def _control(self, gateway: Gateway) -> ControlApi:
-        return ControlApi(gateway, self.api_key, self.reset, self._callers)
+        seen = Seen(lines=self._processes.log, tests=lambda name: self._endpoints[name].tests)
+        return ControlApi(gateway, self.api_key, self.reset, self._callers, seen)
 
     def _tell(self, endpoint_id: str, request: ask.Request) -> str:
         hub = self._open(VirtualClock).hub

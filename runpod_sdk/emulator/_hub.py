@@ -11,7 +11,7 @@ import math
 import threading
 from collections import Counter, deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
@@ -77,7 +77,11 @@ class HubEndpoint:
 
 
 class Hub:
-    """The state behind every door of an emulator."""
+    """The state behind every door of an emulator.
+
+    Attributes:
+        on_chunk: told (job id, worker id, body) of each chunk that is taken in, under the lock.
+    """
 
     def __init__(self, clock: ParkingClock, faults: Faults | None = None, options: Options | None = None) -> None:
         options = options or Options()
@@ -85,6 +89,7 @@ class Hub:
         self.clock = clock
         self.endpoints: dict[str, HubEndpoint] = {}
         self.closed = False
+        self.on_chunk: Callable[[str, str, dict[str, Any]], None] = lambda _job_id, _worker_id, _body: None
         self._lock = threading.Lock()
         self.ledger = Ledger(clock.time, threading.Lock(), self._known, options.ledger)
         self._deliveries: dict[Hold, Callable[[Reply], None]] = {}
@@ -289,6 +294,8 @@ class Hub:
             self.ledger.not_begun(request.worker_id, [request.job_id])
         answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
         self._accept(endpoint, effects, logged or _NAMES.get(type(request)))
+        if isinstance(request, ask.Chunk) and any(change.before is not None for change in effects.changes):
+            self.on_chunk(request.job_id, request.worker_id, request.body)
         return answer
 
     def _accept(self, endpoint: HubEndpoint, effects: Effects, cause: LoggedRequest | str | None = None) -> None:
@@ -374,6 +381,19 @@ class Hub:
         for _ in range(disruption.times):
             answer = self._handle(endpoint, request, logged)
         return answer
+
+    def kill_worker_of(self, job_id: str) -> str | None:
+        """Kill the worker that runs a job, where it stands, and return its id; None: none runs it."""
+        with self._lock:
+            for endpoint in self.endpoints.values():
+                running = (each for each in endpoint.queue.records() if each.id == job_id and "workerId" in each.state)
+                worker_id = next((each.state["workerId"] for each in running if each.status == "IN_PROGRESS"), None)
+                if worker_id is not None:
+                    self.ledger.fault(None, "kill", 0, "before", endpoint.queue.endpoint_id)
+                    self._kill(endpoint, worker_id)
+                    self._carry_out()
+                    return str(worker_id)
+        return None
 
     def _arrive(self, endpoint: HubEndpoint, request: Request) -> None:
         """Take in what was late; called by the clock, without the lock."""

@@ -1,11 +1,14 @@
-// Drives the console in a real browser: node drive.mjs URL BROWSER AXE PICTURES. The emulator there has the built-in
-// handler at "local". It ends with 1 at the first thing that is not as it should be.
+// Drives the console in a real browser: node drive.mjs URL BROWSER AXE PICTURES. The emulator there has worker.py at
+// "words" and the built-in handler at "local", two workers each. It ends with 1 at the first thing that is not as it
+// should be.
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import { newcomer } from "./newcomer.mjs";
 
 const [url, executablePath, axe, pictures] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+page.setDefaultTimeout(60_000);
 await page.addInitScript({ path: axe });
 const complaints = [];
 page.on("pageerror", (error) => complaints.push(String(error)));
@@ -15,10 +18,20 @@ page.on("request", (request) => request.url().startsWith(url) || request.url().s
 
 const text = (id) => page.locator(`#${id}`).innerText();
 const until = (id, part) => page.locator(`#${id}`).getByText(part).first().waitFor();
+const output = (part) => page.getByRole("region", { name: "Output" }).getByText(part).waitFor();
+const choice = (name) => page.getByRole("combobox", { name, exact: true });
+const press = (name) => page.getByRole("button", { name, exact: true }).click();
 
-async function submit(input) {
+async function submit(endpoint, input) {
+  await choice("Endpoint").selectOption(endpoint);
   await page.getByLabel("Input, as JSON").fill(JSON.stringify(input));
-  await page.getByRole("button", { name: "Submit" }).click();
+  await press("Submit");
+}
+
+async function inject(fault) {
+  await choice("Fault").selectOption({ label: fault });
+  await press("Inject");
+  await until("faults", fault);
 }
 
 async function looks(name, colorScheme, width) {
@@ -31,80 +44,126 @@ async function looks(name, colorScheme, width) {
   assert.deepEqual(found, [], `axe, ${name}`);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits`);
   await page.evaluate(() => scrollTo(0, 0));
-  if (pictures) {
-    await page.screenshot({ path: `${pictures}/console-${name}.png` });
-  }
+  await page.mouse.move(0, 0);
+  await page.screenshot({ path: `${pictures}/console-${name}.png` });
+}
+
+// A run that is worth a picture: jobs of all lengths, one that fails, and one whose worker dies.
+async function someRun() {
+  await page.evaluate(async () => {
+    await fetch("_emulator/reset", { method: "POST" });
+    const texts = Array.from({ length: 24 }, (_, n) => `${"the quick brown fox jumps over a lazy dog ".repeat(1 + (n % 4))}${n}`);
+    for (const prompt of texts) {
+      await fetch("_emulator/v2/words/run", { method: "POST", body: JSON.stringify({ input: { prompt } }) });
+    }
+    await fetch("_emulator/v2/words/run", { method: "POST", body: JSON.stringify({ input: { prompt: 7 } }) });
+  });
+  await page.waitForFunction(() => !/ [1-9]\d* running|[1-9]\d* queued/.test(document.getElementById("run-text").textContent));
+  await inject("the next worker dies before its result");
+  await submit("words", { prompt: "once upon a time there was a worker that died as it had almost told its story" });
+  await until("h-job", "COMPLETED");
+  await until("clean", "not clean: 1 job run too often");
+  await press("Remove all");
 }
 
 try {
   await page.goto(url);
   await until("connection", "live");
   assert.equal(await page.getByRole("heading", { level: 1 }).innerText(), "Emulator");
+  await until("clean", "clean, as nothing has happened");
+  await until("no-jobs", "No jobs yet.");
+  await until("run-text", "Nothing has run yet.");
+  await looks("empty", "light", 1280);
 
-  // A job is submitted, watched, and ends.
-  await submit({ mock_return: { answer: 42, api_key: "hunter2" } });
-  await until("h-job", "COMPLETED");
-  await until("facts", "42");
-  assert.ok(!(await text("facts")).includes("hunter2"), "secrets are masked");
-  assert.match(await text("steps"), /submit[\s\S]*take by [\s\S]*succeed by /);
-  await until("clean", "clean: nothing was lost");
+  await newcomer({ page, text, until, press, submit, choice });
 
-  // One that runs is cancelled, one that fails is retried.
-  await submit({ mock_delay: 3600 });
+  // One that waits is cancelled, one that fails is retried.
+  await submit("local", { mock_delay: 3600 });
   await until("h-job", "IN_PROGRESS");
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await press("Cancel");
   await until("h-job", "CANCELLED");
-  await submit({ mock_error: true });
+  await submit("local", { mock_error: true });
   await until("h-job", "FAILED");
-  await page.getByRole("button", { name: "Retry" }).click();
-  await until("steps", "retry");
+  await press("Retry");
+  await until("steps", "queued again by /retry");
   await until("h-job", "FAILED");
 
-  // A fault on a button: a worker dies, the job is given to the next.
-  await page.getByLabel("Fault").selectOption({ index: 0 });
-  await page.getByRole("button", { name: "Inject" }).click();
-  await until("faults", "kill");
-  await submit({ n: 1 });
+  // Time stands still, is moved on by hand, and goes on faster.
+  await press("Pause");
+  await until("clock", "paused");
+  await submit("local", { mock_delay: 60, mock_return: "after a minute" });
+  await until("h-job", "IN_PROGRESS");
+  await page.getByLabel("Seconds to step by").fill("59");
+  await press("Step");
+  await until("steps", "taken");
+  assert.match(await text("h-job"), /IN_PROGRESS/);
+  await page.getByLabel("Seconds to step by").fill("1");
+  await press("Step");
   await until("h-job", "COMPLETED");
-  await until("steps", "lose");
-  await until("faults", "struck 1");
-  await page.getByRole("button", { name: "Remove all" }).click();
-  await page.waitForFunction(() => document.getElementById("faults").childElementCount === 0);
+  await output("after a minute");
+  await press("Go on");
+  await choice("Speed").selectOption("60");
+  await until("clock", "60×");
+  await submit("local", { mock_delay: 120, mock_return: "after two minutes" });
+  await until("h-job", "COMPLETED");
+  await output("after two minutes");
+  await choice("Speed").selectOption("1");
 
-  // A submit whose answer is lost is said to be one, and counts as ambiguous.
-  await page.getByLabel("Fault").selectOption({ index: 2 });
-  await page.getByRole("button", { name: "Inject" }).click();
-  await until("faults", "drop");
-  await submit({ n: 2 });
+  // Faults on a button: a worker dies, an answer is lost.
+  await inject("the next worker that takes a job dies");
+  await submit("local", { n: 1 });
+  await until("h-job", "COMPLETED");
+  await until("steps", /lost by .*, queued again/);
+  await until("faults", "struck 1");
+  await press("Remove all");
+  await page.waitForFunction(() => document.getElementById("faults").childElementCount === 0);
+  await inject("the answer to the next submit is lost");
+  await submit("local", { n: 2 });
   await until("said", "a fault has taken the answer");
   await page.keyboard.press("Escape");
 
-  // By keyboard alone: from one job to the next.
+  // By keyboard alone: from one job to the next; and the ledger of the one that is chosen.
   await page.locator("#jobs").focus();
   await page.keyboard.press("Home");
-  const first = await text("h-job");
+  const first = await text("job-id");
   await page.keyboard.press("ArrowDown");
-  assert.notEqual(await text("h-job"), first);
+  const second = await text("job-id");
+  assert.notEqual(second, first);
   assert.ok(await page.locator("#jobs").getAttribute("aria-activedescendant"));
+  await page.getByLabel("the chosen job only").check();
+  const rows = await page.locator("#ledger .row:not(.head)").allInnerTexts();
+  assert.ok(rows.length >= 3 && rows.every((row) => row.includes(second)), "the ledger is of the chosen job");
+  await page.getByLabel("the chosen job only").uncheck();
+  await choice("Kind").selectOption("fault");
+  await until("ledger-shown", "of");
+  assert.match((await page.locator("#ledger .row:not(.head)").allInnerTexts()).join(), /drop[\s\S]*kill/);
+  await choice("Kind").selectOption("");
 
-  await looks("light", "light", 1280);
-  await looks("dark", "dark", 1280);
+  await someRun();
+  await looks("light", "light", 1440);
+  await looks("dark", "dark", 1440);
   await looks("narrow", "light", 420);
 
   // Ten thousand jobs, of which few rows are in the page.
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.evaluate(async () => {
+    globalThis.worst = 0;
+    const longest = (list) => list.getEntries().forEach((each) => (globalThis.worst = Math.max(globalThis.worst, each.duration)));
+    new PerformanceObserver(longest).observe({ type: "longtask" });
     const body = JSON.stringify({ input: { mock_return: 1, many: true } });
     for (let at = 0; at < 200; at += 1) {
       await Promise.all(Array.from({ length: 50 }, () => fetch("_emulator/v2/local/run", { method: "POST", body })));
     }
   });
-  await page.waitForFunction(() => Number(document.getElementById("shown").textContent.split(" ")[0]) > 10_000);
-  assert.ok((await page.locator("#jobs .row").count()) < 60);
+  await page.waitForFunction(() => Number(document.getElementById("shown").textContent.replace(/\D/g, "")) > 10_000);
+  assert.ok((await page.locator("#jobs .row").count()) < 80);
   await page.locator("#jobs").focus();
   await page.keyboard.press("End");
   await page.locator('#jobs .row[aria-selected="true"]').waitFor();
+  await page.getByLabel("Search").first().fill("no such job");
+  await until("no-jobs", "No job fits.");
 
+  console.log(`10,000 jobs: the longest that the page was busy at a time is ${await page.evaluate(() => globalThis.worst)} ms`);
   assert.deepEqual(complaints.filter((each) => !each.includes("502")), []);
   assert.deepEqual(elsewhere, []);
   console.log("the console does what it says");

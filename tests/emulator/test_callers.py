@@ -151,8 +151,8 @@ def test_every_control_route_refuses_other_pages_even_with_the_key(
 
 def test_no_control_route_changes_anything_by_get() -> None:
     reads = {row.path for row in CONTROL_ROUTES if row.method == "GET"}
-    looks = {"events", "jobs/{id}", "ready", "state", "openapi.json", "faults", "ledger", "verdict", "clock", "metrics"}
-    assert reads == looks
+    told = {"events", "jobs/{id}", "ready", "state", "openapi.json", "faults", "ledger", "verdict", "clock", "metrics"}
+    assert reads == told | {"tests"}
     assert {row.method for row in CONTROL_ROUTES} == {"GET", "POST", "DELETE"}
 
 

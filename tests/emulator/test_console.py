@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk.clock import VirtualClock
+from runpod_sdk.clock import AdjustableClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator._doors._chunk_log import ChunkLog
 from runpod_sdk.emulator._doors._console import MASK, Watch, masked
 from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._workers._events import WorkerPrinted
+from runpod_sdk.emulator._workers._worker_log import LINES, WorkerLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
 KEY = {"authorization": "test"}
 SIZE = 150_000  # bytes of the page with all that it loads
@@ -143,7 +147,7 @@ def test_all_rows_are_told_in_pieces_and_none_twice() -> None:
     hub = Hub(VirtualClock(auto_jump=False))
     for number in range(2500):
         hub.ledger.fault(None, "kill", number, "before", "e")
-    watch = Watch(hub)
+    watch = Watch(hub, WorkerLog())
     numbers: list[int] = []
     sizes: list[int] = []
     for _ in range(5):
@@ -247,3 +251,117 @@ def test_what_is_masked() -> None:
 def test_in_process_there_is_no_console() -> None:
     with Emulator() as emulator, httpx.Client(transport=emulator.transport) as client:
         assert client.get("https://emulator.invalid/_emulator/events").status_code == 501
+
+
+# Time, workers, tests and chunks, as the console has them.
+
+
+@pytest.fixture
+def served() -> Iterator[World]:
+    with Emulator(clock=AdjustableClock()) as emulator:
+        emulator.endpoint("e")
+        world = World(emulator)
+        yield world
+        world.client.close()
+
+
+def test_time_is_paused_moved_on_and_made_faster(served: World) -> None:
+    assert served.ask("GET", "clock").json()["paces"] is True
+    paused = served.ask("POST", "clock/rate", {"rate": 0}).json()
+    assert (paused["mode"], paused["rate"]) == ("paused", 0)
+    job_id = served.submit(mock_delay=60)
+    moved = served.ask("POST", "clock/advance", {"seconds": 59.0}).json()
+    assert moved["monotonic"] == pytest.approx(paused["monotonic"] + 59)
+    assert served.emulator.jobs[job_id].status == "IN_PROGRESS"
+    with served.listening() as told:
+        assert served.ask("POST", "clock/rate", {"rate": 600}).json()["mode"] == "scaled"
+        until(told, "rows", lambda rows: any(row.get("to") == "COMPLETED" for row in rows))
+
+
+@pytest.mark.parametrize("body", [{}, {"rate": -1}, {"rate": "1"}, {"rate": True}, {"rate": 1e300}, []])
+def test_a_rate_is_a_number(served: World, body: Any) -> None:
+    assert served.ask("POST", "clock/rate", body).status_code == 400
+
+
+def test_only_a_clock_that_can_changes_its_rate(world: World) -> None:
+    assert world.ask("POST", "clock/rate", {"rate": 2}).status_code == 409
+    assert world.ask("GET", "clock").json()["paces"] is False
+
+
+def test_the_worker_of_a_job_is_killed_by_a_button(world: World) -> None:
+    job_id = world.submit(mock_delay=10)
+    worker_id = world.emulator.jobs[job_id].state["workerId"]
+    assert world.ask("POST", f"kill/{job_id}").json() == {"killed": worker_id}
+    steps = [row["event"] for row in world.emulator.ledger.rows() if row["kind"] == "job"]
+    assert steps == ["submit", "take", "lose", "take"]
+    world.ask("POST", "clock/advance", {"seconds": 10})
+    verdict = world.emulator.ledger.verdict()
+    assert (verdict.faults, verdict.is_clean) == ({"kill": 1}, False), "its handler had begun"
+    assert world.ask("POST", f"kill/{job_id}").status_code == 409, "it has ended"
+    assert world.ask("POST", "kill/none").status_code == 409
+
+
+WORKER = """
+import runpod
+
+def handler(job):
+    print("working")
+    yield from job["input"]["words"]
+
+runpod.serverless.start({"handler": handler})
+"""
+
+
+@pytest.fixture
+def worker_file(tmp_path: Path) -> str:
+    (tmp_path / "handler.py").write_text(WORKER)
+    tests = {"tests": [{"name": "words", "input": {"words": ["a", "b"], "token": "hunter2"}, "timeout": 7000}]}
+    (tmp_path / ".runpod").mkdir()
+    (tmp_path / ".runpod" / "tests.json").write_text(json.dumps(tests))
+    return str(tmp_path / "handler.py")
+
+
+def test_tests_of_a_worker_are_run_as_they_stand_and_its_lines_and_chunks_are_shown(worker_file: str) -> None:
+    with Emulator(clock=AdjustableClock(), echo=False) as emulator:
+        emulator.endpoint("e")
+        emulator.endpoint("file", worker_file)
+        world = World(emulator)
+        listed = world.ask("GET", "tests").json()
+        assert listed["file"] == {
+            "tests": [{"name": "words", "input": {"words": ["a", "b"], "token": MASK}}],
+            "problem": "",
+        }
+        assert listed["e"] == {"tests": [], "problem": "no file runs its jobs"}
+        with world.listening() as told:
+            job_id = world.ask("POST", "tests/file/0").json()["id"]
+            printed, ended = False, False
+            while not (printed and ended):
+                kind, value = next(told)
+                printed = printed or (kind == "lines" and any(line["text"] == "working" for line in value))
+                ended = ended or (kind == "rows" and any(row.get("to") == "COMPLETED" for row in value))
+        assert emulator.jobs[job_id].input == {"words": ["a", "b"], "token": "hunter2"}
+        assert world.ask("GET", f"jobs/{job_id}").json()["chunks"] == ["a", "b"]
+        for path in ("tests/file/1", "tests/file/x", "tests/none/0", "tests/file"):
+            assert world.ask("POST", path).status_code == 404
+        assert world.ask("POST", "tests/e/0").status_code == 400
+        world.client.close()
+
+
+def test_chunks_that_were_read_are_shown_and_a_job_that_begins_again_begins_anew() -> None:
+    log = ChunkLog()
+    for number in range(3):
+        log.add("job", "one", {"output": number})
+    log.add("job", "another", {"output": "again"})
+    assert log.of("job") == ["again"]
+    for number in range(1000):
+        log.add(f"job {number}", "one", {"output": number})
+    assert (log.of("job"), log.of("job 999")) == ([], [999]), "the last ones are kept"
+
+
+def test_lines_are_numbered_and_the_last_ones_kept() -> None:
+    log = WorkerLog()
+    for number in range(LINES + 10):
+        log.add(WorkerPrinted(endpoint_id="e", worker_id="w", text=str(number)))
+    assert [line["text"] for line in log.since(0, 2)] == ["10", "11"]
+    assert [line["n"] for line in log.since(LINES + 8, 100)] == [LINES + 9, LINES + 10]
+    assert log.since(LINES + 10, 100) == []

@@ -175,10 +175,10 @@ def _stay(files: Files | None) -> NoReturn:
 
 
 def _emulator(arguments: argparse.Namespace) -> Emulator:
-    from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
+    from runpod_sdk.clock import AdjustableClock  # noqa: PLC0415  as above
     from runpod_sdk.emulator import Emulator, Options  # noqa: PLC0415
 
-    clock = SystemClock(rate=arguments.time_scale)
+    clock = AdjustableClock(rate=arguments.time_scale)
     named = [each for each in (arguments.host, arguments.advertise) if re.fullmatch(r"[A-Za-z0-9._-]+", each)]
     options = Options(
         scaling=scaling_of(arguments),

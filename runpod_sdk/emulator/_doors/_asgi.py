@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, refusal
 from runpod_sdk.emulator._doors._console import EVENTS_HEAD, PAGE_PREFIX, Watch, asset
-from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Advance, Forward
+from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Forward
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
+from runpod_sdk.emulator._doors._timing import Advance
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter
@@ -150,7 +151,7 @@ class App:
     async def _forwarded(self, forward: Forward, body: bytes, receive: Receive) -> HttpAnswer:
         """Ask what the console asks of the service, as anybody would; faults strike it, too."""
         exchange = Exchange(self._gateway, "POST", forward.path, "", forward.api_key, connected=True)
-        asked = exchange.ask(body)
+        asked = exchange.ask(body if forward.body is None else forward.body)
         if isinstance(asked, Damaged) and asked.until:
             answer = await self._pause(exchange, asked, receive)
         else:

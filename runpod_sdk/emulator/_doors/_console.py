@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from runpod_sdk.emulator._queue._requests import ReadHealth, Reply
 from runpod_sdk.emulator._routes._route import HttpAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
 
@@ -22,9 +25,10 @@ PAGE_PREFIX = "/_emulator/console/"
 _ASSETS = {
     "index.html": "text/html; charset=utf-8",
     "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
-    "model.js": "text/javascript; charset=utf-8",
-    "service.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys(
+        ("console.js", "controls.js", "detail.js", "elements.js", "model.js", "rows.js", "run.js", "service.js"),
+        "text/javascript; charset=utf-8",
+    ),
 }
 # No script, style or answer from elsewhere, and in no frame.
 _POLICY = (
@@ -41,8 +45,9 @@ _GUARDS = (
 EVENTS_HEAD = HttpAnswer(
     200, b"", headers=(("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
 )
-# Rows of one event: what a browser takes in without a stutter; ours.
+# Rows, and lines, of one event: what a browser takes in without a stutter; ours.
 _ROWS = 1000
+_LINES = 500
 _UNJUDGED = 10  # so often rows are told without a verdict; ours
 MASK = "•••"
 # Names whose values are for nobody's eyes; s3Config holds keys as a whole.
@@ -68,12 +73,53 @@ def masked(value: Any) -> Any:
     return value
 
 
-def job_of(record: JobRecord) -> dict[str, Any]:
+class PrintedLines(Protocol):
+    """What workers have printed."""
+
+    def since(self, number: int, limit: int) -> list[dict[str, Any]]:
+        """Return lines that come after the one with this number, the oldest first."""
+        ...
+
+
+class Sample(Protocol):
+    """An input that a worker's repository is tested with."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The job's input."""
+        ...
+
+    @property
+    def execution_timeout(self) -> float | None:
+        """Seconds that the job may take."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the console shows beside jobs and rows.
+
+    Attributes:
+        lines: what workers have printed.
+        tests: returns the inputs that the file of an endpoint is tested with; ValueError: there are none.
+    """
+
+    lines: PrintedLines
+    tests: Callable[[str], Sequence[Sample]]
+
+
+def job_of(record: JobRecord, chunks: list[Any]) -> dict[str, Any]:
     """Return what the console shows of one job."""
     return {
         "endpoint": record.endpoint_id,
         "input": masked(record.input),
         "state": masked(record.state),
+        "chunks": masked(chunks),
         "unread": record.chunks,
         "low_priority": record.low_priority,
     }
@@ -82,8 +128,10 @@ def job_of(record: JobRecord) -> dict[str, Any]:
 class Watch:
     """What one console has heard, and what is new to it."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, lines: PrintedLines) -> None:
         self._hub = hub
+        self._lines = lines
+        self._line = 0  # the number of the last line that it has
         self._after = 0  # the number of the last row that it has
         self._history = hub.ledger.history
         self._last: dict[str, str] = {}  # of each kind, what was told
@@ -102,6 +150,10 @@ class Watch:
         if rows:
             self._after = rows[-1]["n"]
             told += _event("rows", json.dumps(rows))
+        lines = self._lines.since(self._line, _LINES)
+        if lines:
+            self._line = lines[-1]["n"]
+            told += _event("lines", json.dumps(lines))
         told += self._changed("health", self._health())
         # All jobs are looked at for it, so not with all that happens.
         self._unjudged = self._unjudged + 1 if rows or self._unjudged else 0

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
-from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
-from runpod_sdk.emulator._doors._console import Watch, job_of
+from runpod_sdk.emulator._doors._console import Sample, Seen, Watch, job_of, masked
+from runpod_sdk.emulator._doors._timing import Advance, advance, pace, time_of
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._faults import faults_from_json
 from runpod_sdk.emulator._record._metrics import CONTENT_TYPE, exposition
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runpod_sdk.emulator._doors._gateway import Gateway
 
@@ -31,24 +31,15 @@ PREFIX = "/_emulator/"
 _FORWARDED = re.compile(r"[A-Za-z0-9_-]+/(run|purge-queue|(cancel|retry)/[^/]+)")
 # A body of a control route, bytes; ours.
 BODY_LIMIT = 2**20
-# The most that one call moves the clock, seconds: ten years; ours.
-_ADVANCE_MAX = 10 * 366 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """What a door has to do before it answers with `ControlApi.clock`: move the clock by so many seconds."""
-
-    clock: VirtualClock
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """What a door has to do instead: ask this path of the service, with this key."""
+    """What a door has to do instead: ask this path of the service, with this key; None: with the body that came."""
 
     path: str
     api_key: str
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +82,13 @@ class ControlApi:
         api_key: what is needed from elsewhere.
         reset: forgets every job.
         callers: who may call them.
+        seen: what the console shows beside jobs and rows.
     """
 
-    def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None], callers: Callers) -> None:
+    def __init__(self, gateway: Gateway, api_key: str, reset: Callable[[], None], callers: Callers, seen: Seen) -> None:
         self._gateway = gateway
         self._callers = callers
+        self._seen = seen
         self._api_key = api_key
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
@@ -123,12 +116,7 @@ class ControlApi:
 
     def clock(self, _: ControlRequest | None = None) -> HttpAnswer:
         """Say what time it is, and how it passes."""
-        clock = self._gateway.hub.clock
-        rate = clock.rate if isinstance(clock, SystemClock) else None
-        mode = "system" if rate == 1 else "scaled"
-        if isinstance(clock, VirtualClock):
-            mode = "virtual" if clock.auto_jump else "manual"
-        return json_answer(200, {"mode": mode, "rate": rate, "time": clock.time(), "monotonic": clock.monotonic()})
+        return time_of(self._gateway.hub.clock)
 
     def ready(self, _: ControlRequest) -> HttpAnswer:
         """Say that it answers, and for which endpoints."""
@@ -195,12 +183,16 @@ class ControlApi:
 
     def events(self, _: ControlRequest) -> Watch:
         """Tell what has happened, and what happens from now on."""
-        return Watch(self._gateway.hub)
+        return Watch(self._gateway.hub, self._seen.lines)
 
     def job(self, request: ControlRequest) -> HttpAnswer:
         """Show one job; secrets are masked."""
         found = next((record for record in self._gateway.hub.records() if record.id == request.named), None)
-        return json_answer(404, {"error": "job not found"}) if found is None else json_answer(200, job_of(found))
+        return (
+            json_answer(404, {"error": "job not found"})
+            if found is None
+            else json_answer(200, job_of(found, self._gateway.chunks.of(found.id)))
+        )
 
     def forward(self, request: ControlRequest) -> HttpAnswer | Forward:
         """Ask the service to begin, cancel or retry a job, or to purge a queue, for the console, which has no key."""
@@ -227,17 +219,44 @@ class ControlApi:
                 return json_answer(409, {"error": refusal})
         return json_answer(200, {**counts, "updated": update})
 
+    def kill(self, request: ControlRequest) -> HttpAnswer:
+        """Kill the worker that runs a job, as it might die by itself."""
+        worker_id = self._gateway.hub.kill_worker_of(request.named)
+        if worker_id is None:
+            return json_answer(409, {"error": f"no worker runs a job {request.named}"})
+        return json_answer(200, {"killed": worker_id})
+
+    def tests(self, _: ControlRequest) -> HttpAnswer:
+        """List the inputs that workers' repositories are tested with, by endpoint; secrets are masked."""
+        return json_answer(200, {name: self._shown(name) for name in sorted(self._gateway.hub.endpoints)})
+
+    def _shown(self, endpoint_id: str) -> dict[str, Any]:
+        try:
+            tests = self._seen.tests(endpoint_id)
+        except ValueError as error:
+            return {"tests": [], "problem": str(error)}
+        return {"tests": [{"name": test.name, "input": masked(test.input)} for test in tests], "problem": ""}
+
+    def run_test(self, request: ControlRequest) -> HttpAnswer | Forward:
+        """Run one of them, as it stands in its file."""
+        endpoint_id, _, number = request.named.partition("/")
+        known = endpoint_id in self._gateway.hub.endpoints
+        tests: Sequence[Sample] = self._seen.tests(endpoint_id) if known else ()
+        if not (number.isascii() and number.isdigit() and int(number) < len(tests)):
+            return json_answer(404, {"error": "there is no such test"})
+        test = tests[int(number)]
+        body: dict[str, Any] = {"input": test.input}
+        if test.execution_timeout is not None:
+            body["policy"] = {"executionTimeout": round(test.execution_timeout * 1000)}
+        return Forward(f"/v2/{endpoint_id}/run", self._api_key, json.dumps(body).encode())
+
     def advance(self, request: ControlRequest) -> HttpAnswer | Advance:
         """Say by how much the clock is to be moved."""
-        clock = self._gateway.hub.clock
-        if not isinstance(clock, VirtualClock):
-            return json_answer(409, {"error": "time passes by itself here; only a manual clock can be advanced"})
-        sent = _loaded(request.body)
-        seconds: Any = cast("dict[str, Any]", sent).get("seconds") if isinstance(sent, dict) else None
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not (is_number and 0 <= seconds <= _ADVANCE_MAX):
-            raise ValueError('an object like {"seconds": 60} expected, with 0 or more')
-        return Advance(clock, float(seconds))
+        return advance(self._gateway.hub.clock, request.body)
+
+    def pace(self, request: ControlRequest) -> HttpAnswer:
+        """Pause the clock, or let it go on, faster or slower."""
+        return pace(self._gateway.hub.clock, request.body)
 
 
 def _loaded(body: bytes) -> Any:
@@ -268,4 +287,8 @@ CONTROL_ROUTES = (
     ControlRoute("POST", "workers/{endpoint}", ControlApi.workers),
     ControlRoute("GET", "clock", ControlApi.clock),
     ControlRoute("POST", "clock/advance", ControlApi.advance),
+    ControlRoute("POST", "clock/rate", ControlApi.pace),
+    ControlRoute("POST", "kill/{job}", ControlApi.kill),
+    ControlRoute("GET", "tests", ControlApi.tests),
+    ControlRoute("POST", "tests/{test}", ControlApi.run_test),
 )

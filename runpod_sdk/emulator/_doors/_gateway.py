@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._doors._chunk_log import ChunkLog
+
 if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._rates import RateLimits
     from runpod_sdk.emulator._hub import Hub
@@ -39,6 +41,7 @@ class Gateway:
     Attributes:
         rates: the rate limits that are kept; None: there are none.
         records: the requests that were answered, the last ones.
+        chunks: what jobs have yielded.
         repeats: answers that the next request for the same gets, unasked, by operation, endpoint and job.
     """
 
@@ -47,5 +50,7 @@ class Gateway:
         self.router = router
         self.faults = faults
         self.rates = rates
+        self.chunks = ChunkLog()
+        hub.on_chunk = self.chunks.add
         self.records: deque[RequestRecord] = deque(maxlen=record)
         self.repeats: dict[tuple[str, str, str], HttpAnswer] = {}

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from runpod_sdk.emulator._doors._callers import Caller
-from runpod_sdk.emulator._doors._control_api import PREFIX, Advance
+from runpod_sdk.emulator._doors._control_api import PREFIX
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
+from runpod_sdk.emulator._doors._timing import Advance
 from runpod_sdk.emulator._routes._route import HttpAnswer, json_answer
 from runpod_sdk.emulator._routes._router import RESOURCE_HEADER
 from runpod_sdk.emulator._waiter import Waiter

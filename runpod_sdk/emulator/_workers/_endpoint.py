@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers._handlers import load
+from runpod_sdk.emulator._workers._worker_tests import folders_above, worker_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._workers._handlers import HandlerFile
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._workers._programs import Program
     from runpod_sdk.emulator._workers._run import Handler
     from runpod_sdk.emulator._workers._supervisor import Supervisor
+    from runpod_sdk.emulator._workers._worker_tests import WorkerTest
 
 
 class EmulatedEndpoint:
@@ -134,6 +136,18 @@ class EmulatedEndpoint:
     def logs(self) -> Path:
         """The folder with a log of each worker process."""
         return self._logs(self.id)
+
+    @property
+    def tests(self) -> list[WorkerTest]:
+        """The inputs that its file's repository is tested with, as they stand there now.
+
+        Raises:
+            ValueError: there are none, or they cannot be read.
+        """
+        program, here = self.program, Path.cwd()
+        if program is None and self.command is None:
+            raise ValueError("no file runs its jobs")
+        return worker_tests([here] if program is None else folders_above(program, here))
 
     @property
     def jobs(self) -> dict[str, JobRecord]:

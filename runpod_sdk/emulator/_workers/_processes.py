@@ -13,6 +13,7 @@ from runpod_sdk.emulator._workers._guard import Guard
 from runpod_sdk.emulator._workers._process_pool import ProcessPool
 from runpod_sdk.emulator._workers._reactor import Reactor
 from runpod_sdk.emulator._workers._supervisor import Supervisor
+from runpod_sdk.emulator._workers._worker_log import WorkerLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,6 +57,8 @@ class WorkerProcesses:
         self._guard = Guard()
         self._pools: list[ProcessPool] = []
         self.feed = Feed()
+        self.log = WorkerLog()
+        self.feed.subscribe(self.log.add)
 
     def start_pool(self, endpoint_id: str, program: Program, *, size: int, aggregate: bool | None) -> ProcessPool:
         """Start worker processes that run a program, and return when one is ready.

@@ -1,0 +1,140 @@
+// One job: how it went, what went in, what it yields and what came out, and what can be done about it.
+
+import { at, attempt, lookOf, make, seconds } from "./elements.js";
+import { AGAIN, FINAL } from "./model.js";
+import { ask } from "./service.js";
+
+const WORDS = {
+  submit: "queued",
+  take: "taken",
+  succeed: "completed",
+  fail: "failed",
+  error: "ended in error",
+  overrun: "ran too long",
+  "time out": "ran too long",
+  lose: "lost by",
+  cancel: "cancelled",
+  purge: "purged",
+  retry: "queued again by /retry",
+  expire: "forgotten",
+};
+
+export class Detail {
+  constructor(model) {
+    this.model = model;
+    this.id = null; // of the job that is shown
+    this.shown = "";
+  }
+
+  get isRunning() {
+    return this.model.jobs.get(this.id)?.status === "IN_PROGRESS";
+  }
+
+  async show(id = this.id) {
+    this.id = id;
+    const job = this.model.jobs.get(id);
+    at("detail").hidden = job === undefined;
+    if (job === undefined) {
+      return;
+    }
+    at("h-job").replaceChildren("Job ", make("span", job.status, { class: lookOf(job.status) }));
+    at("job-id").textContent = job.id;
+    this.#steps(job);
+    this.#actions(job);
+    let known;
+    try {
+      known = await ask("GET", `jobs/${encodeURIComponent(job.id)}`);
+    } catch {
+      known = null; // it is gone
+    }
+    if (this.id === id) {
+      this.#facts(known);
+    }
+  }
+
+  #steps(job) {
+    const first = job.steps[0].time;
+    const items = job.steps.map((step) => {
+      const where = { take: "by ", lose: "", submit: null }[step.event] ?? "on ";
+      const who = step.worker && step.event !== "submit" ? ` ${where}${step.worker}` : "";
+      const again = step.event === "lose" ? ", queued again" : "";
+      const item = make("li", "", { class: step.event === "lose" ? "bad" : lookOf(step.to) });
+      item.append(make("span", seconds(step.time - first)), make("span", `${WORDS[step.event] ?? step.event}${who}${again}`));
+      return item;
+    });
+    at("steps").replaceChildren(...items);
+  }
+
+  // The buttons stay the same elements while they mean the same, so that a focus is not lost.
+  #actions(job) {
+    const wanted = [];
+    if (!FINAL.has(job.status)) {
+      wanted.push(["Cancel", () => ask("POST", `v2/${job.endpoint}/cancel/${job.id}`)]);
+    }
+    if (AGAIN.has(job.status)) {
+      wanted.push(["Retry", () => ask("POST", `v2/${job.endpoint}/retry/${job.id}`)]);
+    }
+    if (job.status === "IN_PROGRESS") {
+      wanted.push(["Kill its worker", () => ask("POST", `kill/${job.id}`)]);
+    }
+    const means = `${job.id} ${wanted.map(([text]) => text)}`;
+    if (at("actions").dataset.means === means) {
+      return;
+    }
+    at("actions").dataset.means = means;
+    at("actions").replaceChildren(
+      ...wanted.map(([text, work]) => {
+        const button = make("button", text, { type: "button" });
+        button.addEventListener("click", () => attempt(work));
+        return button;
+      }),
+    );
+  }
+
+  #facts(known) {
+    const text = JSON.stringify(known);
+    if (text === this.shown) {
+      return; // what somebody reads, or has selected, is left alone
+    }
+    this.shown = text;
+    const facts = [];
+    if (known === null) {
+      facts.push(make("h4", "Input and output"), make("p", "The emulator has forgotten this job.", { class: "quiet" }));
+    } else {
+      const { output, error, ...rest } = known.state;
+      const parts = {
+        Input: known.input,
+        Stream: known.chunks.length ? textOf(known.chunks) : undefined,
+        Output: output,
+        ...of(error),
+        State: { ...rest, unread_chunks: known.unread },
+      };
+      for (const [name, value] of Object.entries(parts)) {
+        if (value !== undefined) {
+          const shown = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+          facts.push(make("h4", name), make("pre", shown, { tabindex: "0", role: "region", "aria-label": name }));
+        }
+      }
+    }
+    at("facts").replaceChildren(...facts);
+  }
+}
+
+// What was streamed, as it reads: text runs on, all else has a line each.
+function textOf(chunks) {
+  const words = chunks.every((chunk) => typeof chunk === "string");
+  return words ? chunks.join("") : chunks.map((chunk) => JSON.stringify(chunk)).join("\n");
+}
+
+// An error of a worker is JSON with its traceback in it.
+function of(error) {
+  if (error === undefined) {
+    return {};
+  }
+  try {
+    const said = JSON.parse(error);
+    return { Error: said.error_message ?? error, Traceback: said.error_traceback };
+  } catch {
+    return { Error: error };
+  }
+}
