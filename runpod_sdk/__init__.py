@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from ._client._bulk._completed import as_completed
     from ._client._bulk._map import Map
     from ._client._bulk._map_report import MapReport, Percentiles
-    from ._client._bulk._map_result import AsyncMapResult, MapResult
+    from ._client._bulk._map_result import (
+        AsyncMapFailure,
+        AsyncMapResult,
+        AsyncMapSuccess,
+        MapFailure,
+        MapResult,
+        MapSuccess,
+    )
     from ._client._bulk._map_stop import Stop
     from ._client._journal._items import JournalItem
     from ._client._journal._journal import Journal
@@ -89,7 +96,14 @@ _ROOMS = {
     "_client._bulk._async_map": ("AsyncMap",),
     "_client._bulk._map": ("Map",),
     "_client._bulk._map_report": ("MapReport", "Percentiles"),
-    "_client._bulk._map_result": ("AsyncMapResult", "MapResult"),
+    "_client._bulk._map_result": (
+        "AsyncMapFailure",
+        "AsyncMapResult",
+        "AsyncMapSuccess",
+        "MapFailure",
+        "MapResult",
+        "MapSuccess",
+    ),
     "_client._bulk._map_stop": ("Stop",),
     "_client._journal._items": ("JournalItem",),
     "_client._journal._journal": ("Journal",),
@@ -160,7 +174,9 @@ __all__ = [
     "AsyncEndpoint",
     "AsyncJob",
     "AsyncMap",
+    "AsyncMapFailure",
     "AsyncMapResult",
+    "AsyncMapSuccess",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
@@ -191,9 +207,11 @@ __all__ = [
     "JournalError",
     "JournalItem",
     "Map",
+    "MapFailure",
     "MapReport",
     "MapResult",
     "MapStoppedError",
+    "MapSuccess",
     "NotFoundError",
     "OpenAIAccess",
     "OperationStats",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runpod_sdk._flows._batch_results import Found
     from runpod_sdk._flows._effects import Flow
     from runpod_sdk._values._batches import BatchResult, BatchState
+    from runpod_sdk._values._inputs import InputObject
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import Request
 
@@ -40,7 +41,7 @@ class AsyncBatches:
     _client: AsyncClient
     endpoint_id: str
 
-    async def submit(self, inputs: Iterable[Mapping[str, Any] | None], *, timeout: float | None = None) -> AsyncBatch:
+    async def submit(self, inputs: Iterable[InputObject | None], *, timeout: float | None = None) -> AsyncBatch:
         """Make a batch of these inputs, and let it run: `create`, `add` and `finalize`.
 
         Args:
@@ -118,7 +119,7 @@ class AsyncBatch:
         self.id = batch_id
         self._size = size  # how many requests are known to be in it; None: nobody has looked
 
-    async def add(self, inputs: Iterable[Mapping[str, Any] | None], *, timeout: float | None = None) -> None:
+    async def add(self, inputs: Iterable[InputObject | None], *, timeout: float | None = None) -> None:
         """Add requests to a draft, each once, in as many calls as their size needs.
 
         Raises:
@@ -237,7 +238,7 @@ class AsyncBatch:
         return f"{type(self).__name__}({self.endpoint_id!r}, {self.id!r})"
 
 
-def _checked(inputs: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
+def _checked(inputs: Iterable[InputObject | None]) -> list[InputObject | None]:
     if isinstance(inputs, (str, bytes, dict)):
         kind = kind_of(inputs)  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(f"inputs is {kind}: a list of inputs expected")

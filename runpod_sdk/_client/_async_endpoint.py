@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
 from runpod_sdk._flows import _answers, _api
 from runpod_sdk._flows._control import end_instead
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._values._fields import Told
+    from runpod_sdk._values._inputs import InputObject
     from runpod_sdk._values._openai import OpenAIAccess
     from runpod_sdk._values._outcomes import Answer
     from runpod_sdk._values._policies import Deadline
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from ._async_shield import AsyncShieldedSend
     from ._bulk._async_map import AsyncMap, AsyncOnResult
     from ._bulk._batch_inputs import KeyOf
-    from ._bulk._map_inputs import Inputs
+    from ._bulk._map_inputs import Given, Inputs, Many
+    from ._bulk._map_options import AsyncMapOptions, AsyncUnkeyedMapOptions
     from ._bulk._map_plan import InputOptions, JournalPath, OnSubmit
     from ._bulk._map_stop import Stop
     from ._bulk._map_tables import FromRow
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ._journal._rows import Again
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 class AsyncEndpoint(Generic[T_co]):
@@ -81,7 +84,7 @@ class AsyncEndpoint(Generic[T_co]):
 
     async def run(
         self,
-        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
+        input: InputObject | None,  # noqa: A002  the service's word
         *,
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
@@ -89,8 +92,9 @@ class AsyncEndpoint(Generic[T_co]):
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most. An empty
-                one, or None, is taken, but then a real worker gets a job without input, which fails.
+            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most; or a pydantic
+                model, an object of an attrs class or a dataclass, sent as its fields. An empty one, or None, is taken,
+                but then a real worker gets a job without input, which fails.
             timeout: most seconds for this call, its retries included.
             options: see `SubmitOptions`.
 
@@ -117,7 +121,7 @@ class AsyncEndpoint(Generic[T_co]):
 
     async def run_sync(
         self,
-        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
+        input: InputObject | None,  # noqa: A002  the service's word
         timeout: float | None = None,
         *,
         on_abandon: OnAbandon = "cancel",
@@ -127,8 +131,8 @@ class AsyncEndpoint(Generic[T_co]):
         """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
 
         Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 20 MiB at most (10 MiB
-                when `timeout` is below a second).
+            input: what the worker gets as `job["input"]`, as for `run`: 20 MiB at most (10 MiB when `timeout` is below
+                a second).
             timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
             on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
             on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
@@ -167,7 +171,7 @@ class AsyncEndpoint(Generic[T_co]):
 
     def stream(
         self,
-        input: Mapping[str, Any] | None,  # noqa: A002  the service's word
+        input: InputObject | None,  # noqa: A002  the service's word
         timeout: float | None = None,
         *,
         on_abandon: OnAbandon = "cancel",
@@ -194,6 +198,20 @@ class AsyncEndpoint(Generic[T_co]):
 
         return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
 
+    @overload
+    def map(  # type: ignore[overload-overlap]  # a mapping whose keys are inputs is none
+        self, inputs: Mapping[K, Given], **options: Unpack[AsyncMapOptions[T_co]]
+    ) -> AsyncMap[T_co, K]: ...
+
+    @overload
+    def map(self, inputs: Many[Given], **options: Unpack[AsyncUnkeyedMapOptions[T_co]]) -> AsyncMap[T_co, int]: ...
+
+    @overload
+    def map(self, inputs: Many[tuple[K, Given]], **options: Unpack[AsyncMapOptions[T_co]]) -> AsyncMap[T_co, K]: ...
+
+    @overload
+    def map(self, inputs: Inputs, **options: Unpack[AsyncMapOptions[T_co]]) -> AsyncMap[T_co, Any]: ...
+
     def map(
         self,
         inputs: Inputs,
@@ -210,10 +228,10 @@ class AsyncEndpoint(Generic[T_co]):
         key_of: KeyOf | None = None,
         on_abandon: OnAbandon | None = None,
         on_submit: OnSubmit | None = None,
-        on_result: AsyncOnResult[T_co] | None = None,
+        on_result: AsyncOnResult[T_co, Any] | None = None,
         progress: bool = False,
         **options: Unpack[SubmitOptions],
-    ) -> AsyncMap[T_co]:
+    ) -> AsyncMap[T_co, Any]:
         """Return the results of many jobs, as they end: one job for each input, so many at once.
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
@@ -292,7 +310,7 @@ class AsyncEndpoint(Generic[T_co]):
                 self._client, self.id, job_id, submitted_at, self._read, life
             ),
             read=self._read,
-            result=AsyncMapResult,
+            result=AsyncMapResult.made,
             handle=AsyncJob,
             on_submit=on_submit,
             journal=journal_of(journal),

@@ -23,6 +23,7 @@ from runpod_sdk._values._arguments import (
     kind_of,
 )
 from runpod_sdk._values._hidden import Hidden, hide_frames
+from runpod_sdk._values._inputs import as_object
 from runpod_sdk._values._operations import (
     CANCEL,
     HEALTH,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 # How long /runsync is asked to hold: its least value, so that the id of the job is known within a second.
 RUN_SYNC_HOLD = 1.0
 # Whose frames hold what a submit is made of.
-_BUILDERS = frozenset({"runpod_sdk._flows._api", "runpod_sdk._values._arguments"})
+_BUILDERS = frozenset({"runpod_sdk._flows._api", "runpod_sdk._values._arguments", "runpod_sdk._values._inputs"})
 
 
 @cache
@@ -161,8 +162,9 @@ def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's wo
 
     if input is None:  # official source: runpodctl run_test.go, legal; the worker gets a job without input
         return None
+    input = as_object(input)  # noqa: A001  as above
     if not isinstance(input, Mapping):
-        raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict")
+        raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict or a model")
     given = models.JobInput()
     given.additional_properties = dict(cast("Mapping[str, Any]", input))  # keys are checked by encoded()
     return given

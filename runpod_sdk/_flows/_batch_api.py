@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runpod_sdk._values._fields import Told
+    from runpod_sdk._values._inputs import InputObject
     from runpod_sdk._values._operations import Operation
     from runpod_sdk._values._outcomes import Answer
     from runpod_sdk._values._requests import Request, SubmitOptions
@@ -109,7 +110,7 @@ def update(endpoint_id: str, batch_id: str, attributes: Mapping[str, Any]) -> Re
     return _api.request_of(BATCH_UPDATE, endpoint_id, kwargs, batch_id=batch_id, content=content)
 
 
-def add(endpoint_id: str, batch_id: str, inputs: Sequence[Mapping[str, Any] | None]) -> list[tuple[Request, int]]:
+def add(endpoint_id: str, batch_id: str, inputs: Sequence[InputObject | None]) -> list[tuple[Request, int]]:
     """Add requests to a draft: as many calls as it takes, each with the number of its requests.
 
     Raises:

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from runpod_sdk._values._bodies import unknown_in, wrapped
+from ._bodies import unknown_in, wrapped
+from ._inputs import as_json, as_object, has_fields
 
 if TYPE_CHECKING:
     from ._operations import Operation
@@ -114,19 +115,19 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def checked_input(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:  # noqa: A002  the service's word
+def checked_input(input: Any) -> Any:  # noqa: A002  the service's word
     """Return the input as it is; warn where it looks like a whole request body, or like a worker's test."""
     if (
-        isinstance(input, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
-        and wrapped(input) is not None
-        and not unknown_in(input)
+        isinstance(input, Mapping)
+        and wrapped(cast("Mapping[str, Any]", input)) is not None
+        and not unknown_in(cast("Mapping[str, Any]", input))
     ):
         warnings.warn(
             'the input holds an "input" of its own: the worker gets job["input"]["input"]; '
             "pass what stands under it, and webhook or policy as arguments",
             stacklevel=4,
         )
-    return input
+    return cast("Any", input)
 
 
 def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
@@ -137,7 +138,7 @@ def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
     """
     # ASCII only: a lone surrogate survives, and it is 5 times faster than httpx's own json= for large bodies.
     try:
-        content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+        content = json.dumps(body, allow_nan=False, separators=(",", ":"), default=as_json).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         others = "extra_body" if "input" in body else "attributes"
@@ -169,6 +170,13 @@ def _faults(value: object, path: str, depth: int) -> Iterator[str]:
     elif isinstance(value, bytes | bytearray | memoryview):
         yield f"{path} is {kind_of(cast('object', value))}: JSON holds no bytes; send base64 text or a URL"
     elif not (value is None or isinstance(value, str | int | float)):
+        yield from _faults_of_object(value, path, depth)
+
+
+def _faults_of_object(value: object, path: str, depth: int) -> Iterator[str]:
+    if has_fields(value):
+        yield from _faults(as_object(value), path, depth + 1)
+    else:
         yield f"{path} is {kind_of(value)}: JSON cannot hold it"
 
 

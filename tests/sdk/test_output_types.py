@@ -13,7 +13,8 @@ from runpod_sdk import (
     AsyncEndpoint,
     AsyncJob,
     AsyncMap,
-    AsyncMapResult,
+    AsyncMapFailure,
+    AsyncMapSuccess,
     AsyncStream,
     Client,
     Endpoint,
@@ -21,7 +22,8 @@ from runpod_sdk import (
     JobFailedError,
     JobState,
     Map,
-    MapResult,
+    MapFailure,
+    MapSuccess,
     OutputTypeError,
     Stream,
     as_completed,
@@ -192,8 +194,8 @@ def inferred(client: Client, bare: Endpoint, jobs: list[Job[Picture]], state: Jo
     assert_type(endpoint.stream({}), Stream[Picture])
     assert_type(endpoint.stream({}).job, Job[Picture])
     assert_type(next(endpoint.stream({})), Any)
-    assert_type(endpoint.map([]), Map[Picture])
-    assert_type(next(endpoint.map([])), MapResult[Picture])
+    assert_type(endpoint.map([]), Map[Picture, int])
+    assert_type(next(endpoint.map([])), MapSuccess[Picture, int] | MapFailure[Picture, int])
     assert_type(next(endpoint.map([])).output, Picture)
     assert_type(next(endpoint.map([])).job, Job[Picture] | None)
     assert_type(next(as_completed(jobs)), tuple[Job[Picture], JobState])
@@ -212,8 +214,8 @@ async def inferred_too(client: AsyncClient, jobs: list[AsyncJob[Picture]]) -> No
     assert_type(await (await endpoint.run({})).output(), Picture)
     assert_type(endpoint.stream({}), AsyncStream[Picture])
     assert_type(await anext(endpoint.stream({})), Any)
-    assert_type(endpoint.map([]), AsyncMap[Picture])
-    assert_type(await anext(endpoint.map([])), AsyncMapResult[Picture])
+    assert_type(endpoint.map([]), AsyncMap[Picture, int])
+    assert_type(await anext(endpoint.map([])), AsyncMapSuccess[Picture, int] | AsyncMapFailure[Picture, int])
     assert_type((await anext(endpoint.map([]))).job, AsyncJob[Picture] | None)
     async for job, state in as_completed(jobs):
         assert_type(job.output_of(state), Picture)

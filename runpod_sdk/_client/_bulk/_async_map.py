@@ -6,12 +6,13 @@ import sys
 import weakref
 from collections.abc import Callable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
+from runpod_sdk._values._generics import Defaulted, K_co
 from runpod_sdk._values._states import T_co
 
 from ._map_book import Book
-from ._map_result import AsyncMapResult
+from ._map_result import AsyncMapFailure, AsyncMapResult, AsyncMapSuccess
 from ._map_tables import arrow_of, check_library, pandas_of, polars_of
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from ._map_plan import Plan
     from ._map_report import MapReport
 
-AsyncOnResult = Callable[[AsyncMapResult[T_co]], object]
+AsyncOnResult = Callable[[AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co]], object]
 
 
 def _drop(line: Line[Item, AsyncMapResult[Any]], book: Book[AsyncMapResult[Any]]) -> None:
     line.drop(book.end)
 
 
-class AsyncMap(Generic[T_co]):
+class AsyncMap(Defaulted, Generic[T_co, K_co]):
     """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
 
     Inputs are taken while the caller works on results: async ones in a task, others in a thread, if they are not a
@@ -57,24 +58,24 @@ class AsyncMap(Generic[T_co]):
     def __init__(
         self,
         shell: AsyncShell,
-        plan: Plan[AsyncMapResult[T_co]],
-        on_result: AsyncOnResult[T_co] | None = None,
+        plan: Plan[AsyncMapResult[T_co, K_co]],
+        on_result: AsyncOnResult[T_co, K_co] | None = None,
         *,
         progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
-        self._book = Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._book = Book(plan, shell._settings.clock, cast("Any", on_result), progress=progress)
         self._shell = shell
-        self._line: Line[Item, AsyncMapResult[T_co]] | None = None
+        self._line: Line[Item, AsyncMapResult[T_co, K_co]] | None = None
         self._closed = False
 
     @property
-    def unknowns(self) -> tuple[AsyncMapResult[T_co], ...]:
+    def unknowns(self) -> tuple[AsyncMapResult[T_co, K_co], ...]:
         """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
-    def abandoned(self) -> tuple[AsyncMapResult[T_co], ...]:
+    def abandoned(self) -> tuple[AsyncMapResult[T_co, K_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
 
@@ -145,11 +146,11 @@ class AsyncMap(Generic[T_co]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> AsyncMapResult[T_co]:
+    async def __anext__(self) -> AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co]:
         if self._closed:
             raise StopAsyncIteration
         try:
-            result = await self._next()
+            result = cast("AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co] | None", await self._next())
             if result is not None and self._book.on_result is not None:
                 called = self._book.on_result(result)
                 if isawaitable(called):
@@ -170,7 +171,7 @@ class AsyncMap(Generic[T_co]):
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    async def _next(self) -> AsyncMapResult[T_co] | None:
+    async def _next(self) -> AsyncMapResult[T_co, K_co] | None:
         book = self._book
         if self._line is None:
             book.begin()

@@ -10,14 +10,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
+from runpod_sdk._values._generics import Defaulted, K_co
 from runpod_sdk._values._states import T_co
 
 from ._loop_thread import LoopThread, places, twin_of
 from ._map_book import Book
 from ._map_inputs import OVER, Item
-from ._map_result import MapResult
+from ._map_result import MapFailure, MapResult, MapSuccess
 from ._map_tables import arrow_of, pandas_of, polars_of
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from ._map_plan import Plan
     from ._map_report import MapReport
 
-OnResult = Callable[[MapResult[T_co]], object]
+OnResult = Callable[[MapSuccess[T_co, K_co] | MapFailure[T_co, K_co]], object]
 
 
-class Map(Generic[T_co]):
+class Map(Defaulted, Generic[T_co, K_co]):
     """The results of a bulk run, as they come; `with` closes it early. Made by `Endpoint.map`.
 
     One thread drives all jobs, and a second one takes the inputs, if they are not a collection: one that is slow to
@@ -58,25 +59,25 @@ class Map(Generic[T_co]):
     def __init__(
         self,
         shell: Shell,
-        plan: Plan[MapResult[T_co]],
-        on_result: OnResult[T_co] | None = None,
+        plan: Plan[MapResult[T_co, K_co]],
+        on_result: OnResult[T_co, K_co] | None = None,
         *,
         progress: bool = False,
     ) -> None:
         self.endpoint_id = plan.endpoint_id
-        self._book = book = Book(plan, shell._settings.clock, on_result, progress=progress)
+        self._book = book = Book(plan, shell._settings.clock, cast("Any", on_result), progress=progress)
         self._thread = thread = _thread_of(shell, book)
         self._begun = False
         self._closed = False
         weakref.finalize(self, _leave, thread, book)
 
     @property
-    def unknowns(self) -> tuple[MapResult[T_co], ...]:
+    def unknowns(self) -> tuple[MapResult[T_co, K_co], ...]:
         """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
-    def abandoned(self) -> tuple[MapResult[T_co], ...]:
+    def abandoned(self) -> tuple[MapResult[T_co, K_co], ...]:
         """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
         return tuple(self._book.kept.abandoned)
 
@@ -138,11 +139,11 @@ class Map(Generic[T_co]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> MapResult[T_co]:
+    def __next__(self) -> MapSuccess[T_co, K_co] | MapFailure[T_co, K_co]:
         if self._closed:
             raise StopIteration
         try:
-            result = self._next()
+            result = cast("MapSuccess[T_co, K_co] | MapFailure[T_co, K_co] | None", self._next())
             if result is not None and self._book.on_result is not None:
                 self._book.on_result(result)
         except BaseException:
@@ -161,7 +162,7 @@ class Map(Generic[T_co]):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _next(self) -> MapResult[T_co] | None:
+    def _next(self) -> MapResult[T_co, K_co] | None:
         book = self._book
         self._thread.check()
         if not self._begun:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._inputs import InputObject
 
 from ._map_tables import is_table, row_of, rows_of, shaped
 
@@ -40,8 +41,10 @@ class Handle(Protocol):
         ...
 
 
-Given = Mapping[str, Any] | Handle
+Given = InputObject | Handle
 Input = Given | tuple[Any, Given]
+T = TypeVar("T")
+Many = Iterable[T] | AsyncIterable[T]
 Inputs = Iterable[Input] | AsyncIterable[Input] | Mapping[Any, Given]
 
 

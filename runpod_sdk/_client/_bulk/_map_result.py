@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, cast
 
+from runpod_sdk._values._generics import Defaulted, K_co
 from runpod_sdk._values._states import JobState, T_co
 
 if TYPE_CHECKING:
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Result[Any]")
 
+_ANY: Any = None
 # How many unknown submits, and jobs left behind, a bulk run keeps; ours.
 KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result(Generic[T_co]):
+class Result(Defaulted, Generic[T_co, K_co]):
     """What the results of both flavours have; they differ in the type of the handle."""
 
-    key: Any
+    key: K_co
     index: int
     input: Any = field(repr=False)
     job: Any = None
@@ -34,12 +36,12 @@ class Result(Generic[T_co]):
     @property
     def is_success(self) -> bool:
         """Whether there is an output: the job completed, with an output of the endpoint's type."""
-        return self.error is None and self.state is not None and self.state.is_success
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapResult(Result[T_co]):
-    """What became of one input of a bulk run.
+class MapResult(Result[T_co, K_co]):
+    """What became of one input of a bulk run: a `MapSuccess` or a `MapFailure`, which `if result.is_success:` tells.
 
     Attributes:
         key: its key, where the inputs are a mapping or pairs; else its index.
@@ -53,12 +55,88 @@ class MapResult(Result[T_co]):
 
     job: Job[T_co] | None = None
 
+    @staticmethod
+    def made(**facts: Any) -> MapResult[Any]:
+        """Return a result; one that is neither is of a job that a run has left, and that goes on."""
+        return cast("MapResult[Any]", made_of(MapSuccess, MapFailure, MapResult, facts))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsyncMapResult(Result[T_co]):
+class MapSuccess(MapResult[T_co, K_co]):
+    """The result of an input whose job completed: `output` is what came of it, `error` is None."""
+
+    if TYPE_CHECKING:
+        error: None = field(default=_ANY)
+        job: Job[T_co] = field(default=_ANY)
+        state: JobState = field(default=_ANY)
+
+    @property
+    def is_success(self) -> Literal[True]:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapFailure(MapResult[T_co, K_co]):
+    """The result of an input without an output: `error` says why."""
+
+    if TYPE_CHECKING:
+        error: Exception = field(default=_ANY)
+        output: Never = field(default=_ANY)
+
+    @property
+    def is_success(self) -> Literal[False]:
+        """False."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncMapResult(Result[T_co, K_co]):
     """What became of one input of a bulk run: a `MapResult` whose `job` is an AsyncJob."""
 
     job: AsyncJob[T_co] | None = None
+
+    @staticmethod
+    def made(**facts: Any) -> AsyncMapResult[Any]:
+        """Return a result; one that is neither is of a job that a run has left, and that goes on."""
+        return cast("AsyncMapResult[Any]", made_of(AsyncMapSuccess, AsyncMapFailure, AsyncMapResult, facts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncMapSuccess(AsyncMapResult[T_co, K_co]):
+    """The result of an input whose job completed: `output` is what came of it, `error` is None."""
+
+    if TYPE_CHECKING:
+        error: None = field(default=_ANY)
+        job: AsyncJob[T_co] = field(default=_ANY)
+        state: JobState = field(default=_ANY)
+
+    @property
+    def is_success(self) -> Literal[True]:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncMapFailure(AsyncMapResult[T_co, K_co]):
+    """The result of an input without an output: `error` says why."""
+
+    if TYPE_CHECKING:
+        error: Exception = field(default=_ANY)
+        output: Never = field(default=_ANY)
+
+    @property
+    def is_success(self) -> Literal[False]:
+        """False."""
+        return False
+
+
+def made_of(success: Any, failure: Any, neither: Any, facts: dict[str, Any]) -> Any:
+    """Return a result of the class that its facts ask for."""
+    state: JobState | None = facts.get("state")
+    if facts.get("error") is not None:
+        return failure(**facts)
+    return (success if state is not None and state.is_success else neither)(**facts)
 
 
 class Kept(Generic[R]):

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk._values._inputs import as_json
+
 if TYPE_CHECKING:
     from ._rows import Key
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 _LEAST, _MOST = -(2**63), 2**63 - 1
 # Characters of a fingerprint that stand in a key: 128 bits.
 _SHOWN = 32
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=as_json).encode
 
 
 def digest_of(given: Any) -> bytes:
@@ -25,7 +27,7 @@ def digest_of(given: Any) -> bytes:
     try:
         text = _canonical(given)
     except TypeError:  # keys that are no texts are some, once they have been written
-        text = _canonical(json.loads(json.dumps(given)))
+        text = _canonical(json.loads(json.dumps(given, default=as_json)))
     return hashlib.sha256(text.encode("ascii")).digest()
 
 

@@ -1,0 +1,70 @@
+"""What `map` takes by name beside the inputs, for those who check types; its signature has it in full."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from runpod_sdk._values._requests import SubmitOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runpod_sdk._client._journal._journal import Journal
+    from runpod_sdk._client._journal._rows import Again
+    from runpod_sdk._flows._wait import OnAbandon
+
+    from ._async_map import AsyncOnResult
+    from ._batch_inputs import KeyOf
+    from ._map import OnResult
+    from ._map_plan import InputOptions, JournalPath, OnSubmit
+    from ._map_stop import Stop
+    from ._map_tables import FromRow
+
+T = TypeVar("T")
+
+
+class PlainOptions(SubmitOptions, total=False):
+    """What both flavours take, and what leaves the keys as they are."""
+
+    concurrency: int
+    ordered: bool
+    retries: int
+    input_options: InputOptions | None
+    stop: Stop | None
+    from_row: FromRow | None
+    on_abandon: OnAbandon | None
+    on_submit: OnSubmit | None
+    progress: bool
+
+
+class KeyingOptions(PlainOptions, total=False):
+    """All that both flavours take: with some of it, inputs have other keys than their places."""
+
+    journal: JournalPath | Journal | None
+    again: Iterable[Again]
+    via: Literal["jobs", "batch"]
+    key_of: KeyOf | None
+
+
+class MapOptions(KeyingOptions, Generic[T], total=False):
+    """What the client for threads takes."""
+
+    on_result: OnResult[T] | None
+
+
+class UnkeyedMapOptions(PlainOptions, Generic[T], total=False):
+    """What it takes where keys are places."""
+
+    on_result: OnResult[T, int] | None
+
+
+class AsyncMapOptions(KeyingOptions, Generic[T], total=False):
+    """What the client for tasks takes."""
+
+    on_result: AsyncOnResult[T] | None
+
+
+class AsyncUnkeyedMapOptions(PlainOptions, Generic[T], total=False):
+    """What it takes where keys are places."""
+
+    on_result: AsyncOnResult[T, int] | None
