@@ -87,7 +87,7 @@ class AsyncClient(AsyncShell):
         if http_client is not None and transport is not None:
             raise ValueError("http_client and transport exclude each other: give the transport to your client")
         with loading("what a client needs"):
-            from runpod_sdk._flows._exchange import Settings
+            from runpod_sdk._flows._exchange import Settings, observed
             from runpod_sdk._flows._holds import Holds
             from runpod_sdk._flows._limiter import Limiter
             from runpod_sdk._http._wire import AsyncWire
@@ -111,7 +111,7 @@ class AsyncClient(AsyncShell):
             holds=Holds(new_lock()),
             meter=Meter(new_lock()),
         )
-        settings.meter.watch(settings.observed)
+        settings.meter.watch(partial(observed, settings.holds, settings.limiter))
         self._new_wire = partial(
             AsyncWire, clock=clock, http_client=http_client, transport=transport, trust=trust_connect_errors
         )

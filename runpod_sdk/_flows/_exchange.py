@@ -80,13 +80,6 @@ class Settings:
         """Return the time that deadlines are counted in."""
         return self.clock.monotonic()
 
-    def observed(self, metric: Metric) -> Observed:
-        """Return what a metric is of this client now."""
-        if metric == M_HELD:
-            return [(self.holds.held, {})]
-        slowed = self.limiter.slowed().items() if metric == M_PACE else ()
-        return [(rate, {ENDPOINT_ID: of, OPERATION: operation}) for (of, operation), rate in slowed]
-
     def patience(self, request: Request) -> float:
         """Return how long an answer may take beyond its hold."""
         is_due = request.is_held
@@ -106,6 +99,14 @@ class Settings:
             retry=self.retry if retry == "same" else retry or NO_RETRY,
             poll=poll or self.poll,
         )
+
+
+def observed(holds: Holds, limiter: Limiter, metric: Metric) -> Observed:
+    """Return what a metric is of one client now."""
+    if metric == M_HELD:
+        return [(holds.held, {})]
+    slowed = limiter.slowed().items() if metric == M_PACE else ()
+    return [(rate, {ENDPOINT_ID: of, OPERATION: operation}) for (of, operation), rate in slowed]
 
 
 class Refused(Exception):  # noqa: N818  how a flow hands a result up, not an error for users
