@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ._bulk._map import Map, OnResult
     from ._bulk._map_inputs import Given, Inputs, Many
     from ._bulk._map_options import MapOptions, UnkeyedMapOptions
-    from ._bulk._map_plan import InputOptions, JournalPath, OnSubmit
+    from ._bulk._map_plan import Concurrency, InputOptions, JournalPath, OnSubmit
     from ._bulk._map_stop import Stop
     from ._bulk._map_tables import FromRow
     from ._journal._journal import Journal
@@ -216,7 +216,7 @@ class Endpoint(Generic[T_co]):
         self,
         inputs: Inputs,
         *,
-        concurrency: int = 64,
+        concurrency: Concurrency = 64,
         ordered: bool = False,
         retries: int = 0,
         journal: JournalPath | Journal | None = None,
@@ -246,8 +246,9 @@ class Endpoint(Generic[T_co]):
                 place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted. Or a
                 table of pandas, polars or Arrow: each row is an input, the index of pandas has the keys, numpy's
                 numbers are numbers, and what is missing is null.
-            concurrency: how many jobs are in flight at once. With an `http_client` or a transport of your own that
-                knows no asyncio, the sync client uses a thread for each, and at most 64.
+            concurrency: how many jobs are in flight at once. "auto" looks at the endpoint's health every 5 seconds: as
+                many as bring more workers, up to 1,000, and fewer after a 429. With an `http_client` or a transport of
+                your own that knows no asyncio, the sync client uses a thread for each, and at most 64.
             ordered: hand results out in the order of their inputs.
             retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
                 unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.

@@ -176,7 +176,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         if self._line is None:
             book.begin()
             book.pending = book.taken()
-            self._line = book.line(self._shell, book.plan.concurrency)
+            self._line = book.line(self._shell, book.plan.size)
             weakref.finalize(self, _drop, self._line, book).atexit = False
         book.asked()
         result = await self._line.get()

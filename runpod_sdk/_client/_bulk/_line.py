@@ -61,6 +61,8 @@ class Line(Generic[Item, IndexedResult]):
         self._task_pool = TaskPool(work, scheduler, self._deliver, self._fail)
         self._news = asyncio.Event()
         self._room = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._companions: list[asyncio.Task[None]] = []
         self._loop = running_loop()
         self._intake: Intake[Item] | None = None
         self._feeder: asyncio.Task[None]
@@ -109,12 +111,22 @@ class Line(Generic[Item, IndexedResult]):
         self._task_pool.fill()
         self._room.set()
 
+    def beside(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run something until the line is closed."""
+        self._companions.append(asyncio.ensure_future(coroutine))
+
+    async def at_work(self) -> None:
+        """Return as soon as something is at work."""
+        while not self.scheduler.in_flight:
+            self._begun.clear()
+            await self._begun.wait()
+
     async def close(self) -> None:
         """Cancel what is under way, and wait for its end. All is told to end first: the wait may be broken off."""
         self._dismiss()
         if self._intake is not None:
             self._task_pool.left += await self._intake.close()
-        await asyncio.wait({self._feeder})
+        await asyncio.wait({self._feeder, *self._companions})
         await self._task_pool.stop()
 
     def drop(self, then: Callable[[], object] = lambda: None) -> None:
@@ -133,6 +145,8 @@ class Line(Generic[Item, IndexedResult]):
         if self._intake is not None:
             self._intake.dismiss()
         self._feeder.cancel()
+        for companion in self._companions:
+            companion.cancel()
         self._task_pool.dismiss()
 
     def _end(self, then: Callable[[], object]) -> None:
@@ -184,6 +198,7 @@ class Line(Generic[Item, IndexedResult]):
             self.outbox.expect(self._index_of(item))
         self.scheduler.took()
         self._task_pool.add((item,))
+        self._begun.set()
 
     def _inputs_failed(self, error: BaseException, *, is_handlers: bool) -> None:
         if is_handlers or not isinstance(error, Exception):

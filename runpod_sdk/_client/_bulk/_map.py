@@ -193,7 +193,7 @@ def _thread_of(shell: Shell, book: Book[MapResult[Any]]) -> LoopThread[MapResult
     async def opened() -> AsyncGenerator[Line[Item, MapResult[Any]]]:
         twin = twin_of(shell)
         try:
-            yield book.line(twin, places(shell, book.plan.concurrency))
+            yield book.line(twin, places(shell, book.plan.size))
         finally:
             await twin._wire.close()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from runpod_sdk._telemetry import NO_SPAN, logger
 
+from ._auto_window import AutoWindow
 from ._line import Line
 from ._map_inputs import expected, is_quick, items_of, until
 from ._map_job import Runner, left_of
@@ -79,11 +80,13 @@ class Book(Generic[R]):
     def line(self, shell: AsyncShell, size: int) -> Line[Item, R]:
         """Return the line that works on the inputs, `size` at once, in the running loop; once, after `begin`."""
         plan, items = self.plan, self.pending
+        window = AutoWindow(size) if plan.concurrency == "auto" else None
+        begins = size if window is None else window.size
         self.pending = iter(())
         self._line = line = Line(
             items,
             self._work(shell),
-            Scheduler(size, _WINDOW * plan.concurrency),
+            Scheduler(begins, _WINDOW * begins),
             self.outbox,
             self._first(),
             index_of=(lambda item: item.index) if plan.ordered else None,
@@ -91,6 +94,10 @@ class Book(Generic[R]):
             present=self._clock.participate,
         )
         self._look_again()
+        if window is not None or self._progress is not None:
+            from ._map_watch import watched
+
+            line.beside(watched(shell, plan.endpoint_id, line, window, self._say))
         return line
 
     def _look_again(self) -> None:
@@ -104,8 +111,11 @@ class Book(Generic[R]):
         warning = self._waiting.warning(self.plan.endpoint_id, since, now, count)
         if warning is not None:
             logger.warning(warning)
-            if self._progress is not None:
-                self._progress.notice(f"{count} results wait to be taken, and will soon be nowhere else")
+            self._say(f"{count} results wait to be taken, and will soon be nowhere else")
+
+    def _say(self, notice: str) -> None:
+        if self._progress is not None:
+            self._progress.notice(notice)
 
     def taken(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
         """Return the inputs that are to be worked on; None now and then, where many are left out."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._async_map import AsyncOnResult
     from ._batch_inputs import KeyOf
     from ._map import OnResult
-    from ._map_plan import InputOptions, JournalPath, OnSubmit
+    from ._map_plan import Concurrency, InputOptions, JournalPath, OnSubmit
     from ._map_stop import Stop
     from ._map_tables import FromRow
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class PlainOptions(SubmitOptions, total=False):
     """What both flavours take, and what leaves the keys as they are."""
 
-    concurrency: int
+    concurrency: Concurrency
     ordered: bool
     retries: int
     input_options: InputOptions | None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from runpod_sdk._flows import _api
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._values._arguments import kind_of
 from runpod_sdk._values._hidden import Hidden
 
+from ._auto_window import MOST
 from ._map_inputs import Inputs, is_many
 from ._map_result import R
 from ._map_stop import Stop
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from ._map_tables import FromRow
 
+# Named so for `map`, too.
+Concurrency = int | Literal["auto"]
 JournalPath = str | PathLike[str]
 InputOptions = Callable[[Any, Any], "SubmitOptions"]
 OnSubmit = Callable[[Any, Any], object]
@@ -43,7 +46,7 @@ class Plan(Generic[R]):
     endpoint_id: str
     endpoint_url: str
     inputs: Hidden[Inputs]
-    concurrency: int
+    concurrency: Concurrency
     ordered: bool
     retries: int
     on_abandon: OnAbandon
@@ -62,6 +65,8 @@ class Plan(Generic[R]):
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
             value = getattr(self, name)
+            if name == "concurrency" and value == "auto":
+                continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name}={value!r}: a whole number expected")
             if value < least:
@@ -74,6 +79,11 @@ class Plan(Generic[R]):
             raise TypeError(f"inputs is {kind_of(self.inputs.reveal())}: an iterable of inputs expected")
         # Raises for a bad option, which all inputs would share.
         _api.built(_api.run, self.endpoint_id, Hidden({}), self.options)
+
+    @property
+    def size(self) -> int:
+        """How many jobs may be in flight at most."""
+        return MOST if self.concurrency == "auto" else self.concurrency
 
     @property
     def total(self) -> int | None:
