@@ -23,7 +23,7 @@ from runpod_sdk._telemetry import note_batch
 from runpod_sdk._values._batches import BATCH_REQUESTS_MAX, BATCHES_MAX
 from runpod_sdk._values._policies import GRACE
 from runpod_sdk._values._states import T_co, shorten
-from runpod_sdk.errors import APIError, BatchError, RateLimitError, RunpodError, SubmissionUnknownError
+from runpod_sdk.errors import APIError, APIStatusError, BatchError, RunpodError, SubmissionUnknownError
 
 from ._bulk._batch_inputs import BatchInputs
 from ._bulk._map import Map, taken_by
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from ._bulk._map_plan import Plan
     from ._bulk._map_result import MapResult
     from ._sync_batches import Batch, Batches
+
+
+# What may say that there are too many batches, or requests in them: the documentation does not say what does.
+_TOO_MANY = (400, 409, 429)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +155,7 @@ class BatchMap(Map[T_co]):
         try:
             self._begin(filled, self._finalized(filled))
         except (APIError, BatchError) as error:
-            if isinstance(error, RateLimitError) and self._running:
+            if self._running and isinstance(error, APIStatusError) and error.status_code in _TOO_MANY:
                 self._is_held_back = True  # one of ours may be what is too much
                 if not filled.is_whole:
                     self._drop(filled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pydantic
 import pytest
 
 from runpod_sdk import (
@@ -13,6 +14,7 @@ from runpod_sdk import (
     Client,
     JobFailedError,
     Journal,
+    OutputTypeError,
     PollPolicy,
     RateLimitError,
     RetryPolicy,
@@ -42,6 +44,10 @@ def numbered(*numbers: int) -> dict[int, dict[str, int]]:
 
 def key_of(output: Any) -> Any:
     return output["key"]
+
+
+async def key_of_later(output: Any) -> Any:
+    return key_of(output)
 
 
 async def gathered(run: Any) -> dict[Any, Any]:
@@ -161,6 +167,32 @@ async def test_batches_of_others_are_waited_for_with_ours(world: World) -> None:
     results = await gathered(endpoint.map(numbered(1), via="batch", key_of=key_of))
     assert isinstance(results[1].error, RateLimitError)
     assert {(await other.state()).status for other in others} == {"DRAFT"}
+
+
+@pytest.mark.parametrize("status", [400, 429])
+@pytest.mark.usefixtures("small_batches")
+def test_a_limit_that_is_met_on_the_way_is_waited_for(status: int) -> None:
+    for operation, nth in (("batch-create", 2), ("batch-add", 3), ("batch-finalize", 2)):  # of the second batch
+        with Emulator() as emulator, Client(**emulator.connection, retry=RetryPolicy(attempts=1)) as client:
+            endpoint = emulator.endpoint("abc", work)
+            emulator.inject(Fault.status(status, on=operation, nth=nth))
+            results = list(client.endpoint("abc").map(numbered(*range(6)), via="batch", key_of=key_of))
+            assert status in {record.status for record in emulator.requests}
+            assert all(result.is_success for result in results), operation
+            assert Counter(job.input["n"] for job in endpoint.jobs.values()) == dict.fromkeys(range(6), 1)
+
+
+def test_outputs_are_of_the_callers_type_and_the_key_is_found_in_what_came() -> None:
+    class Output(pydantic.BaseModel):
+        key: int
+        square: int
+
+    with Emulator() as emulator, Client(**emulator.connection) as client:
+        emulator.endpoint("abc", lambda job: {**work(job), **({"square": "no"} if job["input"]["n"] == 2 else {})})
+        endpoint = client.endpoint("abc", output_type=Output)
+        results = {result.key: result for result in endpoint.map(numbered(1, 2), via="batch", key_of=key_of)}
+    assert results[1].output == Output(key=1, square=1)
+    assert isinstance(results[2].error, OutputTypeError)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -325,6 +357,7 @@ def test_what_does_not_go_with_batches_is_refused_before_anything_is_sent() -> N
             (ValueError, "not via", {"key_of": key_of}),
             (ValueError, "'queue'", {"via": "queue", "key_of": key_of}),
             (TypeError, "key_of", {"via": "batch", "key_of": "key"}),
+            (TypeError, "a coroutine function", {"via": "batch", "key_of": key_of_later}),
             (ValueError, "retries", {"via": "batch", "key_of": key_of, "retries": 1}),
             (ValueError, "concurrency", {"via": "batch", "key_of": key_of, "concurrency": 8}),
             (ValueError, "execution_timeout", {"via": "batch", "key_of": key_of, "execution_timeout": 60}),

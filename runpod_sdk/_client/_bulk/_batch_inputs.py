@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from copy import copy
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic
 
 from runpod_sdk._flows import _api, _batch_api
@@ -55,8 +56,9 @@ def checked_key_of(via: object, key_of: object, plan: Plan[Any]) -> KeyOf | None
             'via="batch" needs key_of: the service does not tell which input a result belongs to, so the worker has to '
             "return the input's key, and key_of(output) to find it there"
         )
-    if not callable(key_of):
-        raise TypeError(f"key_of is {kind_of(key_of)}: a function of an output expected")
+    if not callable(key_of) or iscoroutinefunction(key_of):
+        kind = kind_of(key_of) if not callable(key_of) else "a coroutine function"
+        raise TypeError(f"key_of is {kind}: a plain function of an output expected")
     _refuse_of_jobs(plan)
     return key_of
 

@@ -68,7 +68,8 @@ def _list(endpoint: RawEndpoint) -> Result:
     batch_id = endpoint.draft([]).fields["id"]
     answer = endpoint.ask("GET", "/batch")
     lists: list[list[Any]] = [value for value in answer.fields.values() if isinstance(value, list)]
-    found = any(one.get("id") == batch_id for rows in lists for one in rows if isinstance(one, dict))  # pyright: ignore[reportUnknownMemberType]
+    rows: list[Any] = [row for rows in lists for row in rows]
+    found = any(isinstance(row, dict) and cast("dict[str, Any]", row).get("id") == batch_id for row in rows)
     kind = f"fields {', '.join(sorted(answer.fields))}" if answer.fields else type(answer.body).__name__
     return len(lists) == 1 and found, f"HTTP {answer.status}, {kind}, the draft is {'' if found else 'not '}in it"
 
