@@ -11,15 +11,11 @@ from runpod_sdk.emulator._doors._asgi import App
 from runpod_sdk.emulator._doors._callers import Callers
 from runpod_sdk.emulator._doors._console import Seen
 from runpod_sdk.emulator._doors._control_api import ControlApi
-from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._listener import Listener
-from runpod_sdk.emulator._doors._rates import RateLimits
-from runpod_sdk.emulator._hosting import chance_of_faults, host, runs_here, size_of
-from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._hosting import chance_of_faults, gateway_to, host, runs_here, size_of
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
-from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._workers._callables import close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
@@ -34,9 +30,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runpod_sdk.clock import ParkingClock
-    from runpod_sdk.emulator._doors._gateway import RequestRecord
+    from runpod_sdk.emulator._doors._gateway import Gateway, RequestRecord
     from runpod_sdk.emulator._doors._site import Site
     from runpod_sdk.emulator._doors._transport import Transport
+    from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._ledger import Ledger
@@ -354,12 +351,10 @@ class Emulator:
             if self._closed:
                 raise RuntimeError("the emulator is closed")
             if self._gateway is None:
-                options = self._options
-                hub = Hub(self._given_clock or default_clock(), self.faults, options)
+                clock = self._given_clock or default_clock()
+                self._gateway = gateway_to(clock, self.faults, self.api_key, self._options, self._processes.has)
+                hub = self._gateway.hub
                 self._processes.log.now = hub.clock.time
-                router = Router(self.api_key, options, self._processes.has)
-                rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
-                self._gateway = Gateway(hub, router, self.faults, rates, options.record)
                 for endpoint in self._endpoints.values():
                     self._host(hub, endpoint)
             return self._gateway

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from random import Random
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._doors._gateway import Gateway
+from runpod_sdk.emulator._doors._rates import RateLimits
+from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
+from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._workers._callables import Pool
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
 from runpod_sdk.emulator._workers._processes import worker_id_from
@@ -14,9 +19,18 @@ from runpod_sdk.emulator._workers._processes import worker_id_from
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator._options import Options
+    from runpod_sdk.emulator._record._injection import Faults
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
+
+
+def gateway_to(
+    clock: ParkingClock, faults: Faults, api_key: str, options: Options, has_worker: Callable[[str], bool]
+) -> Gateway:
+    """Return what all doors lead to, and the hub behind it."""
+    rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
+    return Gateway(Hub(clock, faults, options), Router(api_key, options, has_worker), faults, rates, options.record)
 
 
 def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> Pool | None:

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.emulator._hub_endpoint import HELD, NAMES, HubEndpoint
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND
@@ -26,7 +27,7 @@ from runpod_sdk.emulator._webhooks import WebhookSender
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runpod_sdk.clock import Parking, ParkingClock, Timer
+    from runpod_sdk.clock import Parking, ParkingClock
     from runpod_sdk.emulator._queue._effects import Effects
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._queue._measures import Measures
@@ -35,45 +36,6 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._record._faults import Kind
     from runpod_sdk.emulator._record._injection import Disruption, Faults
     from runpod_sdk.emulator._record._ledger import LoggedRequest
-
-# What workers ask, as faults and the ledger call it.
-_NAMES: dict[type[Request], str] = {
-    ask.Take: "job-take",
-    ask.Finish: "job-done",
-    ask.ReportProgress: "job-progress",
-    ask.Chunk: "job-stream",
-    ask.Lose: "lost",
-    ask.Leave: "left",
-}
-# What is held, as the routes call it.
-_HELD: dict[type[Request], str] = {
-    ask.Submit: "runsync",
-    ask.Status: "status-sync",
-    ask.ReadStream: "stream",
-    ask.Take: "job-take",
-    ask.WatchStops: "job-stop",
-}
-
-
-class HubEndpoint:
-    """One endpoint in the hub: its queue, and those who run its jobs, who are called under the hub's lock.
-
-    Attributes:
-        stop: told (worker id, job id) of a job that is to be stopped.
-        replace: told the id of a worker that asked to be replaced.
-        kill: told the id of a worker that is to die where it stands. Returns False where its death will be seen; else
-            the hub says that it has left. None: workers whose processes nobody here knows.
-    """
-
-    __slots__ = ("armed", "kill", "queue", "replace", "stop", "timer")
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.stop: Callable[[str, str], None] = lambda _worker_id, _job_id: None
-        self.replace: Callable[[str], None] = lambda _worker_id: None
-        self.kill: Callable[[str], bool] | None = None
-        self.armed = math.inf
-        self.timer: Timer | None = None
 
 
 class Hub:
@@ -251,7 +213,7 @@ class Hub:
                 self._accept(endpoint, endpoint.queue.advance(now))
             self._carry_out()
             held = Counter(
-                (endpoint.queue.endpoint_id, _HELD[type(waiter.hold.request)])
+                (endpoint.queue.endpoint_id, HELD[type(waiter.hold.request)])
                 for waiter, endpoint in self._waiters.items()
             )
             return [endpoint.queue.measures(now) for endpoint in self.endpoints.values()], held
@@ -293,7 +255,7 @@ class Hub:
         if isinstance(request, ask.Lose):
             self.ledger.not_begun(request.worker_id, [request.job_id])
         answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
-        self._accept(endpoint, effects, logged or _NAMES.get(type(request)))
+        self._accept(endpoint, effects, logged or NAMES.get(type(request)))
         if isinstance(request, ask.Chunk) and any(change.before is not None for change in effects.changes):
             self.on_chunk(request.job_id, request.worker_id, request.body)
         return answer
@@ -343,7 +305,7 @@ class Hub:
         """Let a worker in this process take a job, unless a fault loses the job on its way or kills the worker."""
 
         def hand_over(reply: Reply) -> None:
-            disruption = self.disruption(_NAMES[ask.Take], endpoint, OF_WORKERS) if reply.body else None
+            disruption = self.disruption(NAMES[ask.Take], endpoint, OF_WORKERS) if reply.body else None
             if disruption is None:
                 deliver(reply)
                 return
@@ -367,7 +329,7 @@ class Hub:
         self, endpoint: HubEndpoint, request: Chunk | Finish | ReportProgress, logged: LoggedRequest | None = None
     ) -> Reply | Hold:
         """Take in what a worker sends, as often and as late as faults say."""
-        disruption = self.disruption(_NAMES[type(request)], endpoint, OF_WORKERS, logged)
+        disruption = self.disruption(NAMES[type(request)], endpoint, OF_WORKERS, logged)
         if disruption is None:
             return self._handle(endpoint, request, logged)
         if disruption.late is not None:

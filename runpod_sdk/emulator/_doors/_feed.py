@@ -17,7 +17,8 @@ from runpod_sdk.emulator._routes._route import JSON, HttpAnswer
 from runpod_sdk.emulator._waiter import Waiter
 
 if TYPE_CHECKING:
-    from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._hub_endpoint import HubEndpoint
 
 _EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 _FINAL_WORDS = frozenset(state.value for state in FINAL)

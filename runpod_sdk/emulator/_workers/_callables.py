@@ -19,7 +19,8 @@ from runpod_sdk.emulator._workers._run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._hub_endpoint import HubEndpoint
     from runpod_sdk.emulator._workers._run import Handler
 
 

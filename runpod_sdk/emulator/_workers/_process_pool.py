@@ -19,7 +19,8 @@ from runpod_sdk.emulator._workers._trial import Trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._hub_endpoint import HubEndpoint
     from runpod_sdk.emulator._workers._events import Feed
     from runpod_sdk.emulator._workers._guard import Guard
     from runpod_sdk.emulator._workers._programs import Program

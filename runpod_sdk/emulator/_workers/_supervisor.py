@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runpod_sdk.emulator._hub import Hub, HubEndpoint
+    from runpod_sdk.emulator._hub import Hub
+    from runpod_sdk.emulator._hub_endpoint import HubEndpoint
     from runpod_sdk.emulator._workers._events import Feed
     from runpod_sdk.emulator._workers._guard import Guard
 
