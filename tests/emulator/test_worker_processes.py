@@ -282,6 +282,17 @@ def test_what_is_no_json_is_never_served_and_is_told(lab: Lab, write: Write, val
     assert noted.job_id == job.id
 
 
+@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("change", ["job.clear()", "job['id'] = 'other'"])
+def test_a_handler_that_changes_the_id_of_its_job_loses_the_result(
+    lab: Lab, write: Write, change: str, *, in_process: bool
+) -> None:
+    """The official library reads it there when it sends the result."""
+    endpoint = lab.serve(write(f"def handler(job):\n    {change}\n    return 1" + SERVE), in_process=in_process)
+    state = endpoint.run({"n": 1}, execution_timeout=5).wait(timeout=60)
+    assert (state.status, state.output) == ("FAILED", None)
+
+
 @pytest.mark.parametrize(
     "handler",
     [

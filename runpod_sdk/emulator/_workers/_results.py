@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from runpod_sdk.emulator._workers._host._results import (
     NotJSONError,
+    check_id,
     chunk,
     encoded,
     ending,
@@ -23,6 +24,7 @@ from runpod_sdk.emulator._workers._host._results import (
 __all__ = [
     "NotJSONError",
     "as_json",
+    "check_id",
     "chunk",
     "decoded",
     "encoded",

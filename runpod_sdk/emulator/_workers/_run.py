@@ -268,6 +268,7 @@ class Run:
 
     def _send_chunk(self, sent: Any) -> None:
         try:
+            self._check_id()
             body = results.as_json(sent, as_official=self.worker.pool.as_official)
         except results.NotJSONError as error:
             if not error.is_caught:
@@ -276,8 +277,13 @@ class Run:
         else:
             self.worker.send(ask.Chunk(worker_id=self.worker_id, job_id=self.job["id"], body=body))
 
+    def _check_id(self) -> None:
+        if self.worker.pool.as_official:
+            results.check_id(self.handed, self.job["id"])
+
     def _finish(self, result: dict[str, Any]) -> None:
         results.shown(result)  # rp_job.py: log.debug; what this raises, nobody catches there
+        self._check_id()
         body, size = results.sent(result, as_official=self.worker.pool.as_official)
         refusal = self.worker.send(
             ask.Finish(

@@ -165,6 +165,7 @@ class WorkerLoop:
 
         def stream(sent: dict[str, Any]) -> None:
             try:
+                results.check_id(job, job_id)
                 self._wire.send(["chunk", job_id], results.encoded(sent))
             except results.NotJSONError as error:
                 if not error.is_caught:
@@ -174,6 +175,7 @@ class WorkerLoop:
         refreshes = bool(self._config.get("refresh_worker", False))
         try:
             result = await result_of(self._config, job, aggregate=self._aggregate, stream=stream)
+            results.check_id(job, job_id)
             body = results.encoded(result)
         except (SystemExit, KeyboardInterrupt):
             raise  # asyncio ends the process

@@ -70,6 +70,19 @@ def raised(error: Exception, worker_id: str, hostname: str, logs: str = "") -> d
     return {"error": json.dumps(info)}
 
 
+def check_id(job: dict[str, Any], job_id: str) -> None:
+    """Refuse to send anything for a job in which its handler has changed the id; it is sent under the id that is there.
+
+    rp_http.py, _handle_result: session.headers["X-Request-ID"] = job["id"]
+
+    Raises:
+        KeyError: it has none any more.
+        NotJSONError: it has another.
+    """
+    if job["id"] != job_id:
+        raise NotJSONError("its handler has put another id into its job", is_caught=True)
+
+
 def chunk(value: Any) -> dict[str, Any]:
     """Return what is sent for what a generator yields; what it raises counts as raised by the generator."""
     shown(value)  # rp_job.py, run_job_generator: log.debug(f"Generator output: {output_partial}")
