@@ -16,6 +16,7 @@ OF_BODIES = frozenset({"webhook", "webhookV2", "policy", "s3Config"})  # docs: o
 # docs: hub/publishing-guide, .runpod/tests.json: name, input, timeout; official source: rp_local.py, test_input.json:
 # id; the others as seen in worker repositories. `key` is a line's of `runpod-sdk map`.
 OF_TESTS = frozenset({"id", "key", "name", "timeout", "expected_output", "description", "comment"})
+_KNOWN = OF_BODIES | OF_TESTS | {"input"}
 
 
 def wrapped(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -26,4 +27,4 @@ def wrapped(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def unknown_in(value: Mapping[str, Any]) -> AbstractSet[str]:
     """Return the names that neither a body nor a test has."""
-    return {name for name in value if name not in OF_BODIES | OF_TESTS | {"input"} and not name.startswith(("_", "$"))}
+    return {name for name in value if name not in _KNOWN and not name.startswith(("_", "$"))}

@@ -88,13 +88,15 @@ class Sorter:
             if row is None and self._run.count:
                 row = self._before_its_key(digest)
         what = todo(row, digest, self._again)
+        is_renamed = row is not None and row.key != key and what is not Todo.SUBMIT  # which gives the row its key
+        if is_renamed:
+            self._fresh.discard(key)
         if what is Todo.SKIP and row is not None:
             self.skipped[str(row.status)] += 1
             return None
         if what is Todo.REFUSE:
             return replace(item, key=key, known=_taken(key, "of an earlier run"))
-        if row is not None and row.key != key and what is not Todo.SUBMIT:  # which gives the row its key
-            self._fresh.discard(key)
+        if row is not None and is_renamed:
             self.names[item.index] = row.key
         return Item(item.index, key, item.input, known=Known(what, digest, row))
 

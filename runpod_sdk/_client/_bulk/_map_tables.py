@@ -50,7 +50,7 @@ def _rows_of_pandas(frame: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 def row_of(given: Any) -> Any:
     """Return a row of pandas, as `DataFrame.iterrows()` has it, as a dict; anything else as it is."""
-    if _kind(given) == ("pandas", "Series"):
+    if not isinstance(given, dict) and _kind(given) == ("pandas", "Series"):
         return {str(name): plain(cell) for name, cell in given.items()}
     return given
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # How long another process may keep the file to itself, seconds: one that resolves, or copies it.
 _BUSY = 30.0
 # Pages that are kept in memory, KiB.
-_CACHE = 8_000
+_CACHE = 4_000
 _MAGIC = b"SQLite format 3\0"
 # How the journals of version 0.1 of the command line begin.
 _LINES = b'{"line": '

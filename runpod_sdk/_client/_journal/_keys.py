@@ -48,7 +48,7 @@ def checked_key(key: object) -> Key:
         TypeError, ValueError: another one.
     """
     if isinstance(key, str):
-        if any("\ud800" <= letter <= "\udfff" for letter in key):
+        if not key.isascii() and any("\ud800" <= letter <= "\udfff" for letter in key):
             raise ValueError(f"key={key!r}: it holds half a character (a lone surrogate)")
         return str(key)
     number = None if isinstance(key, bool) else getattr(key, "__index__", None)  # numpy's numbers have one, too

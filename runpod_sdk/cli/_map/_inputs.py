@@ -34,6 +34,7 @@ class Inputs:
         self._shape = shape
         self._journal = journal
         self._recent: dict[str | int, int] = {}
+        self._older = self._recent
         self.bad = 0
         self.stopped_by: Exception | None = None
 
@@ -69,11 +70,12 @@ class Inputs:
             complain("map", "further lines are left out, too")
 
     def _remember(self, key: str | int, line: int) -> None:
-        known = self._recent.setdefault(key, line)
-        if known != line:
+        known = self._recent.get(key) or self._older.get(key)
+        if known is not None:
             raise ValueError(f"the key {json.dumps(key)} stands on line {known}, too")
-        if len(self._recent) > _RECENT:
-            del self._recent[next(iter(self._recent))]
+        if len(self._recent) == _RECENT:
+            self._older, self._recent = self._recent, {}
+        self._recent[key] = line
 
 
 def read_line(number: int, line: bytes) -> Input:

@@ -18,7 +18,7 @@ OURS = (
     *("worker_id", "delay_time_ms", "execution_time_ms", "input_sha256", "endpoint"),
 )
 # The columns that make a table one of inputs as lines of JSON are: an input in one cell, and its key.
-_WHOLE = {"input", "key", "id"}
+_WHOLE = frozenset({"input", "key", "id"})
 
 
 class Input(dict[str, Any]):
@@ -130,7 +130,8 @@ class Shape:
 
 def _bare(line: int, record: Any) -> Input:
     """Return an input as lines of JSON have it: in a body, with a key or an id if it likes; or as it is."""
-    given = job_input(record)
+    inner = record.get("input") if isinstance(record, dict) else None
+    given = inner if isinstance(inner, dict) and record.keys() <= _WHOLE else job_input(record)
     return Input(given, line, None if given is record else _key_of(record.get("key", record.get("id"))))
 
 

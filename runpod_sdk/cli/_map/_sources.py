@@ -162,9 +162,11 @@ class _Lines(_Text):
         if not self.is_utf_8:
             yield from super().__iter__()
             return
+        encoding = "utf-8-sig"
         for number, line in enumerate(self._file, 1):
             if not line.isspace():
-                yield number, _parsed(line, "utf-8-sig" if number == 1 else "utf-8")
+                yield number, _parsed(line, encoding)
+            encoding = "utf-8"
 
     def records(self, text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
         for number, line in enumerate(text, 1):
