@@ -179,6 +179,24 @@ def test_each_limit_is_one_and_stays_reached() -> None:
     assert braked(Stop(cost=0.5, price_per_second=0.125), [fine] * 6) == [3, 4, 5]
 
 
+def test_what_workers_cost_is_counted_from_looks_at_them() -> None:
+    brake = Brake(Stop(cost=100, price_per_second=1), 0.0)
+    meter = brake.meter
+    assert meter is not None
+    assert meter.seconds(5.0) == 0.0
+    assert (meter.begin(5.0), meter.begin(99.0)) == (True, False), "one at a time"
+    meter.end(10.0, 2)
+    assert (meter.begin(15.0), meter.begin(20.0)) == (False, True)
+    meter.end(20.0, None)
+    assert meter.begin(30.0)
+    meter.end(30.0, 4)
+    assert (meter.seconds(30.0), meter.seconds(35.0)) == (60.0, 80.0)
+    assert not brake.is_on(39.0)
+    assert brake.is_on(40.0)
+    assert brake.reason == "the workers have cost 100, by how long the endpoint's health showed them"
+    assert Brake(Stop(failures=1), 0.0).meter is None
+
+
 def test_a_share_is_judged_where_there_is_something_to_judge() -> None:
     fine, bad = (1, False), (1, True)
     assert braked(Stop(failure_share=0.5), [bad] * 21) == [19, 20]

@@ -587,6 +587,29 @@ async def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_mo
 
 
 @both_flavours
+async def test_a_run_is_stopped_by_what_its_workers_cost(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world), workers=8)
+    inputs = [{"n": n, "seconds": 10} for n in range(50)]
+    stop = Stop(cost=200, price_per_second=1)
+    results = world.client().endpoint("abc").map(inputs, concurrency=1, stop=stop)
+    ends = await listed(results)
+    assert sum(result.is_success for result in ends) == 3, "seven of eight workers are idle all the time, and paid"
+    assert results.report().stopped == "the workers have cost 240, by how long the endpoint's health showed them"
+    assert world.operations.count("health") == 4
+
+
+@both_flavours
+async def test_a_run_whose_workers_cannot_be_seen_is_stopped_by_what_its_jobs_cost(world: World) -> None:
+    world.emulator.endpoint("abc", sleeping(world), workers=8)
+    world.emulator.inject(Fault.status(503, on="health"))
+    inputs = [{"n": n, "seconds": 10} for n in range(50)]
+    stop = Stop(cost=50, price_per_second=1)
+    results = world.client(retry=None).endpoint("abc").map(inputs, concurrency=1, stop=stop)
+    assert sum(result.is_success for result in await listed(results)) == 5
+    assert results.report().stopped == "the jobs have cost 50 by their execution alone"
+
+
+@both_flavours
 async def test_a_stop_is_one(world: World) -> None:
     with pytest.raises(TypeError, match="a Stop expected"):
         world.client().endpoint("abc").map([], stop=5)  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
 from runpod_sdk._client._submission import Left, Submission
-from runpod_sdk._flows import _api, _control, _wait
+from runpod_sdk._flows import _answers, _api, _control, _wait
+from runpod_sdk._flows._exchange import ask
 from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._telemetry import span
 from runpod_sdk._values._arguments import kind_of
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from ._map_inputs import Handle, Item
     from ._map_plan import Plan
     from ._map_report import Tally
-    from ._map_stop import Brake
+    from ._map_stop import Brake, Meter
 
 # Refusals of a submit that the next input would meet as well.
 HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, NotFoundError)
@@ -105,11 +106,27 @@ class Runner(Generic[R]):
 
     async def result(self, item: Item) -> R:
         """Submit one input, and wait for its job."""
+        meter = self._brake.meter
+        if meter is not None and self._brake.reason is None and meter.begin(self._shell._settings.now()):
+            await self._look(meter)
         if self._brake.is_on(self._shell._settings.now()):
             return self.of(item, error=MapStoppedError(f"not submitted: {self._brake.reason}"))
         result = await self._made(item)
         self._brake.add(result.state, result.error)
         return result
+
+    async def _look(self, meter: Meter) -> None:
+        """See how many workers there are, for what they cost."""
+        settings, workers = self._shell._settings, None
+        request = _api.health(self._plan.endpoint_id)
+        try:
+            health = await self._shell._drive(ask(settings, request, settings.deadline(None), _answers.health_of))
+            counts = health.workers
+            workers = counts.initializing + counts.running + counts.idle
+        except APIError:  # it is not known then; whether the endpoint is there at all, the submit tells
+            pass
+        finally:
+            meter.end(settings.now(), workers)
 
     async def _made(self, item: Item) -> R:
         plan, settings = self._plan, self._shell._settings

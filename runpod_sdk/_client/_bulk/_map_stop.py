@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # A share is not judged before there are so many results; ours.
 JUDGED_FROM = 20
+# Between two looks at the endpoint's workers, seconds; ours.
+LOOK_EVERY = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +22,10 @@ class Stop:
     Attributes:
         failures: as soon as so many results are no success.
         failure_share: as soon as this share of the results, from 0 to 1, is no success; judged from 20 results on.
-        cost: as soon as the jobs have cost so much, at `price_per_second`. It is a lower bound: the service says how
-            long each job ran, but workers are paid from their start to their stop, with the time that they are idle. A
-            small run may cost several times as much.
+        cost: as soon as the run has cost so much, at `price_per_second`. Workers are paid from their start to their
+            stop, idle or not, so they are counted: every 10 seconds, before an input is submitted, the endpoint's
+            health is asked for those that start, run and are idle, whoever's jobs they run. Where it does not tell, and
+            where that is more, it is the time that the jobs ran. `report().stopped` says which it was.
         price_per_second: of a worker, in the currency of `cost`.
         after: so many seconds after the run began.
 
@@ -56,16 +59,51 @@ class Stop:
             raise ValueError("cost and price_per_second go together")
 
 
+class Meter:
+    """Adds up how long the workers of an endpoint were there, from looks at how many there are."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._next: float | None = None
+        self._seconds = 0.0
+
+    def begin(self, now: float) -> bool:
+        """Whether it is time for a look; it is nobody else's then."""
+        if self._next is not None and now < self._next:
+            return False
+        self._next = math.inf
+        return True
+
+    def end(self, now: float, workers: int | None) -> None:
+        """Note what a look showed; None where it showed nothing."""
+        self._next = now + LOOK_EVERY
+        if workers is None:
+            return
+        if self._last is not None:
+            at, before = self._last
+            self._seconds += (now - at) * (before + workers) / 2
+        self._last = (now, workers)
+
+    def seconds(self, now: float) -> float:
+        """Return the time of all workers so far, as if there were as many since the last look."""
+        if self._last is None:
+            return 0.0
+        at, workers = self._last
+        return self._seconds + (now - at) * workers
+
+
 class Brake:
     """Tells whether a run is to submit more, as its results are made; once it does not, it stays so.
 
     Attributes:
         reason: why no more is submitted; None as long as there is no reason.
+        meter: of the workers' time; None where nobody asks for the cost.
     """
 
     def __init__(self, stop: Stop | None, began: float) -> None:
         self.reason: str | None = None
         self._stop = stop or Stop()
+        self.meter = None if self._stop.cost is None else Meter()
         self._began = began
         self._results = self._failures = self._execution_ms = 0
 
@@ -89,7 +127,10 @@ class Brake:
         if stop.failure_share is not None and is_judged and self._failures >= stop.failure_share * self._results:
             return f"{self._failures} of {self._results} results were no success"
         if stop.cost is not None and stop.price_per_second is not None:
-            cost = self._execution_ms / 1000 * stop.price_per_second
+            execution, workers = self._execution_ms / 1000, 0.0 if self.meter is None else self.meter.seconds(now)
+            cost = max(execution, workers) * stop.price_per_second
+            if cost >= stop.cost and workers > execution:
+                return f"the workers have cost {cost:.4g}, by how long the endpoint's health showed them"
             if cost >= stop.cost:
                 return f"the jobs have cost {cost:.4g} by their execution alone"
         if stop.after is not None and now - self._began >= stop.after:
