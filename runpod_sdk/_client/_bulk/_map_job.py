@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ._map_inputs import Handle, Item
     from ._map_plan import Plan
     from ._map_report import Tally
-    from ._map_stop import Brake, Meter
+    from ._map_stop import Brake, WorkerTime
 
 # Refusals of a submit that the next input would meet as well.
 HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, NotFoundError)
@@ -115,7 +115,7 @@ class Runner(Generic[R]):
         self._brake.add(result.state, result.error)
         return result
 
-    async def _look(self, meter: Meter) -> None:
+    async def _look(self, meter: WorkerTime) -> None:
         """See how many workers there are, for what they cost."""
         settings, workers = self._shell._settings, None
         request = _api.health(self._plan.endpoint_id)

@@ -59,7 +59,7 @@ class Stop:
             raise ValueError("cost and price_per_second go together")
 
 
-class Meter:
+class WorkerTime:
     """Adds up how long the workers of an endpoint were there, from looks at how many there are."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Brake:
     def __init__(self, stop: Stop | None, began: float) -> None:
         self.reason: str | None = None
         self._stop = stop or Stop()
-        self.meter = None if self._stop.cost is None else Meter()
+        self.meter = None if self._stop.cost is None else WorkerTime()
         self._began = began
         self._results = self._failures = self._execution_ms = 0
 

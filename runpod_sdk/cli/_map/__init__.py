@@ -154,7 +154,7 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
     ends: Counter[str] = Counter()
     with results:
         try:
-            with closing(_shown(arguments, endpoint, inputs)) as progress:
+            with closing(_shown(arguments, endpoint, inputs, journal)) as progress:
                 for result in results:
                     _take(result, inputs, journal, ends, progress)
         except BadCallError:  # of what is read of a pipe
@@ -174,7 +174,7 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
     return _code(inputs, ends + journal.skipped)
 
 
-def _shown(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs) -> Progress:
+def _shown(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, journal: OutputJournal) -> Progress:
     from runpod_sdk.clock import SystemClock  # noqa: PLC0415  as above
 
     from ._progress import Progress  # noqa: PLC0415
@@ -184,7 +184,8 @@ def _shown(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs) ->
         with suppress(TypeError):
             total = len(inputs)
     title = f'map on endpoint "{endpoint.id}"'
-    return Progress(title, total, arguments.price_per_second, arguments.progress, SystemClock().monotonic)
+    price, every = arguments.price_per_second, arguments.progress
+    return Progress(title, total, price, every, SystemClock().monotonic, journal.skipped.total)
 
 
 def _take(

@@ -74,10 +74,10 @@ def output_of(path: Path) -> Output:
     """
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _Csv(path)
+        return _CsvResults(path)
     if suffix == ".parquet":
-        return _Parquet(path)
-    lines = Lines(path)
+        return _ParquetResults(path)
+    lines = ResultLines(path)
     try:
         lines.lock()
     except BaseException:
@@ -86,7 +86,7 @@ def output_of(path: Path) -> Output:
     return lines
 
 
-class Lines(AppendLog):
+class ResultLines(AppendLog):
     """Lines of JSON."""
 
     grows = True
@@ -101,7 +101,7 @@ class Lines(AppendLog):
         self.size = _put(new, self.path)
 
 
-class _Table:
+class _ResultTable:
     """A table of results."""
 
     grows = False
@@ -132,7 +132,7 @@ class _Table:
         """Do nothing: it is not open."""
 
 
-class _Csv(_Table):
+class _CsvResults(_ResultTable):
     begin = b"line,key,"
 
     def write(self, results: Results, new: Path) -> None:
@@ -146,7 +146,7 @@ class _Csv(_Table):
         self.size = _put(new, self.path)
 
 
-class _Parquet(_Table):
+class _ParquetResults(_ResultTable):
     begin = b"PAR1"
 
     def __init__(self, path: Path) -> None:

@@ -23,16 +23,24 @@ class Progress:
         total: how many results there will be; None where nobody knows.
         price: of a second of a worker, for the cost so far.
         every: seconds between two lines where there is no terminal; 0 says nothing there.
+        before: returns how many were done before.
         now: tells the time, in seconds.
     """
 
     def __init__(
-        self, title: str, total: int | None, price: float | None, every: float, now: Callable[[], float]
+        self,
+        title: str,
+        total: int | None,
+        price: float | None,
+        every: float,
+        now: Callable[[], float],
+        before: Callable[[], int],
     ) -> None:
         self._title = title
         self._total = total
         self._price = price
         self._now = now
+        self._before = before
         self._began = now()
         self._done = self._failed = self._unknown = self._milliseconds = 0
         self._surface = surface_of(now, every=1.0, stays=True) if sys.stderr.isatty() else None
@@ -62,7 +70,9 @@ class Progress:
 
     def _tell(self, every: float) -> None:
         while not self._over.wait(every):
-            print(f"{self._title}  {self._now() - self._began:.0f} s  {self._text()}", file=sys.stderr, flush=True)
+            before = self._before()
+            line = self._text() + (f", {before} done before" if before else "")
+            print(f"{self._title}  {self._now() - self._began:.0f} s  {line}", file=sys.stderr, flush=True)
 
     def _text(self) -> str:
         seconds = self._now() - self._began

@@ -65,8 +65,12 @@ def source_of(name: str, file: IO[bytes]) -> Source:
         file = io.BufferedReader(_Replayed(head, file))
     form = format_of(name, head)
     if form.kind == "parquet":
-        return _Parquet(name, file)
-    kinds: dict[str, type[_Lines | _Array | _Table]] = {"lines": _Lines, "array": _Array, "csv": _Table}
+        return _ParquetRows(name, file)
+    kinds: dict[str, type[_JsonLines | _JsonArray | _CsvRows]] = {
+        "lines": _JsonLines,
+        "array": _JsonArray,
+        "csv": _CsvRows,
+    }
     return kinds[form.kind](name, file, form)
 
 
@@ -155,7 +159,7 @@ class _Text(ABC):
         """Read them, each once."""
 
 
-class _Lines(_Text):
+class _JsonLines(_Text):
     is_one = False
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
@@ -181,7 +185,7 @@ def _parsed(line: bytes, encoding: str) -> Record:
         return error
 
 
-class _Array(_Text):
+class _JsonArray(_Text):
     def records(self, text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
         """Read one element after the other: all of them might not fit into memory."""
         reader, number = _Elements(text), 0
@@ -255,7 +259,7 @@ class _Elements:
         return bool(more)
 
 
-class _Table(_Text):
+class _CsvRows(_Text):
     def records(self, text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
         csv.field_size_limit(1 << 30)  # pictures stand in cells, too
         reader = csv.reader(text, delimiter=self.form.delimiter)
@@ -277,7 +281,7 @@ class _Table(_Text):
                 yield number, dict(zip(header, row, strict=True))
 
 
-class _Parquet:
+class _ParquetRows:
     def __init__(self, name: str, file: IO[bytes]) -> None:
         if not file.seekable():
             raise BadCallError("a Parquet file cannot be read from a pipe: name the file")
