@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk._values._version import __version__
 
+from ._parser import Parser, meant
+
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
@@ -38,6 +40,9 @@ _COMMANDS = {
     "spec": ("runpod_sdk.cli._spec", "print the OpenAPI document"),
     "examples": ("runpod_sdk.cli._examples", "list the example programs, and print one"),
     "completion": ("runpod_sdk.cli._completion", "print the completion script for a shell"),
+    "man": ("runpod_sdk.cli._man", "print the manual page"),
+    "version": ("runpod_sdk.cli._version", "say what is installed here"),
+    "help": ("runpod_sdk.cli._help", "say what a command takes"),
 }
 
 _DESCRIPTION = """\
@@ -62,7 +67,7 @@ exit codes:
 
 examples:
   eval "$(runpod-sdk completion bash)"
-  runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 600
+  runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 10m
   runpod-sdk map abc123 inputs.jsonl --output results.jsonl"""
 
 _FAILED = 1
@@ -96,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def parser_of(called: Container[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def parser_of(called: Container[str]) -> tuple[Parser, dict[str, Parser]]:
     """Return the parser, and that of each command by its name; those of the commands `called` know their arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="runpod-sdk",
         usage="runpod-sdk [-h] [--version] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{_listed(summaries())}",
@@ -110,7 +115,7 @@ def parser_of(called: Container[str]) -> tuple[argparse.ArgumentParser, dict[str
     commands = parser.add_subparsers(
         prog="runpod-sdk", metavar="COMMAND", dest="command", required=True, help=argparse.SUPPRESS
     )
-    parsers: dict[str, argparse.ArgumentParser] = {}
+    parsers: dict[str, Parser] = {}
     for name, (module, _) in _COMMANDS.items():
         # No abbreviations: a later version's new option would make those of a script ambiguous.
         parsers[name] = commands.add_parser(
@@ -135,6 +140,8 @@ def summaries() -> dict[str, str]:
 def _called(argv: Sequence[str]) -> int:
     called = next((word for word in argv if not word.startswith("-")), "")
     parser, parsers = parser_of({called})
+    if called and called not in parsers:
+        parser.error(f"there is no command {called!r}{meant(called, parsers)}")
     behind: list[str] = []
     if "--" in argv and called in parsers and parsers[called].get_default("behind") is not None:
         at = list(argv).index("--")
@@ -145,7 +152,7 @@ def _called(argv: Sequence[str]) -> int:
     # argparse takes no second batch of words after an option, so `run abc --wait n=1` arrives here.
     more: list[str] | None = getattr(arguments, getattr(arguments, "more", ""), None)
     if left and (more is None or any(word.startswith("-") for word in left)):
-        parsers[arguments.command].error(f"unrecognized arguments: {' '.join(left)}")
+        parsers[arguments.command].unknown_words(left)
     if more is not None:
         more.extend(left)
     code: int = import_module(_COMMANDS[arguments.command][0]).run(arguments)

@@ -26,7 +26,7 @@ CODES = {
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Add how long to wait, and what becomes of the job otherwise."""
-    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="most seconds for all of it")
+    parser.add_argument("--timeout", type=seconds, metavar="TIME", help="most for all of it: 90, 30s, 5m, 1h30m")
     parser.add_argument(
         "--on-abandon",
         choices=("detach", "cancel"),

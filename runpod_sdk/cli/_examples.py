@@ -21,7 +21,7 @@ Whole programs to begin from, each with what it needs in its first lines.
 _EXIT_CODES = """\
 exit codes:
   0    printed
-  2    there is none of that name
+  2    bad arguments: there is none of that name
   130  Ctrl-C"""
 
 _PACKAGE = Path(__file__).parents[1]

@@ -95,6 +95,8 @@ def told(arguments: argparse.Namespace, error: RunpodError) -> int:
 
     complain(arguments.command, str(error))
     print(*notes_of(arguments, error), sep="", end="", file=sys.stderr)
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        print("A service with a certificate of your own: export SSL_CERT_FILE=… (PEM)", file=sys.stderr)
     if isinstance(error, JobFailedError) and error.worker_traceback:
         if getattr(arguments, "traceback", False):
             print("\n".join(one_line(line) for line in error.worker_traceback.splitlines()), file=sys.stderr)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from runpod_sdk import Job, JobState
 
 _DESCRIPTION = """\
-Looks at jobs once: id, status, seconds in the queue and on a worker, and the
-progress or the error, one line for each."""
+Looks at jobs once, and prints a line for each, under labels: its id and status,
+the seconds in the queue and on a worker, and the progress or the error."""
 
 _CODES = {0: "all jobs were looked at, whatever their status", 1: "one is not known, or a request failed"}
+_LABELS = ("JOB", "STATUS", "IN QUEUE", "ON WORKER", "PROGRESS OR ERROR")
 # Longest progress or error that is shown, characters.
 _SHOWN = 60
 
@@ -33,25 +34,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look."""
+    is_labelled = arguments.json
 
     def look(job: Job) -> None:
+        nonlocal is_labelled
         state = job.state()
         if arguments.json:
             put_json(facts_of(state))
-        else:
-            put(_line(state))
+            return
+        if not is_labelled:
+            put(_row(*_LABELS, len(job.id)))
+            is_labelled = True
+        put(_line(state))
 
     return each_job(arguments, look)
 
 
 def _line(state: JobState) -> str:
-    # As wide as the longest word and as the longest usual numbers, since a line is written before the next look.
-    words = [state.id, f"{state.status:<11}", _seconds(state.delay_time_ms), _seconds(state.execution_time_ms)]
-    return "  ".join([*words, one_line(_note(state))]).rstrip()
+    times = _seconds(state.delay_time_ms), _seconds(state.execution_time_ms)
+    return _row(state.id, str(state.status), *times, one_line(_note(state)), len(state.id))
+
+
+def _row(job_id: str, status: str, delay: str, execution: str, note: str, width: int) -> str:
+    """Return a line: as wide as the longest usual words and numbers, since it is written before the next look."""
+    return f"{job_id:<{width}}  {status:<11}  {delay:>9}  {execution:>9}  {note}".rstrip()
 
 
 def _seconds(milliseconds: int | None) -> str:
-    return f"{'-' if milliseconds is None else f'{milliseconds / 1000:.1f} s':>9}"
+    return "-" if milliseconds is None else f"{milliseconds / 1000:.1f} s"
 
 
 def _note(state: JobState) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,12 +23,16 @@ _S3 = {
 }
 
 
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
 def add_submit_options(parser: argparse.ArgumentParser) -> None:
     """Add them."""
     job = parser.add_argument_group("job")
     job.add_argument("--webhook", metavar="URL", help="the service POSTs the final state there")
-    job.add_argument("--execution-timeout", type=seconds, metavar="SECONDS", help="most seconds on a worker (600)")
-    job.add_argument("--ttl", type=seconds, metavar="SECONDS", help="when the service forgets the job (86400)")
+    job.add_argument("--execution-timeout", type=seconds, metavar="TIME", help="most time on a worker (10m)")
+    job.add_argument("--ttl", type=seconds, metavar="TIME", help="when the service forgets the job (24h)")
     job.add_argument("--low-priority", action="store_true", help="do not scale up for it")
     job.add_argument(
         "--s3-config",
@@ -49,13 +54,16 @@ def submit_options(arguments: argparse.Namespace) -> SubmitOptions:
 
 
 def seconds(text: str) -> float:
-    """Read a duration, for argparse."""
+    """Read a duration, for argparse: seconds, or numbers with units."""
+    parts = _PART.findall(text)
+    if parts and "".join(map("".join, parts)) == text:
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: seconds expected")
+        raise argparse.ArgumentTypeError(f"{text}: seconds expected, or a time such as 30s, 5m or 1h30m")
     return value
 
 

@@ -30,8 +30,11 @@ def test_status_is_a_line_for_each_job(shell: Shell, gate: Callable[..., Gate]) 
     running, queued = submitted(shell, "abc", 2)
     held.wait()
     done = shell("status", "abc", running, queued, running)
-    lines = [line.split() for line in done.out.splitlines()]
+    labels, *rows = done.out.splitlines()
+    lines = [line.split() for line in rows]
     assert (done.code, done.err) == (0, "")
+    assert labels.split() == ["JOB", "STATUS", "IN", "QUEUE", "ON", "WORKER", "PROGRESS", "OR", "ERROR"]
+    assert rows[0].index("IN_PROGRESS") == labels.index("STATUS")
     assert [line[:2] for line in lines] == [[running, "IN_PROGRESS"], [queued, "IN_QUEUE"]]
 
 
@@ -40,7 +43,7 @@ def test_status_says_why_a_job_failed(shell: Shell) -> None:
     [job_id] = submitted(shell, "abc")
     assert shell("wait", "abc", job_id).code == 1
     done = shell("status", "abc", job_id)
-    assert (done.code, done.out.split(maxsplit=6)[-1]) == (0, "ValueError: bad prompt\n")
+    assert (done.code, done.out.splitlines(keepends=True)[1].split(maxsplit=6)[-1]) == (0, "ValueError: bad prompt\n")
 
 
 def test_a_job_that_is_not_known_does_not_hide_the_others(shell: Shell, gate: Callable[..., Gate]) -> None:

@@ -1,15 +1,20 @@
 """The command line before any command: help, version, usage errors, and what becomes of interruptions."""
 
+import json
 import os
+import platform
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 
+import httpx
 import pytest
 
 from runpod_sdk import __version__, cli
+from runpod_sdk.cli._submit import seconds
 from tests.cli.conftest import Shell, posix_only
 
 HEAVY = {"asyncio", "httpx", "attrs", "rich", "uvicorn", "starlette", "pytest"}
@@ -67,6 +72,97 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
 def test_bad_arguments_exit_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(*argv) == 2
     assert capsys.readouterr().err.startswith("usage: runpod-sdk")
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (["stauts", "abc", "j1"], "status"),
+        (["Run"], "run"),
+        (["status", "abc", "j1", "--jsno"], "--json"),
+        (["run", "abc", "n=1", "--timout=5"], "--timeout"),
+        (["run", "abc", "--on-abandon", "cancle"], "cancel"),
+        (["completion", "bahs"], "bash"),
+        (["help", "stat"], "status"),
+    ],
+)
+def test_a_word_that_is_not_known_is_answered_by_one_that_may_be_meant(
+    argv: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*argv) == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {word!r}?\n")
+
+
+@pytest.mark.parametrize("argv", [["xyzzy"], ["status", "abc", "j1", "--xyzzy"]])
+def test_nothing_is_guessed_where_nothing_is_alike(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*argv) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["status"], ["map"]])
+def test_help_says_what_the_option_says(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*argv, "--help") == 0
+    expected = capsys.readouterr().out
+    assert cli.main(["help", *argv]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_version_says_what_a_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["version"]) == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert (first, second.split(" on ")[0]) == (f"runpod-sdk {__version__}", f"Python {platform.python_version()}")
+    assert cli.main(["version", "--json"]) == 0
+    assert (
+        json.loads(capsys.readouterr().out).items() >= {"runpod-sdk": __version__, "httpx": httpx.__version__}.items()
+    )
+
+
+def test_the_manual_page_has_every_command_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["man"]) == 0
+    page = capsys.readouterr().out
+    lines = page.splitlines()
+    assert lines[0].startswith(".TH RUNPOD\\-SDK 1 ")
+    _, parsers = cli.parser_of(cli.summaries())
+    for name, parser in parsers.items():
+        assert f'.SH "RUNPOD\\-SDK {name.upper()}"' in lines
+        options = [option for action in parser._actions for option in action.option_strings[:1]]
+        for option in options:
+            assert option == "-h" or f"\n.B {option.replace('-', chr(92) + '-')}" in page
+    requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
+    assert requests <= {".TH", ".SH", ".B", ".I", ".RI", ".TP", ".PP", ".nf", ".fi", ".nh", ".hy"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90.0), ("1.5", 1.5), ("30s", 30.0), ("5m", 300.0), ("1h30m", 5400.0), ("2d", 172_800.0), ("250ms", 0.25)],
+)
+def test_a_duration_may_have_units(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "m", "5x", "5 m", "-5m", "1h-3m", "inf", "nan", "5mm5"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="such as 30s, 5m or 1h30m"):
+        seconds(text)
+
+
+PEM = Path(__file__).parent.parent / "sdk" / "localhost.pem"  # for localhost, by an authority that nobody knows
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_service_on_this_machine_may_speak_tls(
+    is_trusted: bool,  # noqa: FBT001
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shell.emulator.endpoint("abc", lambda job: job["input"])
+    server = shell.emulator.serve(certfile=PEM, keyfile=PEM)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
+    url = server.url.replace("127.0.0.1", "localhost")
+    done = shell("run", "abc", "n=1", "--wait", "--base-url", url, "--timeout", "1m" if is_trusted else "100ms")
+    assert (done.code, done.out) == ((0, '{"n": "1"}\n') if is_trusted else (1, ""))
+    assert ("export SSL_CERT_FILE=" in done.err) is not is_trusted
 
 
 def test_the_exit_code_is_that_of_the_command(command: ModuleType) -> None:

@@ -144,7 +144,7 @@ def test_without_any_input_a_terminal_is_not_read(shell: Shell) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [["--timeout", "-1"], ["--timeout", "inf"], ["--ttl", "1h"], ["--what"]])
+@pytest.mark.parametrize("words", [["--timeout", "-1"], ["--timeout", "inf"], ["--ttl", "1y"], ["--what"]])
 def test_bad_options_are_refused_with_the_usage(words: list[str], shell: Shell) -> None:
     done = shell("run", "echo", "n=1", *words)
     assert done.code == 2

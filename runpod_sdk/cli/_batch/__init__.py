@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_endpoint(parser)
     parser.add_argument("words", nargs="*", metavar="WORD", help="what follows the endpoint: see above")
     parser.add_argument("--output", type=Path, metavar="FILE", help="results: where they are appended")
-    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="submit, add, results: most seconds")
+    parser.add_argument("--timeout", type=seconds, metavar="TIME", help="submit, add, results: 90, 30s, 5m")
     parser.add_argument("--json", action="store_true", help="batches as objects, one on a line")
     parser.set_defaults(more="words")
 

@@ -38,7 +38,7 @@ left out and moved. Equal ones are told apart by their number.
 
 Inputs are lines of JSON, a JSON array, CSV or Parquet, in UTF-8 or UTF-16; the
 output is by its name .csv, .parquet (both written when the run ends) or lines
-of JSON. A row of a table is an input, its columns are its fields, and they stand
+of JSON. A row of a table is an input; its columns are its fields, and stand
 in the output, too. Cells of a CSV are texts. --key-field and --input-field
 choose, also of lines of JSON.
 
