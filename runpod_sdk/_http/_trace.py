@@ -23,6 +23,7 @@ _SENDING = (".send_request_headers.started", ".send_request_body.started")
 
 _STAGES: dict[str, Stage] = {
     ".connect_tcp.": "while connecting",
+    ".start_tls.": "while connecting",
     ".send_request_": "while sending",
     ".receive_response_": "waiting for the answer",
 }

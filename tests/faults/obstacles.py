@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -71,12 +73,32 @@ def no_such_host() -> Generator[str]:
         yield "https://no-such-host.invalid/v2"
 
 
+@contextmanager
+def slow_name() -> Generator[str]:
+    over = threading.Event()
+    real = socket.getaddrinfo
+
+    def slowly(host: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if host not in ("slow.localhost", b"slow.localhost"):
+            return real(host, *args, **kwargs)
+        over.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", slowly)
+        try:
+            yield "http://slow.localhost:9/v2"
+        finally:
+            over.set()
+
+
 OBSTACLES: dict[str, Obstacle] = {
     "nobody listens": nobody_listens,
     "no answer to SYN": no_answer_to_syn,
     "TLS stalls": tls_stalls,
     "TLS breaks off": tls_breaks_off,
     "no such host": no_such_host,
+    "its name is not found in time": slow_name,
 }
 
 
@@ -88,4 +110,8 @@ def connect_refused(connection: Connection) -> None:
     connection.close()
 
 
-PROXIES = {"refuses": connect_refused, "stalls": cut(nothing, Connection.stall), "hangs up": Connection.close}
+PROXIES = {
+    "a proxy refuses CONNECT": connect_refused,
+    "a proxy stalls": cut(nothing, Connection.stall),
+    "a proxy hangs up": Connection.close,
+}

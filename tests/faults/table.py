@@ -90,6 +90,21 @@ HTTP 302                            error    error    error    error    error   
 HTTP 400                            error    error    error    settled  error    error    error    error    error
 """
 
+# What keeps each request back, in `obstacles.py`: not one byte of it is sent.
+OBSTACLES_TABLE = """
+                                    run      run_sync status   wait     stream   cancel   retry    purge    health
+nobody listens                      down     down     down     down     down     down     down     down     down
+no answer to SYN                    down     down     down     down     down     down     down     down     down
+TLS stalls                          down     down     down     down     down     down     down     down     down
+TLS breaks off                      down     down     down     down     down     down     down     down     down
+no such host                        down     down     down     down     down     down     down     down     down
+its name is not found in time       down     down     down     down     down     down     down     down     down
+no place among the connections      down     down     down     down     down     down     down     down     down
+a proxy refuses CONNECT             down     down     down     down     down     down     down     down     down
+a proxy stalls                      down     down     down     down     down     down     down     down     down
+a proxy hangs up                    down     down     down     down     down     down     down     down     down
+"""
+
 
 # What carries the requests: each kind of connections that the SDK opens itself; transports of the caller's, which are
 # httpx's too; and such as keep to themselves what they send.
@@ -258,11 +273,17 @@ _FAULTS: dict[str, dict[str, Any]] = {
 
 def rows() -> list[Row]:
     """Read the table."""
-    head, *lines = TABLE.strip("\n").splitlines()
-    names = head.split()
-    found: list[Row] = []
-    for line in lines:
-        name = line[:36].strip()
-        cells: Any = dict(zip(names, line[36:].split(), strict=True))
-        found.append(Row(name, cells, **_FAULTS[name]))
+    return [Row(name, cells, **_FAULTS[name]) for name, cells in _read(TABLE).items()]
+
+
+def obstacles() -> dict[str, dict[str, Cell]]:
+    """Read the table of obstacles."""
+    return _read(OBSTACLES_TABLE)
+
+
+def _read(table: str) -> dict[str, dict[str, Cell]]:
+    head, *lines = table.strip("\n").splitlines()
+    found: dict[str, Any] = {
+        line[:36].strip(): dict(zip(head.split(), line[36:].split(), strict=True)) for line in lines
+    }
     return found
