@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def loading(what: str) -> Generator[None]:
-    """Raise RunpodError where a module cannot be read."""
+    """Raise RunpodError where a module cannot be read.
+
+    The system numbers its errors. One without a number is somebody else's: a TimeoutError of an alarm, say.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise
         raise RunpodError(f"{what} cannot be loaded: {error}") from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import errno
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runpod_sdk import RunpodError
+from runpod_sdk._flows._loading import loading
 from tests.faults.obstacles import nobody_listens
 from tests.faults.pinched import CALLS
 
@@ -31,3 +34,10 @@ def test_every_call_ends_in_our_tree(pinch: str, flavour: str, tmp_path: Path) -
     for line in (first, second):
         found, _, unknowns = line.rpartition(" ")
         assert (ast.literal_eval(found), unknowns) == (expected, "0")
+
+
+def test_what_an_alarm_raises_while_a_module_is_read_is_the_alarms() -> None:
+    with pytest.raises(TimeoutError, match="enough"), loading("a module"):
+        raise TimeoutError("enough")
+    with pytest.raises(RunpodError, match="a module cannot be loaded"), loading("a module"):
+        raise OSError(errno.EMFILE, "Too many open files")
