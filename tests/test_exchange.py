@@ -44,7 +44,10 @@ STATUS = api.status("abc", "j1")
 HEALTH = api.health("abc")
 
 
-NO_ENDPOINT = "; no such endpoint, or a new one that is not known everywhere yet: check its id"
+NO_ENDPOINT = (
+    "; no such endpoint, or a new one that is not known everywhere yet: check its id, and base_url, which ends in /v2. "
+    "A server of one endpoint (a pod, --rp_serve_api) is client.endpoint(url=…)"
+)
 
 
 def exchanged(

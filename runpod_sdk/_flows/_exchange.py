@@ -339,7 +339,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         + (f": {said}" if said else "")
         + (f"; retry after {asked_wait:.1f} s" if asked_wait is not None else "")
         + (
-            _NO_ENDPOINT
+            _no_endpoint(request)
             if result.status == 404 and not (request.job_id or request.batch_id)
             else _ADVICE.get(result.status, "")
         ),
@@ -359,8 +359,15 @@ _ADVICE = {
 }
 
 
-# runpodctl README: a new endpoint may answer 404 until it is known everywhere.
-_NO_ENDPOINT = "; no such endpoint, or a new one that is not known everywhere yet: check its id"
+def _no_endpoint(request: Request) -> str:
+    """Return what a 404 may mean that is about no job: of an endpoint's id, or of a URL in its place."""
+    if "://" in request.endpoint_id:
+        return "; nothing is there: check the URL, which ends where /run begins"
+    # runpodctl README: a new endpoint may answer 404 until it is known everywhere.
+    return (
+        "; no such endpoint, or a new one that is not known everywhere yet: check its id, and base_url, which ends in "
+        "/v2. A server of one endpoint (a pod, --rp_serve_api) is client.endpoint(url=…)"
+    )
 
 
 def cause_of(result: Result) -> BaseException | None:
