@@ -117,12 +117,26 @@ def test_a_cancelled_batch_is_no_success(shell: Shell, inputs: Path, tmp_path: P
         (["submit", "abc", "nowhere.jsonl"], "No such file"),
         (["submit", "abc", "-"], "no inputs"),
         (["create", "abc", "--output", "x"], "is for results"),
+        (["create", "abc", "--input-field", "n"], "is for submit and add"),
     ],
 )
 def test_bad_calls_are_refused_before_anything_is_sent(shell: Shell, words: list[str], said: str) -> None:
     done = shell("batch", *words)
     assert (done.code, shell.operations) == (2, [])
     assert said in done.err
+
+
+def test_tables_and_arrays_are_inputs_too(shell: Shell, endpoint: Any, tmp_path: Path) -> None:
+    del endpoint
+    table = tmp_path / "inputs.csv"
+    table.write_text("n,more\n1,x\n2,y\n")
+    batch_id = shell("batch", "submit", "abc", table, "--input-field", "n:=n").out.strip()
+    array = '[{"n": 3}, {"key": "k", "input": {"n": 4}}]'
+    other = shell("batch", "submit", "abc", "-", stdin=array).out.strip()
+    for found, outputs in ((batch_id, [1, 2]), (other, [3, 4])):
+        output = tmp_path / f"{found}.jsonl"
+        assert shell("batch", "results", "abc", found, "--output", output).code == 0
+        assert sorted(result["output"] for result in lines(output)) == outputs
 
 
 def test_a_bad_line_or_too_many_send_nothing(shell: Shell) -> None:

@@ -32,6 +32,8 @@ class PlainOptions(SubmitOptions, total=False):
     input_options: InputOptions | None
     stop: Stop | None
     from_row: FromRow | None
+    via: Literal["jobs", "batch"]
+    key_of: KeyOf | None
     on_abandon: OnAbandon | None
     on_submit: OnSubmit | None
     progress: bool
@@ -42,8 +44,6 @@ class KeyingOptions(PlainOptions, total=False):
 
     journal: JournalPath | Journal | None
     again: Iterable[Again]
-    via: Literal["jobs", "batch"]
-    key_of: KeyOf | None
 
 
 class MapOptions(KeyingOptions, Generic[T], total=False):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk import Batch, BatchState, Endpoint
+    from runpod_sdk.cli._map._shape import Shape
 
 _DESCRIPTION = """\
 Many requests in one batch, a beta of the service: processed when there is room,
@@ -36,10 +37,10 @@ for less money, without a promise when.
                                  wait for all; --timeout 0: those that are there
   cancel ENDPOINT BATCH          cancel what is queued; the rest goes on
 
-FILE has a line of JSON for each request, as for map: {"input": {...}}, or an
-input as it is; - is standard input; 5000 lines at most. A "key" is not sent,
-and nothing of a result tells which input it belongs to: put it into the input,
-and let your worker return it.
+FILE has the inputs, 5000 at most, in all forms that map reads: a line of JSON
+for each, {"input": {...}} or an input as it is, a JSON array, CSV or Parquet;
+- is standard input. A "key" is not sent, and nothing of a result tells which
+input it belongs to: put it into the input, and let your worker return it.
 
 A line of the output: batch, id, status, output or error, and times.
 Run results again after any end: requests that stand in the output are left out."""
@@ -73,6 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=tuple(_WORDS), metavar="VERB", help="what to do: see above")
     add_endpoint(parser)
     parser.add_argument("words", nargs="*", metavar="WORD", help="what follows the endpoint: see above")
+    parser.add_argument(
+        "--input-field",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="submit, add: a field or column that is sent, as for map",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="results: where they are appended")
     parser.add_argument("--timeout", type=seconds, metavar="TIME", help="submit, add, results: 90, 30s, 5m")
     parser.add_argument("--json", action="store_true", help="batches as objects, one on a line")
@@ -88,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise BadCallError(f"{verb}: {_WORDS[verb]} words expected after ENDPOINT: see --help")
         if (arguments.output is not None) is not (verb == "results"):
             raise BadCallError(f"{verb}: --output FILE {'is missing' if verb == 'results' else 'is for results'}")
+        if arguments.input_field and verb not in ("submit", "add"):
+            raise BadCallError(f"{verb}: --input-field is for submit and add")
         if arguments.timeout is not None and verb not in ("submit", "add", "results"):
             raise BadCallError(f"{verb}: --timeout is for submit, add and results")
         return _VERBS[verb](arguments, endpoint)
@@ -96,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _submit(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
-    inputs = _inputs(arguments.words[0])
+    inputs = _inputs(arguments, arguments.words[0])
     with checked():
         batch = endpoint.batches.submit(inputs, timeout=arguments.timeout)
     _put_made(arguments, batch)
@@ -109,7 +119,7 @@ def _create(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
 
 
 def _add(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
-    batch, inputs = _batch(arguments, endpoint), _inputs(arguments.words[1])
+    batch, inputs = _batch(arguments, endpoint), _inputs(arguments, arguments.words[1])
     with checked():
         batch.add(inputs, timeout=arguments.timeout)
     return 0
@@ -172,17 +182,20 @@ def _batch(arguments: argparse.Namespace, endpoint: Endpoint) -> Batch:
         return endpoint.batches.batch(arguments.words[0])
 
 
-def _inputs(name: str) -> list[dict[str, Any]]:
+def _inputs(arguments: argparse.Namespace, name: str) -> list[dict[str, Any]]:
     """Read a file of inputs, all of it before anything is sent: a batch is one thing."""
     from runpod_sdk._values._batches import BATCH_REQUESTS_MAX  # noqa: PLC0415  --help needs none of these
-    from runpod_sdk.cli._map._inputs import read_line  # noqa: PLC0415
+    from runpod_sdk.cli._map._shape import Shape, field_of  # noqa: PLC0415
+    from runpod_sdk.cli._map._sources import source_of  # noqa: PLC0415
 
+    fields = [field_of(word) for word in arguments.input_field]
     found: list[dict[str, Any]] = []
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.isspace():
-                    found.append(_input(read_line, number, line))
+            source = source_of("standard input" if name == "-" else name, file)
+            shape = Shape(None, fields, source.columns)
+            for number, record in source:
+                found.append(_input(shape, number, record))
                 if len(found) > BATCH_REQUESTS_MAX:
                     raise BadCallError(f"{name}: more than {BATCH_REQUESTS_MAX} inputs: make several batches")
     except OSError as error:
@@ -192,9 +205,11 @@ def _inputs(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _input(read_line: Callable[[int, bytes], dict[str, Any]], number: int, line: bytes) -> dict[str, Any]:
+def _input(shape: Shape, number: int, record: Any) -> dict[str, Any]:
     try:
-        return read_line(number, line)
+        if isinstance(record, Exception):
+            raise record
+        return {**shape.input_of(number, record)}
     except (ValueError, RecursionError) as error:
         raise BadCallError(f"line {number}: {error or type(error).__name__}; nothing was sent") from None
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk.cli._shown import complain
 
-from ._shape import Input, Shape
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._journal import OutputJournal
+    from ._shape import Input, Shape
     from ._sources import Source
 
 # Bad records that are told one by one.
@@ -76,12 +75,3 @@ class Inputs:
         if len(self._recent) == _RECENT:
             self._older, self._recent = self._recent, {}
         self._recent[key] = line
-
-
-def read_line(number: int, line: bytes) -> Input:
-    """Read a line of JSON: {"input": …} with a key or an id if it likes, or an input as it is.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    return Shape(None, (), None).input_of(number, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8")))
