@@ -288,4 +288,5 @@ class BatchMap(Map[T_co]):
             state = self._shell._drive(flow)
         except RunpodError as problem:
             return f"It could not be cancelled ({type(problem).__name__}: {shorten(str(problem))}). {goes_on}"
-        return f"A batch was cancelled, and is {state.status}. What it has done"
+        in_progress = "" if state.status == "CANCELLED" else "; what is in progress of it goes on"
+        return f"A batch was cancelled{in_progress}. What it has done"

@@ -290,7 +290,10 @@ async def test_an_interrupted_run_says_what_becomes_of_its_batches(world: World)
 
     world.emulator.endpoint("abc", slow, workers=2)
     endpoint = world.client().endpoint("abc")
-    ends: list[tuple[Any, bool, str]] = [("cancel", True, "was cancelled"), ("detach", False, "goes on")]
+    ends: list[tuple[Any, bool, str]] = [
+        ("cancel", True, "was cancelled; what is in progress"),
+        ("detach", False, "goes on"),
+    ]
     for on_abandon, is_cancelled, words in ends:
         run = endpoint.map(numbered(1, 2), via="batch", key_of=key_of, on_abandon=on_abandon)
         with pytest.raises(KeyboardInterrupt) as interrupted:

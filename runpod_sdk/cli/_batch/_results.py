@@ -35,6 +35,9 @@ def collected(batch: Batch, path: Path, timeout: float | None) -> int:
                     _append(file, result, batch)
                     ends[result.id] = str(result.status)
             state = batch.state()
+        except KeyboardInterrupt as interruption:
+            interruption.add_note("The batch goes on. Run the same command again to go on")
+            raise
         except OSError as error:
             if isinstance(error, TimeoutError | BrokenPipeError):
                 raise  # of the SDK, or of our own output
