@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk._values._inputs import as_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._rows import Key
 
 # What SQLite holds as a whole number.
 _LEAST, _MOST = -(2**63), 2**63 - 1
 # Characters of a fingerprint that stand in a key: 128 bits.
 _SHOWN = 32
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=as_json).encode
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Return what writes JSON with sorted keys and no spaces, as `json.dumps` does: made once, and not at each call."""
+    encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=as_json)
+    parts: Any = json.encoder
+    try:  # no part of what Python documents
+        encode = parts.c_make_encoder(None, as_json, parts.encode_basestring_ascii, None, ":", ",", True, False, True)
+    except (AttributeError, TypeError):
+        return encoder.encode
+    return lambda given: "".join(encode(given, 0))
+
+
+_canonical = _encoder()
 
 
 def digest_of(given: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runpod_sdk.errors import JournalError
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Rows that are read ahead: a run that is taken up meets most of its inputs in the order of the run before.
 _AHEAD = 500
+
+# As `Row._make` does, in half the time.
+_row_of: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ class JournalRun:
             f"SELECT {_changes.ROW} FROM item WHERE number > ? ORDER BY number LIMIT {_AHEAD}",  # noqa: S608
             (number,),
         )
-        self._ahead = {row[1]: Row._make(row) for row in rows}
+        self._ahead = {row.key: row for row in map(_row_of, rows)}
         self._read_to = number + len(self._ahead)
 
 

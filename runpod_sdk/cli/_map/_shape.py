@@ -32,13 +32,20 @@ class Input(dict[str, Any]):
 
     __slots__ = ("beside", "key", "line")
 
-    def __init__(
-        self, given: dict[str, Any], line: int, key: str | int | None = None, beside: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(given)
-        self.line = line
-        self.key = key
-        self.beside = beside
+    line: int
+    key: str | int | None
+    beside: dict[str, Any] | None
+
+    @classmethod
+    def of(
+        cls, given: dict[str, Any], line: int, key: str | int | None = None, beside: dict[str, Any] | None = None
+    ) -> Input:
+        """Make one of a plain dict."""
+        made = cls(given)
+        made.line = line
+        made.key = key
+        made.beside = beside
+        return made
 
     @property
     def note(self) -> str:
@@ -109,10 +116,10 @@ class Shape:
         row = cast("dict[str, Any]", record)
         if self._is_whole:
             name = self._key or ("key" if "key" in row else "id")
-            return Input(_object(row["input"]), line, _key_of(row.get(name)), _beside(row, {"input", name}))
+            return Input.of(_object(row["input"]), line, _key_of(row.get(name)), _beside(row, {"input", name}))
         key = None if self._key is None else _key_of(_found(row, self._key))
         own = {self._key} & {*OURS} if self._key is not None else set[str]()
-        return Input(self._sent(row), line, key, _beside(row, own))
+        return Input.of(self._sent(row), line, key, _beside(row, own))
 
     def _sent(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self._fields:
@@ -132,7 +139,7 @@ def _bare(line: int, record: Any) -> Input:
     """Return an input as lines of JSON have it: in a body, with a key or an id if it likes; or as it is."""
     inner = record.get("input") if isinstance(record, dict) else None
     given = inner if isinstance(inner, dict) and record.keys() <= _WHOLE else job_input(record)
-    return Input(given, line, None if given is record else _key_of(record.get("key", record.get("id"))))
+    return Input.of(given, line, None if given is record else _key_of(record.get("key", record.get("id"))))
 
 
 def _found(row: dict[str, Any], name: str) -> Any:

@@ -34,6 +34,7 @@ Record = Any | Exception
 _CHUNK, _ROWS = 1 << 18, 500
 # Bytes that are looked at to see what a file is.
 _HEAD = 1 << 16
+_DECODE = json.JSONDecoder().raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -180,7 +181,9 @@ class _JsonLines(_Text):
 
 def _parsed(line: bytes, encoding: str) -> Record:
     try:
-        return json.loads(line.decode(encoding))
+        text = line.decode(encoding).strip(" \t\r\n")
+        value, end = _DECODE(text)
+        return value if end == len(text) else json.loads(text)  # which says what is wrong
     except (ValueError, RecursionError) as error:
         return error
 
@@ -216,7 +219,6 @@ class _Elements:
         self._text = text
         self._held = ""
         self._at = 0
-        self._decode = json.JSONDecoder().raw_decode
 
     def next(self) -> str:
         """Return the next character that is no space; "" at the end."""
@@ -240,7 +242,7 @@ class _Elements:
         while self.next():
             value: Any = _NONE
             try:
-                value, end = self._decode(self._held, self._at)
+                value, end = _DECODE(self._held, self._at)
             except ValueError:
                 end = len(self._held)
             except RecursionError:
