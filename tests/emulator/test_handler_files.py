@@ -145,6 +145,14 @@ def test_a_named_function_leaves_a_guarded_start_alone(write: Write) -> None:
     assert load(f"{target}:handler").handler({}) == 1
 
 
+@pytest.mark.parametrize(("answer", "expected"), [("2.5", 3), ("1e9", 1000), ("float('inf')", 1000)])
+def test_a_modifier_may_answer_any_number(write: Write, answer: str, expected: int) -> None:
+    """The official worker takes what there is; here each job that it may take has a place."""
+    config = f"{{'handler': handler, 'concurrency_modifier': lambda current: {answer}}}"
+    text = f"import runpod\nasync def handler(job): ...\nrunpod.serverless.start({config})"
+    assert load(write(text)).concurrency == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"), [("async def", 3), ("def", 1)], ids=["async", "a sync one runs one at a time"]
 )
@@ -308,6 +316,11 @@ def test_refresh_worker_in_the_config_replaces_the_worker(write: Write) -> None:
             'import runpod\nasync def f(job): ...\nrunpod.serverless.start({"handler": f, "concurrency_modifier": 5})',
             "handler.py",
             r"handler\.py: its concurrency_modifier cannot be used: TypeError",
+        ),
+        (
+            'import runpod\nasync def f(_): ...\nrunpod.serverless.start({"handler": f, "concurrency_modifier": exit})',
+            "handler.py",
+            r"handler\.py: its concurrency_modifier cannot be used: SystemExit",
         ),
         ("raise ValueError('boom')", "handler.py", "ValueError: boom"),
         ("raise SystemExit(1)", "handler.py", "it exited before"),

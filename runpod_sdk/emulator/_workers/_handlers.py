@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 from runpod_sdk.emulator._workers._host._package import Hooks, offer, why
 from runpod_sdk.emulator._workers._modules import OwnModules
 from runpod_sdk.emulator._workers._programs import HandlerFileError, Program, stamps_of
+from runpod_sdk.emulator._workers._results import what
 from runpod_sdk.emulator._workers._run import is_running, post, progress_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     Handler = Callable[[dict[str, Any]], Any]
+
+
+_CONCURRENCY_MAX = 1000  # jobs at once of one worker; each has a place here, whatever a modifier answers
 
 
 class _Started(BaseException):  # no error, and no Exception: a file that catches those ends all the same
@@ -196,6 +200,6 @@ def _concurrency(path: Path, handler: Handler, modifier: Callable[[Any], Any] | 
         answer = modifier(1)
         if not answer - 0 > 0:
             raise ValueError(f"{answer!r}: no job would ever be taken")  # noqa: TRY301  said as all else
-        return -int(-answer // 1)
-    except Exception as error:
-        raise HandlerFileError(f"{path}: its concurrency_modifier cannot be used: {why(error)}") from error
+        return -int(-min(answer, _CONCURRENCY_MAX) // 1)
+    except (Exception, SystemExit) as error:
+        raise HandlerFileError(f"{path}: its concurrency_modifier cannot be used: {what(error)}") from error
