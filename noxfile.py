@@ -27,7 +27,8 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).parent
-PYTHONS = ["3.11", "3.12", "3.13"]
+# All that is to work; of them pyproject.toml names those on which it was tested.
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 SPEC = "openapi/runpod-queue.yaml"
 DOCUMENT = ROOT / "runpod_sdk" / "emulator" / "openapi.json"
 EDITION = ROOT / "generated" / "runpod-queue-3.0.openapi.json"
@@ -154,7 +155,7 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "--whole", *session.posargs, env=_scale(5))
 
 
-@nox.session(python=PYTHONS[-1])
+@nox.session(python="3.13")
 def coverage(session: nox.Session) -> None:
     """Run all tests as `tests` does, and see how much of the package they reach: lines and branches."""
     _install(session, "coverage")
@@ -292,8 +293,8 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build wheel and sdist, look inside, and use the wheel alone and with everything."""
-    session.install("build")
+    """Build wheel and sdist, look inside, and use the wheel alone and with everything; say what the wheel needs."""
+    session.install(*GROUPS["release"])
     out = Path(session.create_tmp())
     shutil.rmtree(out / "built", ignore_errors=True)
     session.run("python", "-m", "build", "--wheel", "--outdir", str(out / "built" / "tree"))
@@ -317,6 +318,9 @@ def build(session: nox.Session) -> None:
     if contents != _contents(again):
         session.error("the wheel built from the sdist differs from the one built from the tree")
 
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+
     base = _fresh_environment(session, out / "base", str(wheel))
     packages, size = _footprint(session, base)
     if len(packages) > BASE_PACKAGES or size > BASE_BYTES:
@@ -327,11 +331,27 @@ def build(session: nox.Session) -> None:
     document = str(session.run(command, "spec", external=True, silent=True)).strip() + "\n"
     if document != DOCUMENT.read_text(encoding="utf-8"):
         session.error("the wheel's document is not that of the tree")
+    _bill_of_materials(session, base, out / "built" / f"{wheel.name.removesuffix('-py3-none-any.whl')}.cdx.json")
     name = f"runpod-queue-{json.loads(document)['info']['version']}.openapi"
     (out / "built" / f"{name}.json").write_text(document, encoding="utf-8", newline="\n")
     shutil.copy(EDITION, out / "built" / f"{name}-3.0.json")
     full = _fresh_environment(session, out / "all", f"runpod-sdk[all] @ {wheel.resolve().as_uri()}")
     session.run(full, "-I", "-c", SMOKE, external=True)
+
+
+def _bill_of_materials(session: nox.Session, python: str, path: Path) -> None:
+    """Write what is installed with the wheel, as CycloneDX has it: without what only installs it."""
+    session.run(
+        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml", "--mc-type", "library"),
+        *("--output-reproducible", "--of", "JSON", "-o", str(path), python),
+    )
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    installers = {"pip", "setuptools"}
+    bill["components"] = [part for part in bill["components"] if part["name"] not in installers]
+    bill["dependencies"] = [part for part in bill["dependencies"] if part["ref"].partition("==")[0] not in installers]
+    version = path.name.split("-")[1].removesuffix(".cdx.json")
+    bill["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/runpod-sdk@{version}"}
+    path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def _official_software(session: nox.Session) -> dict[str, str]:
