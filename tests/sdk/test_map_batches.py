@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pydantic
 import pytest
 
@@ -307,6 +308,36 @@ async def test_an_interrupted_run_says_what_becomes_of_its_batches(world: World)
         world.emulator.reset()
         assert run.report().abandoned == 1
         assert [result async for result in run] == []
+
+
+class InterruptedAt(httpx.BaseTransport):
+    """Does what it is asked, and is interrupted before the answer to the nth request arrives."""
+
+    def __init__(self, inner: httpx.BaseTransport, nth: int) -> None:
+        self._inner = inner
+        self._left = nth
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._inner.handle_request(request)
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        return response
+
+
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_whatever_is_interrupted_no_batch_goes_on_unnoticed(nth: int) -> None:
+    with Emulator() as emulator:
+        emulator.endpoint("abc", workers=0)
+        connection: dict[str, Any] = {**emulator.connection, "transport": InterruptedAt(emulator.transport, nth)}
+        with Client(**connection) as client:
+            run = client.endpoint("abc").map(numbered(1, 2), via="batch", key_of=key_of)
+            with pytest.raises(KeyboardInterrupt):
+                list(run)
+            (batch,) = client.endpoint("abc").batches.list()
+        assert {job.status for job in emulator.jobs.values()} <= {"CANCELLED"}
+        assert (batch.status, batch.total) == (("DRAFT", 0) if nth == 1 else ("CANCELLED", 2))
+        assert [result.key for result in run.abandoned] == ([] if nth == 1 else [1, 2])
 
 
 @both_flavours
