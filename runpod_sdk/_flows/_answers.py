@@ -220,9 +220,49 @@ def text_of(answer: Answer) -> str:
 def json_of(answer: Answer) -> Any:
     """Return the JSON of an answer."""
     try:
-        return json.loads(answer.body)
+        try:
+            return json.loads(answer.body)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # perhaps a number, in a field that decides nothing
+            return _with_long_numbers(answer.body)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"it is not JSON ({type(error).__name__})") from None
+
+
+class _LongNumber(str):
+    """An integer of more digits than Python reads (`sys.get_int_max_str_digits`), as it was written."""
+
+    __slots__ = ()
+
+
+def _with_long_numbers(body: bytes) -> Any:
+    """Read JSON in which a number may be too long: it fits no field of ours. An output has to be exact.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON, or such a number is in an output.
+    """
+    found: Any = json.loads(body, parse_int=_number)
+    facts: dict[str, Any] = cast("dict[str, Any]", found) if isinstance(found, dict) else {"output": found}
+    chunks = facts.get("stream")
+    if _has_long(facts.get("output")) or (isinstance(chunks, list) and _has_long(chunks)):
+        raise ValueError("a number of an output is too long")
+    return cast("Any", found)
+
+
+def _number(digits: str) -> int | _LongNumber:
+    try:
+        return int(digits)
+    except ValueError:
+        return _LongNumber(digits)
+
+
+def _has_long(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_long, cast("dict[str, Any]", value).values()))
+    if isinstance(value, list):
+        return any(map(_has_long, value))  # pyright: ignore[reportUnknownArgumentType]
+    return isinstance(value, _LongNumber)
 
 
 def object_of(answer: Answer) -> dict[str, Any]:
