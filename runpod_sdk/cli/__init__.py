@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runpod_sdk._values._version import __version__
 
-from ._parser import Parser, meant
+from ._parser import CommandParser, meant
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -101,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def parser_of(called: Container[str]) -> tuple[Parser, dict[str, Parser]]:
+def parser_of(called: Container[str]) -> tuple[CommandParser, dict[str, CommandParser]]:
     """Return the parser, and that of each command by its name; those of the commands `called` know their arguments."""
-    parser = Parser(
+    parser = CommandParser(
         prog="runpod-sdk",
         usage="runpod-sdk [-h] [--version] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{_listed(summaries())}",
@@ -115,7 +115,7 @@ def parser_of(called: Container[str]) -> tuple[Parser, dict[str, Parser]]:
     commands = parser.add_subparsers(
         prog="runpod-sdk", metavar="COMMAND", dest="command", required=True, help=argparse.SUPPRESS
     )
-    parsers: dict[str, Parser] = {}
+    parsers: dict[str, CommandParser] = {}
     for name, (module, _) in _COMMANDS.items():
         # No abbreviations: a later version's new option would make those of a script ambiguous.
         parsers[name] = commands.add_parser(

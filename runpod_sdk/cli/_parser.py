@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL)
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """Reads one command line."""
 
     def error(self, message: str) -> NoReturn:
