@@ -335,6 +335,12 @@ def test_an_answer_that_cannot_be_read_is_borne_once_the_job_has_been_seen() -> 
     assert 90 <= done.ended_at <= 100
 
 
+def test_an_answer_that_cannot_be_read_is_borne_of_a_job_that_was_submitted_here() -> None:
+    """The submit was answered, so the address is right: a login page in between will pass."""
+    assert waited([answer(200, b"<html>login</html>"), answer(200, b""), DONE], ref=ours()).value.output == 1
+    waited([answer(200, b"<html>login</html>")], ref=ours(), timeout=0).raised(WaitTimeoutError)
+
+
 # Where the service does not hold.
 
 

@@ -6,7 +6,7 @@
 | held: 429, or its turn is far away | plain ones; the next held one later and later |
 | held: nothing, or 5xx | a plain one; the next hold is shorter, if the way was quiet when it broke (`_holds.py`) |
 | a 404 about a young job of ours | the next one soon (`_jobs.py`) |
-| an answer that cannot be read, of a job that was seen | the next one soon, for an outage (`_pulse.py`) |
+| an answer that cannot be read, of a job that was seen or submitted | the next one soon, for an outage (`_pulse.py`) |
 | nothing until the deadline | one last plain look, inside the grace |
 | any other refusal | the end of the wait |
 
@@ -118,7 +118,8 @@ class Looks:
         now = self.settings.now()
         if isinstance(problem, APIResponseValidationError):
             # Once the job has been seen, the address is right, and this is a passing fault of something in between.
-            if self.last is None or self.pulse.is_silent(now, now):
+            has_been_seen = self.last is not None or self.job.life is not None
+            if not has_been_seen or self.pulse.is_silent(now, now):
                 raise problem
             pause = self.settings.poll.wait_max
         elif problem.request.hold:

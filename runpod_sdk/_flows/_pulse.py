@@ -5,7 +5,7 @@ Looking at a job costs nothing, so it goes on while there is hope. What came of 
 | what came | sign of life | what follows | ends it, without a deadline |
 |---|---|---|---|
 | 2xx that can be read | yes | it goes on from there | - |
-| 2xx that cannot be read | no | asked again | after `PollPolicy.outage`; a wait: at once, if it never saw the job |
+| 2xx that cannot be read | no | asked again | after `PollPolicy.outage`; a wait of a job never seen: at once |
 | 404 of a young job of ours | yes | asked again | when the job is no longer young (`_life.py`) |
 | any other refusal | yes | raised | at once |
 | 429 | for a time | asked again | after `PollPolicy.rate_limited` without an answer |
