@@ -210,6 +210,13 @@ def frameworks(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def engines(session: nox.Session) -> None:
+    """Kill workers of Ray Data and of procrastinate on PostgreSQL in bulk runs; needs Debian's `postgresql`."""
+    _install(session, "engines")
+    session.run("python", "-m", "pytest", "-n0", "-rA", "tests/engines", *session.posargs, env={"REQUIRE_ENGINES": "1"})
+
+
+@nox.session(default=False)
 def console(session: nox.Session) -> None:
     """Use the emulator's console in a real browser, Debian's Chromium say; `-- --write`: take its pictures for docs."""
     browser = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         MapSuccess,
     )
     from ._client._bulk._map_stop import Stop
+    from ._client._engines import once
     from ._client._journal._items import JournalItem
     from ._client._journal._journal import Journal
     from ._client._sync import Client
@@ -92,6 +93,7 @@ _ROOMS = {
     "_client._async_endpoint": ("AsyncEndpoint",),
     "_client._async_job": ("AsyncJob", "AsyncStream"),
     "_client._bulk._completed": ("as_completed",),
+    "_client._engines": ("once",),
     "_display._images": ("OutputImage", "OutputImages"),
     "_client._bulk._async_map": ("AsyncMap",),
     "_client._bulk._map": ("Map",),
@@ -243,6 +245,7 @@ __all__ = [
     "WorkerCounts",
     "__version__",
     "as_completed",
+    "once",
 ]
 
 

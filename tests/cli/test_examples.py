@@ -17,7 +17,8 @@ def test_each_program_is_listed_with_what_it_does(shell: Shell) -> None:
     done = shell("examples")
     assert done.code == 0
     rows = dict(line.split("  ", 1) for line in done.out.splitlines())
-    assert set(rows) == {path.stem for path in FOLDER.glob("*.py")} | {path.stem for path in FOLDER.glob("*.ipynb")}
+    programs = [*FOLDER.rglob("*.py"), *FOLDER.rglob("*.ipynb")]
+    assert set(rows) == {path.relative_to(FOLDER).with_suffix("").as_posix() for path in programs}
     assert all(len(said.strip()) > 10 for said in rows.values())
 
 

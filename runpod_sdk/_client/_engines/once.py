@@ -1,0 +1,151 @@
+"""At most one submit for each task of an engine that runs tasks again: Airflow, Temporal, DBOS, a queue of your own.
+
+Such an engine records what each step returned, and runs a step again where its worker died. For a step that submits a
+job, again is too much: the job may have been queued, and the API has no idempotency key. So there are three steps:
+
+1. `ticket()`: its text is recorded. It is worth one submit, in the process that issued it.
+2. `submit(endpoint, input, ticket=…)`: the job's id is recorded. In another process, or a second time, nobody knows
+   whether the first attempt had arrived: it raises SubmissionUnknownError, and sends nothing.
+3. `collect(endpoint, job_id)`: the job's output. It may be run again as often as you like, up to 30 minutes after the
+   job's end.
+
+No table, no server, no dependency. `endpoint.map(…, journal=…)` does the same for many inputs in one process.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from runpod_sdk._flows import _api
+from runpod_sdk._http._signals import raised_by_handler
+from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._requests import HiddenOptions, SubmitOptions
+from runpod_sdk.errors import APIError, SubmissionUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Unpack
+
+    from runpod_sdk._client._async_endpoint import AsyncEndpoint
+    from runpod_sdk._client._sync_endpoint import Endpoint
+
+__all__ = ["collect", "collect_async", "submit", "submit_async", "ticket"]
+
+T = TypeVar("T")
+
+# Tickets of this process that have not been used.
+_issued: set[str] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_issued.clear)  # else two processes had them
+
+
+def ticket() -> str:
+    """Return a text that is worth one submit in this process. Record it in a step of its own, before `submit`.
+
+    Examples:
+        >>> from runpod_sdk import Client, once
+        >>> from runpod_sdk.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> _ = emulator.endpoint("abc", lambda job: job["input"]["n"] ** 2)
+        >>> with Client(**emulator.connection) as client:
+        ...     endpoint = client.endpoint("abc")
+        ...     recorded = once.ticket()
+        ...     job_id = once.submit(endpoint, {"n": 3}, ticket=recorded)
+        ...     once.collect(endpoint, job_id, timeout=60)
+        9
+    """
+    issued = f"{time.time():.3f}-{secrets.token_hex(16)}"
+    _issued.add(issued)
+    return issued
+
+
+def submit(endpoint: Endpoint[Any], input: Mapping[str, Any], *, ticket: str, **options: Unpack[SubmitOptions]) -> str:
+    """Submit a job, and return its id.
+
+    A submit that was refused, or never sent, uses the ticket up no more than a wrong argument does: the step may be
+    run again in the same process.
+
+    Args:
+        endpoint: where it is to run.
+        input: for its worker.
+        ticket: as it was recorded.
+        options: as for `run`.
+
+    Raises:
+        SubmissionUnknownError: the ticket is another process's or was used: nothing was sent now, and nobody knows what
+            was before. Or the answer was lost.
+        TypeError, ValueError, APIError: as `run` does; the job was not submitted.
+    """
+    _take(endpoint, input, ticket)
+    try:
+        return endpoint.run(input, **options).id
+    except Exception as error:
+        _give_back(ticket, error)
+        raise
+
+
+async def submit_async(
+    endpoint: AsyncEndpoint[Any], input: Mapping[str, Any], *, ticket: str, **options: Unpack[SubmitOptions]
+) -> str:
+    """Do what `submit` does, for tasks."""
+    _take(endpoint, input, ticket)
+    try:
+        return (await endpoint.run(input, **options)).id
+    except Exception as error:
+        _give_back(ticket, error)
+        raise
+
+
+def collect(endpoint: Endpoint[T], job_id: str, *, timeout: float | None = None) -> T:
+    """Wait for a job, and return its output. Whatever ends the wait, the job goes on: the next attempt has it.
+
+    Raises:
+        JobFailedError, JobTimedOutError, JobCancelledError, WaitTimeoutError, JobExpiredError, APIError: as `output`.
+    """
+    return endpoint.job(job_id).output(timeout, on_abandon="detach")
+
+
+async def collect_async(endpoint: AsyncEndpoint[T], job_id: str, *, timeout: float | None = None) -> T:
+    """Do what `collect` does, for tasks."""
+    return await endpoint.job(job_id).output(timeout, on_abandon="detach")
+
+
+def _take(endpoint: Endpoint[Any] | AsyncEndpoint[Any], input: Mapping[str, Any], ticket: str) -> None:
+    issued_at = _issued_at(ticket)
+    try:
+        _issued.remove(ticket)
+    except KeyError:
+        _refuse(endpoint.id, input, issued_at)
+
+
+def _give_back(ticket: str, error: Exception) -> None:
+    """Let a submit be tried again of which it is certain that it came to nothing."""
+    is_certain = isinstance(error, APIError | TypeError | ValueError) and not isinstance(error, SubmissionUnknownError)
+    if is_certain and raised_by_handler(error) is None:
+        _issued.add(ticket)
+
+
+def _issued_at(ticket: str) -> float:
+    try:
+        at, secret = ticket.split("-")
+        if len(secret) == 32:
+            return float(at)
+    except (AttributeError, ValueError):
+        pass
+    raise ValueError(f"ticket={ticket!r}: none of runpod_sdk.once")
+
+
+def _refuse(endpoint_id: str, input: Mapping[str, Any], issued_at: float) -> NoReturn:
+    sha256 = _api.built(_api.run, endpoint_id, Hidden(input), HiddenOptions(SubmitOptions())).input_sha256
+    raise SubmissionUnknownError(
+        f'run on endpoint "{endpoint_id}": an attempt before this one may have submitted the job; it was not sent '
+        f"again (input sha256 {sha256[:16]}…)",
+        operation="run",
+        endpoint_id=endpoint_id,
+        input_sha256=sha256,
+        submitted_at=datetime.fromtimestamp(issued_at, UTC),
+    )
