@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import runpod
+from runpod.error import AuthenticationError, QueryError, RunPodError
 from runpod.serverless.modules import rp_fitness, rp_handler, rp_http, rp_tips
 from runpod.serverless.modules.rp_progress import progress_update
+from runpod.serverless.modules.worker_state import JobsProgress
 from runpod.serverless.utils import (
     download_files_from_urls,
     rp_cleanup,
@@ -188,6 +190,8 @@ def small(_: str) -> Any:
         rp_cuda.is_available(),
         [cached(name) for name in ("org/model", "org/model:v2", "model", ":v2", "a:b:c")],
         rp_handler.is_generator(small),
+        JobsProgress().get_job_count(),
+        [issubclass(kind, RunPodError) for kind in (AuthenticationError, QueryError)],
         sorted({"input_objects", "job_files", "mine"} & set(os.listdir())),  # noqa: PTH208  names are wanted
         isinstance(runpod.serverless.runpod_version, str),
         rp_download.calculate_chunk_size(5_000_000),

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import _results as results
 from ._capture import NOTHING, Printed, is_wanted, kept
-from ._package import DEBUGGER, forget_timers
+from ._package import DEBUGGER, STATE, forget_timers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     Handler = Callable[[dict[str, Any]], Any]
-
-_STATE = "runpod.serverless.modules.worker_state"
 
 
 async def result_of(
@@ -94,7 +92,7 @@ async def _chunks(handler: Handler, job: dict[str, Any], printed: Printed) -> As
 def _debug(config: dict[str, Any], result: dict[str, Any]) -> None:
     """Add what the official debugger has measured, where an argument asks for it, or forget it."""
     if config.get("rp_args", {}).get("rp_debugger", False) and DEBUGGER in sys.modules:
-        delay = config["reference_counter_start"] - sys.modules[_STATE].REF_COUNT_ZERO
+        delay = config["reference_counter_start"] - sys.modules[STATE].REF_COUNT_ZERO
         measured = sys.modules[DEBUGGER].get_debugger_output()
         result["output"]["rp_debugger"] = {**measured, "ready_delay_ms": delay * 1000}
     else:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _results as results
 from ._jobs import result_of
+from ._package import note_begin, note_end
 from ._signals import EndSignals
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class WorkerLoop:
     # How it runs one.
 
     def _begin(self, job: dict[str, Any]) -> None:
+        note_begin(job)
         task = self._loop.create_task(self._run(job))
         self._running[job["id"]] = task
         task.add_done_callback(self._done)
@@ -206,6 +208,7 @@ class WorkerLoop:
     def _done(self, task: asyncio.Task[None]) -> None:
         for job_id in [job_id for job_id, running in self._running.items() if running is task]:
             del self._running[job_id]
+            note_end(job_id)
         self._owes_word = self._asked is None or self._asked.done()
         self._changed.set()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 STAND_IN = join(dirname(dirname(__file__)), "_standin")
+STATE = "runpod.serverless.modules.worker_state"
 DEBUGGER = "runpod.serverless.utils.rp_debugger"
 _SERVERLESS = "runpod.serverless"
 _HTTP = "runpod.serverless.modules.rp_http"
@@ -58,6 +59,20 @@ def forget_timers() -> None:
     debugger = sys.modules.get(DEBUGGER)
     if debugger is not None:
         debugger.clear_debugger_output()
+
+
+def note_begin(job: dict[str, Any]) -> None:
+    """Let the package know that a job runs, for files that ask it how many do."""  # rp_scale.py: get_jobs
+    running = getattr(sys.modules.get(STATE), "JobsProgress", None)
+    if running is not None:
+        running().add(job)
+
+
+def note_end(job_id: str) -> None:
+    """Let it know that the job runs no more."""
+    running = getattr(sys.modules.get(STATE), "JobsProgress", None)
+    if running is not None:
+        running().remove(job_id)
 
 
 def why(error: BaseException) -> str:
