@@ -387,13 +387,13 @@ class StreamInterruptedError(JobBoundError):
 
 
 class OutputTypeError(JobBoundError):
-    """The job completed, and its output is not of the endpoint's `output_type`.
+    """The job completed, and its output is not of the endpoint's `output_type`; or a chunk not of the `chunk_type`.
 
     The message says where and how, and never shows the output.
 
     Attributes:
-        path: the first place that does not fit, as in Python: "output.images[2].url".
-        raw: the whole output, as it came; `state` has the rest.
+        path: the first place that does not fit, as in Python: "output.images[2].url", "chunk.url".
+        raw: the whole output, as it came, and `state` has the rest; or the chunk.
     """
 
     def __init__(

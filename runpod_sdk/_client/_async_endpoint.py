@@ -25,8 +25,11 @@ from ._submission import Submission
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from typing_extensions import TypeForm
+
     from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._values._fields import Told
+    from runpod_sdk._values._generics import C
     from runpod_sdk._values._inputs import InputObject
     from runpod_sdk._values._openai import OpenAIAccess
     from runpod_sdk._values._outcomes import Answer
@@ -176,8 +179,9 @@ class AsyncEndpoint(Generic[T_co]):
         *,
         on_abandon: OnAbandon = "cancel",
         on_gap: OnGap = "repair",
+        chunk_type: TypeForm[C] = Any,
         **options: Unpack[SubmitOptions],
-    ) -> AsyncStream[T_co]:
+    ) -> AsyncStream[T_co, C]:
         """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
 
         Arguments and errors are those of `run`, and of `AsyncJob.stream`.
@@ -196,7 +200,7 @@ class AsyncEndpoint(Generic[T_co]):
                 await self._client._settle(submission, error)
                 raise
 
-        return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap)
+        return AsyncStream(self._client, submit, timeout, checked_abandon(on_abandon), on_gap, chunk_type)
 
     @overload
     def map(  # type: ignore[overload-overlap]  # a mapping whose keys are inputs is none

@@ -15,13 +15,17 @@ from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._loading import loading
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import NO_SPAN, note_cancel, note_retry, span, way_back
+from runpod_sdk._values._generics import C, C_co, Defaulted
 from runpod_sdk._values._states import JobState, StreamChunk, T_co
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
 from ._async_shell import called, watcher
+from ._typed import chunk_reader
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from typing_extensions import TypeForm
 
     from runpod_sdk._flows._delivery import OnGap
     from runpod_sdk._flows._exchange import Settings
@@ -126,8 +130,13 @@ class AsyncJob(Generic[T_co]):
         return self._output(state)
 
     def stream(
-        self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_gap: OnGap = "repair"
-    ) -> AsyncStream[T_co]:
+        self,
+        timeout: float | None = None,
+        *,
+        on_abandon: OnAbandon = "detach",
+        on_gap: OnGap = "repair",
+        chunk_type: TypeForm[C] = Any,
+    ) -> AsyncStream[T_co, C]:
         """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
 
         At its end it is compared with the job's output: see `AsyncStream.is_verified`.
@@ -137,15 +146,16 @@ class AsyncJob(Generic[T_co]):
             on_abandon: what becomes of the job when the stream is closed, or times out, before its end.
             on_gap: what to do when an answer, and maybe chunks with it, was lost: "repair" holds back what follows and
                 fills in from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
+            chunk_type: what each chunk is made into, and checked to be, as outputs are for an `output_type`.
 
         Raises:
             StreamInterruptedError: chunks were lost, or came twice (while iterating, as all of these).
+            OutputTypeError: a chunk is not of the type; the next one may still be asked for.
             JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
-        return AsyncStream(
-            self._owner, self._itself, timeout, checked_abandon(on_abandon), _delivery.checked_gap(on_gap)
-        )
+        choices = checked_abandon(on_abandon), _delivery.checked_gap(on_gap)
+        return AsyncStream(self._owner, self._itself, timeout, *choices, chunk_type)
 
     async def cancel(self) -> JobState:
         """Cancel the job, and return what it then is: CANCELLED, or the end that it had found before.
@@ -231,11 +241,11 @@ class AsyncJob(Generic[T_co]):
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
 
 
-class AsyncStream(Generic[T_co]):
+class AsyncStream(Defaulted, Generic[T_co, C_co]):
     """The chunks of one job, each once, in order, as soon as the service hands them out.
 
     Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. A chunk is a piece
-    of what the job's output will be at best, so it is Any whatever the `output_type`; `stream.job.output()` is not.
+    of what the job's output will be at best, so its type is the `chunk_type`, or Any, whatever the `output_type`.
 
     Attributes:
         received: how many chunks have been handed out.
@@ -249,7 +259,9 @@ class AsyncStream(Generic[T_co]):
         timeout: float | None,
         on_abandon: OnAbandon,
         on_gap: OnGap,
+        chunk_type: TypeForm[C_co],
     ) -> None:
+        self._read = chunk_reader(chunk_type)
         client._settings.deadline(timeout)  # raises for a bad timeout, before anything is sent
         self._client = client
         self._start = start
@@ -289,10 +301,10 @@ class AsyncStream(Generic[T_co]):
             raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")
         return self._job
 
-    async def chunks(self) -> AsyncIterator[StreamChunk]:
+    async def chunks(self) -> AsyncIterator[StreamChunk[C_co]]:
         """Iterate over chunks with their metrics. Shares its place with iteration over the stream itself."""
         while (chunk := await self._next()) is not None:
-            yield chunk
+            yield self._read(chunk, self.job, self.received)
 
     async def aclose(self) -> None:
         """Stop reading. A job that has not ended is abandoned: see `on_abandon`. May be called twice."""
@@ -301,11 +313,12 @@ class AsyncStream(Generic[T_co]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> C_co:
         chunk = await self._next()
         if chunk is None:
             raise StopAsyncIteration
-        return chunk.output
+        output: C_co = self._read(chunk, self.job, self.received).output
+        return output
 
     async def __aenter__(self) -> Self:
         try:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-# The types of a bulk run's keys, and of a stream's chunks.
+# The types of a bulk run's keys, and of a stream's chunks; the latter also as what a call is asked for.
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     K_co = TypeVar("K_co", covariant=True, default=Any)
     C_co = TypeVar("C_co", covariant=True, default=Any)
+    C = TypeVar("C", default=Any)
 else:
     from typing import TypeVar
 
     K_co = TypeVar("K_co", covariant=True)
     C_co = TypeVar("C_co", covariant=True)
+    C = TypeVar("C")
 
 
 class Defaulted:

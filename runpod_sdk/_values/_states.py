@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn
 
+from ._generics import C_co
 from ._status import JobStatus
 
 # The type of an endpoint's outputs: any, unless `output_type` says which. Python knows defaults from 3.13 on, type
@@ -209,10 +210,10 @@ class PurgeResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamChunk:
-    """One piece of a stream: what the worker yielded, and the metrics that came beside it, if any."""
+class StreamChunk(Generic[C_co]):
+    """One piece of a stream: what the worker yielded, as its `chunk_type`, and the metrics beside it, if any."""
 
-    output: Any
+    output: C_co
     metrics: Mapping[str, Any] | None = None
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 

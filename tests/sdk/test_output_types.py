@@ -219,3 +219,46 @@ async def inferred_too(client: AsyncClient, jobs: list[AsyncJob[Picture]]) -> No
     assert_type((await anext(endpoint.map([]))).job, AsyncJob[Picture] | None)
     async for job, state in as_completed(jobs):
         assert_type(job.output_of(state), Picture)
+
+
+# Chunks.
+
+
+def drawing(job: dict[str, Any]) -> Any:
+    yield from job["input"]["chunks"]
+
+
+GOOD, TORN = {"url": "u"}, {"url": 7}
+
+
+@both_flavours
+async def test_each_chunk_is_of_its_type_and_one_that_is_not_leaves_the_next(world: World) -> None:
+    world.emulator.endpoint("abc", drawing)
+    endpoint = world.client().endpoint("abc")
+    async with endpoint.stream({"chunks": [GOOD, TORN, GOOD]}, chunk_type=Picture) as stream:
+        assert await anext(stream) == Picture("u")
+        error = await caught(OutputTypeError, lambda: anext(stream))
+        assert (error.path, error.raw, error.job_id) == ("chunk.url", TORN, stream.job.id)
+        where = f'chunk 2 of job {stream.job.id} on endpoint "abc"'
+        assert str(error) == f"{where} is not of type Picture: chunk.url: expected str, found int"
+        assert await anext(stream) == Picture("u")
+        assert [chunk async for chunk in stream] == []
+    assert stream.received == 3
+    async with (await endpoint.run({"chunks": [GOOD]})).stream(chunk_type=Picture) as stream:
+        assert [chunk.output async for chunk in stream.chunks()] == [Picture("u")]
+
+
+def test_a_chunk_type_that_is_none_is_refused_before_anything_is_sent() -> None:
+    emulator = Emulator()
+    emulator.endpoint("abc", drawing)
+    with Client(**emulator.connection) as client, pytest.raises(TypeError, match="chunk_type="):
+        client.endpoint("abc").stream({"chunks": []}, chunk_type=complex)
+    assert not emulator.requests
+
+
+def checked_chunks(endpoint: Endpoint[Picture], job: Job[Picture]) -> None:
+    assert_type(endpoint.stream({}), Stream[Picture, Any])
+    assert_type(next(endpoint.stream({}, chunk_type=str)), str)
+    assert_type(job.stream(chunk_type=list[float]), Stream[Picture, list[float]])
+    for chunk in endpoint.stream({}, chunk_type=Picture).chunks():
+        assert_type(chunk.output, Picture)
