@@ -154,6 +154,110 @@ async def handler(job):
             assert list(stream) == ["first"]
 
 
+IMPORTS = """
+from runpod import RunPodLogger
+from runpod.serverless import start, progress_update
+from runpod.serverless.modules import rp_http
+from runpod.serverless.modules.rp_http import send_result, stream_result
+from runpod.serverless.modules.rp_logger import RunPodLogger
+from runpod.serverless.modules.rp_progress import progress_update
+from runpod.serverless.modules.worker_state import JobsProgress, WORKER_ID
+from runpod.serverless.utils import rp_cleanup, rp_debugger, rp_download, rp_upload
+from runpod.serverless.utils import download_files_from_urls, upload_file_to_bucket, upload_in_memory_object
+from runpod.serverless.utils.rp_cuda import is_available
+from runpod.serverless.utils.rp_download import file as rp_file, download_files_from_urls
+from runpod.serverless.utils.rp_upload import files, upload_image, get_boto_client, bucket_upload
+from runpod.serverless.utils.rp_validator import validate
+import runpod.serverless.modules.rp_http as rp_http; rp_http._transmit, rp_http.JOB_DONE_URL
+import runpod; runpod.serverless.utils.rp_cleanup.clean, runpod.serverless.utils.rp_upload.upload_image
+import runpod; runpod.serverless.modules.rp_logger.RunPodLogger().tip("a tip")
+""".strip().splitlines()
+
+
+def test_every_way_in_which_worker_files_import_it(worker: Endpoint) -> None:
+    found = worker.run_sync({"what": "imports", "url": IMPORTS}, timeout=60)
+    assert found == [None] * len(IMPORTS)
+
+
+GPU_WORKER = {
+    "torch.py": "class cuda:\n    is_available = staticmethod(lambda: False)\nfloat16 = 'float16'\n",
+    "diffusers.py": """
+import pathlib
+class Image:
+    def __init__(self, text):
+        self.text = text
+    def save(self, path):
+        pathlib.Path(path).write_text(self.text)
+class StableDiffusionXLPipeline:
+    @classmethod
+    def from_pretrained(cls, name, torch_dtype):
+        return cls()
+    def to(self, device):
+        return self
+    def __call__(self, prompt, image, num_inference_steps):
+        return [Image(f"{prompt} of {image} in {num_inference_steps}")]
+""",
+    "rp_schemas.py": """
+INPUT_SCHEMA = {
+    "prompt": {"type": str, "required": True},
+    "image_url": {"type": str, "required": True},
+    "steps": {"type": int, "required": False, "default": 25, "constraints": lambda steps: steps < 100},
+}
+""",
+    "rp_handler.py": """
+import argparse, os
+import runpod
+import torch
+from diffusers import StableDiffusionXLPipeline
+from runpod.serverless.utils import rp_cleanup, rp_debugger, rp_download, rp_upload
+from runpod.serverless.utils.rp_validator import validate
+from rp_schemas import INPUT_SCHEMA
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model", default="sdxl")
+
+class ModelHandler:
+    def __init__(self, name):
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.base = StableDiffusionXLPipeline.from_pretrained(name, torch_dtype=torch.float16).to(device)
+
+@rp_debugger.FunctionTimer
+def generate(job):
+    checked = validate(job["input"], INPUT_SCHEMA)
+    if "errors" in checked:
+        return {"error": checked["errors"]}
+    wanted = checked["validated_input"]
+    with rp_debugger.LineTimer("download"):
+        [image] = rp_download.download_files_from_urls(job["id"], [wanted["image_url"]])
+    runpod.serverless.progress_update(job, "downloaded")
+    [made] = MODELS.base(wanted["prompt"], open(image).read(), num_inference_steps=wanted["steps"])
+    made.save("out.png")
+    url = rp_upload.upload_image(job["id"], "out.png")
+    kept = open(url).read()
+    rp_cleanup.clean(["jobs", "simulated_uploaded"])
+    return {"image": kept, "left": sorted(os.listdir()), "refresh_worker": False}
+
+if __name__ == "__main__":
+    MODELS = ModelHandler(parser.parse_args().model)
+    runpod.serverless.start({"handler": generate})
+""",
+}
+
+
+def test_a_worker_for_images_as_public_repositories_have_them(tmp_path: Path, files: FilesServer) -> None:
+    for name, text in GPU_WORKER.items():
+        (tmp_path / name).write_text(text)
+    with Emulator() as emulator, Client(**emulator.connection) as client:
+        emulator.endpoint("e", tmp_path / "rp_handler.py", arguments=["--model", "xl"])
+        wanted = {"prompt": "a cat", "image_url": f"{files.url}/cat.png"}
+        for steps in (20, 30):  # a second job measures anew
+            output = client.endpoint("e").run_sync({**wanted, "steps": steps}, timeout=60)
+            assert output["image"] == f"a cat of pixels in {steps}"
+            assert {"jobs", "simulated_uploaded"} & set(output["left"]) == set()
+        with pytest.raises(JobFailedError, match="steps does not meet the constraints"):
+            client.endpoint("e").run_sync({**wanted, "steps": 200}, timeout=60)
+
+
 def test_a_name_that_is_missing_is_said_in_the_job(tmp_path: Path) -> None:
     file = tmp_path / "handler.py"
     file.write_text("import runpod\ndef handler(job):\n    return runpod.serverless.utils.rp_warp.speed(9)" + SERVE)

@@ -199,6 +199,18 @@ def small(_: str) -> Any:
     ]
 
 
+def imports(lines: list[str]) -> Any:
+    return [_failure(line) for line in lines]
+
+
+def _failure(line: str) -> str | None:
+    try:
+        exec(line, {})  # noqa: S102  the test's own
+    except Exception as error:  # noqa: BLE001  it is told
+        return f"{line}: {error!r}"
+    return None
+
+
 def _folder(path: str) -> str:
     return str(Path(path).parent.relative_to(os.getcwd()))  # noqa: PTH109  a string is wanted
 
