@@ -217,6 +217,13 @@ def engines(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def tables(session: nox.Session) -> None:
+    """Take rows of pandas, polars, Arrow and datasets for inputs, and Parquet files."""
+    _install(session, "tables")
+    session.run("python", "-m", "pytest", "-n0", "tests/sdk/test_map_tables.py", "tests/cli/test_map_formats.py")
+
+
+@nox.session(default=False)
 def console(session: nox.Session) -> None:
     """Use the emulator's console in a real browser, Debian's Chromium say; `-- --write`: take its pictures for docs."""
     browser = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -56,6 +56,19 @@ async def test_iterrows_are_pairs_of_keys_and_inputs(world: World) -> None:
 
 
 @both_flavours
+async def test_rows_of_a_dataset_are_inputs_whatever_its_format(world: World) -> None:
+    datasets = library("datasets")
+    dataset = datasets.Dataset.from_dict({"n": [1, 2], "x": [0.5, None], "tags": [["a"], []]})
+    rows = [{"n": 1, "x": 0.5, "tags": ["a"]}, {"n": 2, "x": None, "tags": []}]
+    endpoint = echoing(world)
+    for given in (dataset, dataset.with_format("pandas"), dataset.with_format("arrow"), dataset.to_iterable_dataset()):
+        results = await listed(endpoint.map(given, ordered=True))
+        assert [(result.key, result.output) for result in results] == list(enumerate(rows))
+    with pytest.raises(TypeError, match=r"choose one of its splits, .* 'train'"):
+        endpoint.map(datasets.DatasetDict({"train": dataset}))
+
+
+@both_flavours
 async def test_rows_of_polars_and_arrow_are_inputs(world: World) -> None:
     polars, arrow = library("polars"), library("pyarrow")
     endpoint = echoing(world)

@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 FromRow = Mapping[str, str] | Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
-_TABLES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"), ("pyarrow", "Table")}
+_DATASETS = {("datasets", "Dataset"), ("datasets", "IterableDataset")}
+_TABLES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"), ("pyarrow", "Table"), *_DATASETS}
+_SPLITS = {("datasets", "DatasetDict"), ("datasets", "IterableDatasetDict")}
 
 
 def is_table(inputs: object) -> bool:
-    """Whether these are rows of a table."""
+    """Whether these are rows of a table.
+
+    Raises:
+        TypeError: they are several tables.
+    """
+    if _kind(inputs) in _SPLITS:
+        names = ", ".join(map(repr, cast("Mapping[str, Any]", inputs)))
+        raise TypeError(f"inputs is a {type(inputs).__name__}: choose one of its splits, inputs[…] with one of {names}")
     return _kind(inputs) in _TABLES
 
 
@@ -39,6 +48,8 @@ def rows_of(inputs: Any) -> Any:
         return map(_plain_row, inputs.collect().iter_rows(named=True))
     if (library, name) == ("pyarrow", "Table"):
         return (_plain_row(row) for batch in inputs.to_batches(max_chunksize=1000) for row in batch.to_pylist())
+    if (library, name) in _DATASETS:
+        return map(_plain_row, inputs.with_format(None))  # in any other, rows are of its library
     return inputs
 
 
