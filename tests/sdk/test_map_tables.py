@@ -59,7 +59,7 @@ async def test_iterrows_are_pairs_of_keys_and_inputs(world: World) -> None:
 async def test_rows_of_a_dataset_are_inputs_whatever_its_format(world: World) -> None:
     datasets = library("datasets")
     dataset = datasets.Dataset.from_dict({"n": [1, 2], "x": [0.5, None], "tags": [["a"], []]})
-    rows = [{"n": 1, "x": 0.5, "tags": ["a"]}, {"n": 2, "x": None, "tags": []}]
+    rows: list[dict[str, Any]] = [{"n": 1, "x": 0.5, "tags": ["a"]}, {"n": 2, "x": None, "tags": []}]
     endpoint = echoing(world)
     for given in (dataset, dataset.with_format("pandas"), dataset.with_format("arrow"), dataset.to_iterable_dataset()):
         results = await listed(endpoint.map(given, ordered=True))

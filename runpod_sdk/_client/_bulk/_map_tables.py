@@ -61,7 +61,8 @@ def _rows_of_pandas(frame: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 def row_of(given: Any) -> Any:
     """Return a row of pandas, as `DataFrame.iterrows()` has it, as a dict; anything else as it is."""
-    if not isinstance(given, dict) and _kind(given) == ("pandas", "Series"):
+    row: object = given
+    if not isinstance(row, dict) and _kind(row) == ("pandas", "Series"):
         return {str(name): plain(cell) for name, cell in given.items()}
     return given
 

@@ -137,9 +137,13 @@ class Shape:
 
 def _bare(line: int, record: Any) -> Input:
     """Return an input as lines of JSON have it: in a body, with a key or an id if it likes; or as it is."""
-    inner = record.get("input") if isinstance(record, dict) else None
-    given = inner if isinstance(inner, dict) and record.keys() <= _WHOLE else job_input(record)
-    return Input.of(given, line, None if given is record else _key_of(record.get("key", record.get("id"))))
+    if not isinstance(record, dict):
+        return Input.of(job_input(record), line)  # which raises
+    row = cast("dict[str, Any]", record)
+    inner = row.get("input")
+    is_plain = isinstance(inner, dict) and row.keys() <= _WHOLE
+    given = cast("dict[str, Any]", inner) if is_plain else job_input(row)
+    return Input.of(given, line, None if given is row else _key_of(row.get("key", row.get("id"))))
 
 
 def _found(row: dict[str, Any], name: str) -> Any:
