@@ -325,6 +325,7 @@ def worker_file(tmp_path: Path) -> str:
     return str(tmp_path / "handler.py")
 
 
+@pytest.mark.slow
 def test_tests_of_a_worker_are_run_as_they_stand_and_its_lines_and_chunks_are_shown(worker_file: str) -> None:
     with Emulator(clock=AdjustableClock(), echo=False) as emulator:
         emulator.endpoint("e")
