@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,43 @@ runpod.serverless.start({"handler": streams, "return_aggregate_stream": True})
 def test_a_named_function_leaves_a_guarded_start_alone(write: Write) -> None:
     target = write('def handler(job):\n    return 1\nif __name__ == "__main__":\n    raise RuntimeError\n')
     assert load(f"{target}:handler").handler({}) == 1
+
+
+@pytest.mark.parametrize("function", ["", ":handler"])
+def test_classes_of_a_file_can_be_annotated_and_pickled(write: Write, function: str) -> None:
+    target = write("""
+from __future__ import annotations
+import dataclasses, pickle, sys, typing
+@dataclasses.dataclass
+class Prompt:
+    text: str
+    class Options:
+        steps: int
+class Later(typing.NamedTuple):
+    prompt: Prompt
+def handler(job):
+    typing.get_type_hints(Later), typing.get_type_hints(Prompt.Options)
+    return [pickle.loads(pickle.dumps(each)) == each for each in (Prompt("a"), Later(Prompt("b")), Prompt.Options)]
+if __name__ == "__main__":
+    import runpod
+    runpod.serverless.start({"handler": handler})
+""")
+    main = sys.modules["__main__"]
+    loaded = load(f"{target}{function}")
+    assert loaded.handler({}) == [True, True, True]
+    assert (sys.modules["__main__"] is main, "handler" in sys.modules) == (True, False)
+
+
+def test_an_error_of_a_file_has_the_name_that_it_has_in_production(write: Write) -> None:
+    target = write("""
+class OutOfMemory(Exception): ...
+def handler(job):
+    raise OutOfMemory
+import runpod
+runpod.serverless.start({"handler": handler})
+""")
+    error = json.loads(run(target, {"n": 1})["error"])
+    assert error["error_type"] == "<class '__main__.OutOfMemory'>"
 
 
 @pytest.mark.parametrize(("answer", "expected"), [("2.5", 3), ("1e9", 1000), ("float('inf')", 1000)])

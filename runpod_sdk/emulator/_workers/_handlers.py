@@ -81,6 +81,7 @@ def load(program: Program) -> HandlerFile:
     configs: list[dict[str, Any]] = []
     try:
         module = _run(program, path, modules, configs, is_main=function is None)
+        modules.adopt(module)
         handler, config = _chosen(path, module, function, configs)
         concurrency = _concurrency(path, handler, config.get("concurrency_modifier"))
     except BaseException:
@@ -133,7 +134,7 @@ def _run(
     module.__file__ = str(path)
     dotted = program.target.partition(":")[0] if program.folder != path.parent else ""
     try:
-        with _as_main(module, [str(path), *program.arguments], is_main=is_main), _taking(configs):
+        with _found(module, [str(path), *program.arguments]), _taking(configs):
             modules.prepare(module, dotted.rpartition(".")[0])
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102  the user's own file
     except _Started:
@@ -163,18 +164,19 @@ def _chosen(
 
 
 @contextmanager
-def _as_main(module: ModuleType, argv: list[str], *, is_main: bool) -> Generator[None]:
+def _found(module: ModuleType, argv: list[str]) -> Generator[None]:
     """Let a file find itself under its name, and its own path and arguments in sys.argv."""
-    former, former_argv = sys.modules.get("__main__"), sys.argv
-    if is_main:
-        sys.modules["__main__"] = module
+    former, former_argv = sys.modules.get(module.__name__), sys.argv
+    sys.modules[module.__name__] = module
     sys.argv = argv
     try:
         yield
     finally:
         sys.argv = former_argv
-        if is_main and former is not None:
-            sys.modules["__main__"] = former
+        if former is None:
+            del sys.modules[module.__name__]
+        else:
+            sys.modules[module.__name__] = former
 
 
 @contextmanager

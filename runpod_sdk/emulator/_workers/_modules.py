@@ -13,7 +13,7 @@ import itertools
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class OwnModules:
         if package:
             importlib.import_module(f"{self._prefix}.{package}")
             module.__package__ = f"{self._prefix}.{package}"
+
+    def adopt(self, module: ModuleType) -> None:
+        """Keep the file itself, too, once it was run: what it defines is found there, by pickle and by annotations."""
+        name = f"{self._prefix}.{module.__name__}"
+        sys.modules[name] = module
+        _rename(vars(module), module.__name__, name)
 
     def files(self) -> dict[str, Path]:
         """Return where those lie that were imported so far, by name."""
@@ -92,6 +98,16 @@ class OwnModules:
             return False
         # A folder without __init__.py is a package only if there is no other of its name.
         return spec.origin is not None or PathFinder.find_spec(top) is None
+
+
+def _rename(names: Mapping[str, Any], former: str, name: str) -> None:
+    """Let classes and functions say where they are found, but for exceptions, whose names are in the errors of jobs."""
+    for value in list(names.values()):
+        is_error = isinstance(value, type) and issubclass(value, BaseException)
+        if isinstance(value, type | FunctionType) and value.__module__ == former and not is_error:
+            value.__module__ = name
+            if isinstance(value, type):
+                _rename(vars(value), former, name)
 
 
 class _Finder:
