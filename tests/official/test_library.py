@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,24 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes are POSIX")
 
-LIBRARY = str(Path(__file__).parent / "workers" / "library.py")
+WORKERS = Path(__file__).parent / "workers"
+LIBRARY = str(WORKERS / "library.py")
+ROOT = Path(__file__).parents[2]
+WHAT = (
+    "download",
+    "one_download",
+    "single",
+    "single_missing",
+    "refused",
+    "too_large",
+    "addresses",
+    "upload_nowhere",
+    "upload",
+    "checks",
+    "measured",
+    "small",
+    "by_hand",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +56,19 @@ def do(official_python: str) -> Iterator[Callable[[str, str], Any]]:
     emulator.close()
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "download",
-        "one_download",
-        "single",
-        "single_missing",
-        "refused",
-        "too_large",
-        "addresses",
-        "upload_nowhere",
-        "upload",
-        "checks",
-        "measured",
-        "small",
-        "by_hand",
-    ],
-)
+@pytest.mark.parametrize("what", WHAT)
 def test_both_do_the_same(do: Callable[[str, str], Any], what: str) -> None:
     assert do("stand-in", what) == do("official", what)
+
+
+@pytest.mark.parametrize("release", ["official_python", "official_python_2"])
+def test_a_file_sees_the_official_package_whole_where_it_is_installed(
+    do: Callable[[str, str], Any], release: str, request: pytest.FixtureRequest
+) -> None:
+    python: str = request.getfixturevalue(release)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}"}
+    with FilesServer() as files:
+        command = [python, str(WORKERS / "whole.py"), LIBRARY, files.url, *WHAT]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603  ours
+        found = json.loads(done.stdout.splitlines()[-1].replace(files.url, "URL"))
+    assert dict(zip(WHAT, found, strict=True)) == {what: do("stand-in", what) for what in WHAT}
