@@ -14,6 +14,13 @@ export async function newcomer({ page, text, until, press, submit, choice }) {
   assert.ok(!(await text("facts")).includes("hunter2"), "secrets are masked");
   assert.match(await text("steps"), /queued[\s\S]*taken by [\s\S]*completed on /);
   await until("clean", "clean: nothing lost, nothing doubled");
+  await page.getByRole("heading", { name: "Stream, 3 chunks" }).waitFor();
+
+  // Somebody's program asks for it, with the key.
+  const id = await text("job-id");
+  await page.evaluate((job) => fetch(`v2/words/status/${job}`, { headers: { authorization: "test" } }), id);
+  await until("steps", "delivered");
+  assert.match(await text("verdict"), /Results delivered\s+1/);
   await until("log", "3 words to say");
 
   // One that takes its time: its text comes word by word, until its worker dies.

@@ -1,6 +1,6 @@
 // One job: how it went, what went in, what it yields and what came out, and what can be done about it.
 
-import { at, attempt, lookOf, make, seconds } from "./elements.js";
+import { at, attempt, count, lookOf, make, seconds } from "./elements.js";
 import { AGAIN, FINAL } from "./model.js";
 import { ask } from "./service.js";
 
@@ -17,6 +17,7 @@ const WORDS = {
   purge: "purged",
   retry: "queued again by /retry",
   expire: "forgotten",
+  deliver: "delivered",
 };
 
 export class Detail {
@@ -112,7 +113,8 @@ export class Detail {
       for (const [name, value] of Object.entries(parts)) {
         if (value !== undefined) {
           const shown = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-          facts.push(make("h4", name), make("pre", shown, { tabindex: "0", role: "region", "aria-label": name }));
+          const title = name === "Stream" ? `Stream, ${count(known.chunks.length, "chunk")}` : name;
+          facts.push(make("h4", title), make("pre", shown, { tabindex: "0", role: "region", "aria-label": name }));
         }
       }
     }

@@ -66,6 +66,8 @@ export class Model {
       if (row.kind === "job") {
         this.#step(row);
         changed.add(row.job);
+      } else if (row.kind === "answer" && this.#deliver(row)) {
+        changed.add(row.job);
       }
     }
     this.rows = latest(this.rows, LEDGER_KEPT);
@@ -90,6 +92,16 @@ export class Model {
     job.worker = row.worker ?? job.worker;
     job.retries = row.retries ?? job.retries;
     job.steps.push({ time: row.time, event: row.event, to: row.to, worker: row.worker ?? "" });
+  }
+
+  // Whether a whole answer has told somebody how a job ended.
+  #deliver({ time, fate, status, job_status: to, job: id }) {
+    const job = this.jobs.get(id);
+    const isDelivered = job !== undefined && fate === "whole" && status === 200 && FINAL.has(to);
+    if (isDelivered) {
+      job.steps.push({ time, event: "deliver", to, worker: "" });
+    }
+    return isDelivered;
   }
 
   #count(row) {
