@@ -408,7 +408,7 @@ def test_again_is_one_of_three_words_and_needs_a_journal() -> None:
     with pytest.raises(ValueError, match="no journal"):
         endpoint.map([], again={"failed"})
     with pytest.raises(TypeError, match="a path or a Journal expected"):
-        endpoint.map([], journal=3)  # type: ignore[arg-type]
+        endpoint.map([], journal=3)  # type: ignore[call-overload]
 
 
 # What is in it.

@@ -612,4 +612,4 @@ async def test_a_run_whose_workers_cannot_be_seen_is_stopped_by_what_its_jobs_co
 @both_flavours
 async def test_a_stop_is_one(world: World) -> None:
     with pytest.raises(TypeError, match="a Stop expected"):
-        world.client().endpoint("abc").map([], stop=5)  # type: ignore[arg-type]
+        world.client().endpoint("abc").map([], stop=5)  # type: ignore[call-overload]
