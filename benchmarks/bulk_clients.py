@@ -1,6 +1,9 @@
 """The clients of bulk.py; each in a process of its own, which prints wall, CPU, peak memory and requests.
 
-python benchmarks/bulk_clients.py CLIENT sync|async CONNECTION JOBS SECONDS IN_FLIGHT
+python benchmarks/bulk_clients.py CLIENT FLAVOUR CONNECTION JOBS SECONDS IN_FLIGHT
+
+FLAVOUR is "sync" or "async"; with ", journal" behind it the run keeps one, and with ", slow journal" each commit of it
+takes 20 ms more.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from processes import AIOHTTP, FAST, FLOOR, HTTPX, LIMITS, OFFICIAL, OURS, begin, end, peak
@@ -22,25 +26,52 @@ if TYPE_CHECKING:
     Job = Callable[[dict[str, Any]], Awaitable[int]]
 
 HOLD = "?wait=90000"
+SLOW_COMMIT = 0.02  # seconds
 OFFICIAL_IN_FLIGHT = 800  # a connection each, and they sleep for a second between looks
 
 
-def with_sdk_sync(connection: dict[str, Any], inputs: list[dict[str, Any]], in_flight: int) -> int:
+def slow_commits(seconds: float) -> None:
+    """Let a journal's disk take so much longer for each commit."""
+    from runpod_sdk._client._journal import _run
+
+    opened = _run.opened
+
+    class Slow:
+        def __init__(self, database: Any) -> None:
+            self._database = database
+
+        def execute(self, sql: str, *values: Any) -> Any:
+            if sql == "COMMIT":
+                time.sleep(seconds)
+            return self._database.execute(sql, *values)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._database, name)
+
+    _run.opened = lambda path, **options: opened(path, **options) if options else Slow(opened(path))
+
+
+def with_sdk_sync(
+    connection: dict[str, Any], inputs: list[dict[str, Any]], in_flight: int, journal: str | None = None
+) -> int:
     """Run `Endpoint.map`."""
     from runpod_sdk import Client
 
     with Client(**connection, limits=LIMITS) as client:
-        done = sum(result.is_success for result in client.endpoint("bulk").map(iter(inputs), concurrency=in_flight))
+        results = client.endpoint("bulk").map(iter(inputs), concurrency=in_flight, journal=journal)
+        done = sum(result.is_success for result in results)
         stats = client.stats
     return checked(done, len(inputs), sum(stat.requests for stat in stats.values()))
 
 
-async def with_sdk(connection: dict[str, Any], inputs: list[dict[str, Any]], in_flight: int) -> int:
+async def with_sdk(
+    connection: dict[str, Any], inputs: list[dict[str, Any]], in_flight: int, journal: str | None = None
+) -> int:
     """Run `AsyncEndpoint.map`."""
     from runpod_sdk import AsyncClient
 
     async with AsyncClient(**connection, limits=LIMITS) as client:
-        results = client.endpoint("bulk").map(iter(inputs), concurrency=in_flight)
+        results = client.endpoint("bulk").map(iter(inputs), concurrency=in_flight, journal=journal)
         done = sum([result.is_success async for result in results])
         stats = client.stats
     return checked(done, len(inputs), sum(stat.requests for stat in stats.values()))
@@ -166,14 +197,19 @@ def run(name: str, flavour: str, connection: dict[str, Any], jobs: int, seconds:
     """Make one bulk run in this process."""
     begin(name)
     inputs = [{"seconds": seconds}] * jobs
-    wall, cpu = time.perf_counter(), time.process_time()
-    if flavour == "sync":
-        requests = with_sdk_sync(connection, inputs, in_flight)
-    elif name in (OURS, FAST):
-        requests = asyncio.run(with_sdk(connection, inputs, in_flight))
-    else:
-        requests = asyncio.run(raw(name, connection, inputs, in_flight))
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    flavour, _, kept = flavour.partition(", ")
+    if kept.startswith("slow"):
+        slow_commits(SLOW_COMMIT)
+    with TemporaryDirectory() as folder:
+        journal = f"{folder}/run.sqlite" if kept else None
+        wall, cpu = time.perf_counter(), time.process_time()
+        if flavour == "sync":
+            requests = with_sdk_sync(connection, inputs, in_flight, journal)
+        elif name in (OURS, FAST):
+            requests = asyncio.run(with_sdk(connection, inputs, in_flight, journal))
+        else:
+            requests = asyncio.run(raw(name, connection, inputs, in_flight))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {"wall": wall, "cpu": cpu, "rss": peak(), "requests": requests}
 
 

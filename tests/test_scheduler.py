@@ -482,3 +482,39 @@ def test_a_line_grows_at_once_and_shrinks_as_what_is_at_work_ends() -> None:
         await line.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_hundred_thousand_items_in_virtual_time(is_quick: bool) -> None:  # noqa: FBT001  a parameter
+    """All places are busy all the time, and no more is held than the window, from the first item to the last."""
+    count, size, window = 100_000, 100, 200
+    seconds = [4.0 + index % 5 for index in range(count)]
+
+    async def main() -> None:
+        clock = VirtualClock()
+        taken = handed = most = 0
+
+        async def work(index: int) -> Result:
+            await clock.sleep_async(seconds[index])
+            return Result(index)
+
+        def inputs() -> Iterator[int]:
+            nonlocal taken, most
+            for index in range(count):
+                taken += 1
+                most = max(most, taken - handed)
+                yield index
+
+        line = line_of(inputs(), work, size, window, is_quick=is_quick, present=clock.participate)
+        seen = bytearray(count)
+        while (result := await line.get()) is not None:
+            seen[result.index] += 1
+            handed += 1
+            line.release()
+        assert seen == bytearray(b"\1") * count, "each once"
+        assert most <= window
+        # A thread that is kept from its work, on a busy machine, lets a little time pass.
+        assert clock.monotonic() == pytest.approx(sum(seconds) / size, rel=0.001 if is_quick else 0.02)
+
+    asyncio.run(main())
