@@ -436,6 +436,19 @@ async def test_a_journal_can_be_written_out(world: World) -> None:
 
 
 @both_flavours
+async def test_half_a_character_keeps_no_journal_from_being_written_out(world: World) -> None:
+    world.emulator.endpoint("abc", lambda _: "half \ud800")
+    await listed(world.client().endpoint("abc").map(numbered(1), journal="run.sqlite"))
+    journal = Journal("run.sqlite")
+    journal.export("out.csv")
+    assert "half \\ud800" in Path("out.csv").read_text("utf-8")
+    journal.export("out.jsonl")
+    assert json.loads(Path("out.jsonl").read_text())["output"] == "half \ud800"
+    pytest.importorskip("pyarrow")
+    assert journal.export("out.parquet") == 1
+
+
+@both_flavours
 async def test_a_large_output_stands_beside_the_journal(world: World) -> None:
     world.emulator.endpoint("large", lambda job: "x" * job["input"]["n"])
     endpoint = world.client().endpoint("large")

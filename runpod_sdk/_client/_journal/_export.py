@@ -72,7 +72,7 @@ def _lines(items: Iterator[JournalItem], path: Path) -> int:
 
 def _table(items: Iterator[JournalItem], path: Path) -> int:
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:  # half characters
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for item in items:
@@ -98,7 +98,8 @@ def _parquet(items: Iterator[JournalItem], path: Path) -> int:
         group: list[dict[str, Any]] = []
         for item in items:
             count += 1
-            group.append({**asdict(item), "key": str(item.key), "output": _text(item.output)})
+            texts = {"key": _whole(str(item.key)), "output": _whole(_text(item.output)), "error": _whole(item.error)}
+            group.append({**asdict(item), **texts})
             if len(group) == _GROUP:
                 writer.write_table(pa.Table.from_pylist(group, schema))
                 group = []
@@ -108,6 +109,11 @@ def _parquet(items: Iterator[JournalItem], path: Path) -> int:
 
 def _text(output: Any) -> str | None:
     return output if output is None or isinstance(output, str) else json.dumps(output)
+
+
+def _whole(text: str | None) -> str | None:
+    """Return a text that UTF-8 can hold: of half a character (a lone surrogate) its number."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 _WRITERS: dict[str, Callable[[Iterator[JournalItem], Path], int]] = {

@@ -64,6 +64,8 @@ class OutputJournal(Journal):
     def __init__(self, output: Path, endpoint: Endpoint) -> None:
         output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
         path = output.with_name(output.name + ".journal")
+        if not output.parent.is_dir():
+            raise BadCallError(f"--output {output}: there is no such folder")
         self._began = datetime.now(UTC).timestamp()
         with ExitStack() as held:
             try:
