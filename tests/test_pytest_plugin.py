@@ -32,8 +32,8 @@ FIXTURES = (
 def example_of(fixture: str) -> str:
     tree = ast.parse(Path(pytest_plugin.__file__).read_text(encoding="utf-8"))
     [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == fixture]
-    _, _, example = (ast.get_docstring(function) or "").partition("Examples:\n")
-    return dedent(example)
+    _, _, example = (ast.get_docstring(function) or "").partition("```python\n")
+    return dedent("    " + example.partition("```")[0].strip())
 
 
 def test_an_installed_package_brings_the_fixtures_without_configuration(pytester: pytest.Pytester) -> None:
