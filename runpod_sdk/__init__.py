@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ._client._sync_job import Job, Stream
     from ._display._images import OutputImage, OutputImages
     from ._telemetry import OperationStats, UnknownSubmission
-    from ._values._batches import BatchResult, BatchState
+    from ._values._batches import BatchPage, BatchResult, BatchState
     from ._values._openai import OpenAIAccess
     from ._values._policies import PollPolicy, Retry, RetryPolicy
     from ._values._requests import SubmitOptions
@@ -124,7 +124,7 @@ _ROOMS = {
     "_client._sync": ("Client",),
     "_client._sync_batches": ("Batch", "Batches"),
     "_client._sync_endpoint": ("Endpoint",),
-    "_values._batches": ("BatchResult", "BatchState"),
+    "_values._batches": ("BatchPage", "BatchResult", "BatchState"),
     "_values._openai": ("OpenAIAccess",),
     "_client._sync_job": ("Job", "Stream"),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
@@ -184,6 +184,7 @@ __all__ = [
     "BadRequestError",
     "Batch",
     "BatchError",
+    "BatchPage",
     "BatchResult",
     "BatchResultError",
     "BatchState",

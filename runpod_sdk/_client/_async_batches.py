@@ -12,7 +12,7 @@ from runpod_sdk._flows._effects import Done
 from runpod_sdk._flows._exchange import ask
 from runpod_sdk._telemetry import note_batch, span
 from runpod_sdk._values._arguments import checked_id, kind_of
-from runpod_sdk._values._batches import BATCH_REQUESTS_MAX
+from runpod_sdk._values._batches import BATCH_REQUESTS_MAX, PAGE
 from runpod_sdk._values._hidden import Hidden
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk._flows._batch_results import Found
     from runpod_sdk._flows._effects import Flow
-    from runpod_sdk._values._batches import BatchResult, BatchState
+    from runpod_sdk._values._batches import BatchPage, BatchResult, BatchState
     from runpod_sdk._values._inputs import InputObject
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._requests import Request
@@ -216,6 +216,26 @@ class AsyncBatch:
                 yield found.result
         finally:
             flow.close()
+
+    async def page(self, offset: int = 0, limit: int = PAGE) -> BatchPage:
+        """Read one page of its requests as they are, those of a draft, too: so their ids are known.
+
+        Args:
+            offset: how many requests to pass over.
+            limit: how many to show at most; the largest that the service takes is not documented.
+
+        Raises:
+            TypeError, ValueError: numbers that are none; nothing was sent.
+            APIError: the service refused, or could not be reached.
+        """
+        for name, value, least in (("offset", offset, 0), ("limit", limit, 1)):
+            if isinstance(value, bool) or not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"{name} is {kind_of(value)}: a whole number expected")
+            if value < least:
+                raise ValueError(f"{name}={value}: at least {least} expected")
+        request = _batch_api.page(self.endpoint_id, self.id, offset, limit)
+        settings = self._client._settings
+        return await self._drive("batch-requests", ask(settings, request, settings.deadline(None), _batch_api.page_of))
 
     async def cancel(self) -> BatchState:
         """Cancel what is queued of it; what is in progress goes on, and the batch is CANCELLED after that.

@@ -93,7 +93,12 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPage:
-    """A page of the requests of a batch; `has_more`: another may follow."""
+    """A page of the requests of a batch.
+
+    Attributes:
+        results: the requests, those that have not ended, too.
+        has_more: another page may follow.
+    """
 
     results: tuple[BatchResult, ...]
     has_more: bool

@@ -57,6 +57,8 @@ def test_step_by_step(shell: Shell, endpoint: Any, inputs: Path, tmp_path: Path)
     assert shell("batch", "add", "abc", batch_id, "-", stdin='{"n": -3}\n').code == 0
     assert shell("batch", "update", "abc", batch_id, "nightly").code == 0
     assert shell("batch", "status", "abc", batch_id).out == f"{batch_id}  DRAFT  0 of 3 completed, 0 failed\n"
+    first, *others = shell("batch", "requests", "abc", batch_id, "--json").objects
+    assert (first["status"], len(others)) == ("IN_QUEUE", 2)
     gone = shell("batch", "delete", "abc", batch_id, "req_nobody")
     assert (gone.code, "HTTP 404" in gone.err) == (1, True)
     assert not endpoint.jobs

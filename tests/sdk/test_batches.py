@@ -213,6 +213,22 @@ def test_a_request_is_removed_from_a_draft() -> None:
 
 
 @both_flavours
+async def test_pages_show_requests_as_they_are(world: World) -> None:
+    world.emulator.endpoint("abc", echo)
+    batch = await world.client().endpoint("abc").batches.create()
+    await batch.add(numbered(3))
+    first, last = await batch.page(limit=2), await batch.page(2)
+    assert [len(first.results), first.has_more, len(last.results), last.has_more] == [2, True, 1, False]
+    assert {request.status for request in first.results} == {"IN_QUEUE"}
+    await batch.remove(first.results[0].id)
+    assert (await batch.state()).total == 2
+    await caught(ValueError, lambda: batch.page(-1))
+    await caught(ValueError, lambda: batch.page(limit=0))
+    no_number: Any = "1"
+    await caught(TypeError, lambda: batch.page(no_number))
+
+
+@both_flavours
 async def test_a_batch_gets_a_name(world: World) -> None:
     world.emulator.endpoint("abc", echo)
     batch = await world.client().endpoint("abc").batches.create()

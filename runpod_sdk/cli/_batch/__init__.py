@@ -33,6 +33,7 @@ for less money, without a promise when.
   finalize ENDPOINT BATCH        let a draft run
   list ENDPOINT                  all batches, the newest first
   status ENDPOINT BATCH          how many requests there are, done and failed
+  requests ENDPOINT BATCH        the id and status of each request
   results ENDPOINT BATCH         write results to --output FILE as they come and
                                  wait for all; --timeout 0: those that are there
   cancel ENDPOINT BATCH          cancel what is queued; the rest goes on
@@ -60,6 +61,7 @@ _WORDS = {
     "finalize": 1,
     "list": 0,
     "status": 1,
+    "requests": 1,
     "results": 1,
     "cancel": 1,
 }
@@ -152,6 +154,19 @@ def _status(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
     return 0
 
 
+def _requests(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
+    batch, shown, has_more = _batch(arguments, endpoint), 0, True
+    while has_more:
+        page = batch.page(shown)
+        for request in page.results:
+            if arguments.json:
+                put_json({"id": request.id, "status": str(request.status)})
+            else:
+                put(f"{request.id}  {request.status}")
+        shown, has_more = shown + len(page.results), page.has_more
+    return 0
+
+
 def _results(arguments: argparse.Namespace, endpoint: Endpoint) -> int:
     from ._results import collected  # noqa: PLC0415  --help needs none of these
 
@@ -172,6 +187,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Endpoint], int]] = {
     "finalize": _finalize,
     "list": _list,
     "status": _status,
+    "requests": _requests,
     "results": _results,
     "cancel": _cancel,
 }
