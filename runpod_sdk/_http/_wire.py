@@ -119,6 +119,7 @@ class Wire:
         try:
             try:
                 carrier = self._carrier(held=transfer.is_held)
+                transfer.check_time()
                 transfer.sent = SENT
                 carrier.carry(transfer)
             except (Exception, Passing) as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
@@ -224,6 +225,7 @@ class AsyncWire:
         try:
             try:
                 carrier = self._carrier(held=transfer.is_held)
+                transfer.check_time()
                 transfer.sent = SENT
                 async with self._clock.timeout(transfer.left):
                     await carrier.carry(transfer)

@@ -22,7 +22,7 @@ GRACE = 5.0
 REQUEST_MIN = 0.1
 # What has to be left of a request's time, beyond its hold, when its first byte is sent: seconds, but no more than this
 # share of all of it. With less its answer would come too late, and nobody would know of its job. Ours.
-ANSWER_MIN, ANSWER_SHARE = 1.0, 0.25
+ANSWER_MIN, ANSWER_SHARE = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+import runpod_sdk._http._async_connections
+import runpod_sdk._http._connections
+import runpod_sdk._http._transports  # noqa: F401  as the others: reading them is not to count as time of the request
 from runpod_sdk.errors import RunpodError
 from tests.faults.flavours import settled
 from tests.faults.table import GIVEN, WIRES, choose

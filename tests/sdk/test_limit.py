@@ -11,7 +11,9 @@ import pytest
 from runpod_sdk import AsyncClient, Client, SystemClock
 from runpod_sdk._flows import _api
 from runpod_sdk._http._message import Address, TooLateError
+from runpod_sdk._http._wire import AsyncWire, Wire
 from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._outcomes import Failure, Result
 from runpod_sdk._values._service import Service
 from runpod_sdk.clock import VirtualClock
 
@@ -35,6 +37,25 @@ def test_a_request_is_not_begun_with_too_little_time_left_for_its_answer() -> No
     clock.advance(0.2)
     with pytest.raises(TooLateError):
         transfer.check_time()
+
+
+@pytest.mark.parametrize("kind", [Wire, AsyncWire])
+def test_what_comes_too_late_to_a_transport_that_cannot_tell_was_not_sent(kind: type[Wire | AsyncWire]) -> None:
+    """As where a bulk run waits for one of the threads that send for it."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    async def main() -> Result:
+        wire: Any = kind(SERVICE, VirtualClock(), None, httpx.MockTransport(answer))
+        found: Any = wire.send(wire.transfer(_api.health("abc"), 10.0, -1.0))
+        return found if isinstance(found, Failure) else await found
+
+    result = asyncio.run(main())
+    assert isinstance(result, Failure)
+    assert (result.sent, asked) == (0, [])
 
 
 def test_a_clock_of_another_rate_leaves_less_of_this_worlds_time() -> None:
