@@ -82,7 +82,8 @@ class TaskPool(Generic[Item, Result]):
         """Forget the line, and cancel what is being worked on."""
         self._stopped = True
         for task, item in self._at_work.items():
-            if getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) == CORO_CREATED:
+            coroutine = cast("Coroutine[Any, Any, Any] | None", task.get_coro())  # None: an eager one that has ended
+            if coroutine is not None and getcoroutinestate(coroutine) == CORO_CREATED:
                 self.left.append(item)  # cancelled before its first step, it takes none
             task.cancel()
         self.left.extend(self._line)
