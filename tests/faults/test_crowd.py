@@ -68,7 +68,7 @@ def polls_by_second(emulator: Emulator) -> list[int]:
 
 def test_a_crowd_of_streams_waits_and_submits_takes_turns(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """More streams than the service holds requests for, and waits beside them: all are whole, and no submit is late."""
-    held, streams, waits, seconds = 8, 60, 40, 30.0
+    held, streams, waits, seconds = 8, 40, 20, 20.0
     monkeypatch.setattr("runpod_sdk._flows._holds.HELD_MAX", held)
     emulator.endpoint("talks", workers=streams, return_aggregate_stream=False)
     talk = {"mock_delay": seconds, "mock_return": ["a", "b"]}
