@@ -16,7 +16,7 @@ from runpod_sdk._flows._loading import loading
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
 from runpod_sdk._telemetry import NO_SPAN, note_cancel, note_retry, span, way_back
 from runpod_sdk._values._generics import C, C_co, Defaulted
-from runpod_sdk._values._states import JobState, StreamChunk, T_co
+from runpod_sdk._values._states import JobState, StreamChunk, T_co, typed
 from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
 
 from ._sync_shell import called, watcher
@@ -60,7 +60,7 @@ class Job(Generic[T_co]):
         """Return the job's status now, as `state` does."""
         return self.state().status
 
-    def state(self, *, ttl: float | None = None) -> JobState:
+    def state(self, *, ttl: float | None = None) -> JobState[T_co]:
         """Look at the job once.
 
         Args:
@@ -71,11 +71,11 @@ class Job(Generic[T_co]):
             APIError: the service refused, or could not be reached.
         """
         with span("status", self.endpoint_id, self.id, at=self._owner.base_url):
-            return self._drive(_wait.look(self._settings, self._ref, ttl=ttl))
+            return self._typed(self._drive(_wait.look(self._settings, self._ref, ttl=ttl)))
 
     def wait(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
-    ) -> JobState:
+    ) -> JobState[T_co]:
         """Return the job's state once it is final, whatever the end: milliseconds after it, in one held request.
 
         Args:
@@ -93,7 +93,7 @@ class Job(Generic[T_co]):
         checked_abandon(on_abandon)
         with span("wait", self.endpoint_id, self.id, at=self._owner.base_url):
             try:
-                return self._ended(deadline, on_update, once=timeout == 0)
+                return self._typed(self._ended(deadline, on_update, once=timeout == 0))
             except BaseException as error:
                 # After these there is no job to go on, or to cancel.
                 if isinstance(error, JobError | NotFoundError) and error.job_id == self.id:
@@ -103,7 +103,7 @@ class Job(Generic[T_co]):
                     raise
                 if on_update is not None:
                     called(on_update, end)
-                return end
+                return self._typed(end)
 
     def output(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
@@ -221,10 +221,13 @@ class Job(Generic[T_co]):
                 return seen
             return self._drive(flow, watch)
 
+    def _typed(self, state: JobState) -> JobState[T_co]:
+        return state if self._read is None else typed(state, self._read)
+
     def _output(self, state: JobState) -> T_co:
         try:
-            output: Any = _wait.output(state).output
-            return output if self._read is None else self._read(state)
+            output: Any = _wait.output(state)
+            return output.output if self._read is None else self._read(state)
         except JobBoundError as error:
             error.about(self)
             raise

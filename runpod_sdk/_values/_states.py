@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  resolved by typing.get_type_hints
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, cast
 
 from ._generics import C_co
 from ._status import JobStatus
@@ -12,6 +12,8 @@ from ._status import JobStatus
 # The type of an endpoint's outputs: any, unless `output_type` says which. Python knows defaults from 3.13 on, type
 # checkers always do.
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import TypeVar
 
     from runpod_sdk._display._images import OutputImages
@@ -22,20 +24,23 @@ else:
 
     T_co = TypeVar("T_co", covariant=True)
 
+# What a job has before its end, whatever the type.
+_NO_OUTPUT: Any = None
 # Longest piece of an output, or of a worker's text, that a repr or a message shows; characters.
 SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobState:
+class JobState(Generic[T_co]):
     """One look at a job.
 
     Attributes:
         id: the job's id.
         endpoint_id: the endpoint that it was submitted to.
         status: where it stands.
-        output: what the worker returned, untouched, whatever the `output_type`: `job.output_of(state)` is of that
-            type. None until the status is final. See `progress`.
+        output: what the worker returned. None until the status is final; see `progress`. Of what `job.state()`,
+            `job.wait()` and `as_completed` return it is of the endpoint's `output_type`, read when it is asked for:
+            OutputTypeError where it is not of it. Else, and in `raw`, it is untouched.
         progress: what the worker last reported while the job runs (`progress_update`); never a result.
         error: the worker's error as the service sent it.
         worker_id: where it runs or ran.
@@ -50,7 +55,7 @@ class JobState:
     id: str
     endpoint_id: str
     status: JobStatus
-    output: Any = None
+    output: T_co = _NO_OUTPUT
     progress: Any = None
     error: str | None = None
     worker_id: str | None = None
@@ -77,17 +82,16 @@ class JobState:
         """
         from runpod_sdk._display._images import images_in  # noqa: PLC0415  few want them
 
-        return images_in(self.output if self.is_final else self.progress)
+        return images_in(untouched(self).output if self.is_final else self.progress)
 
     def _repr_html_(self) -> str:
         from ._tables import state_html  # noqa: PLC0415  for notebooks
 
-        return state_html(self)
+        return state_html(self, untouched(self).output)
 
     def __repr__(self) -> str:
         facts = [f"id={self.id!r}", f"endpoint_id={self.endpoint_id!r}", f"status={str(self.status)!r}"]
-        for name in ("output", "progress", "error"):
-            value = getattr(self, name)
+        for name, value in (("output", untouched(self).output), ("progress", self.progress), ("error", self.error)):
             if value is not None:
                 facts.append(f"{name}={shorten(shown(value))}")
         for name in ("worker_id", "delay_time_ms", "execution_time_ms"):
@@ -97,6 +101,58 @@ class JobState:
         if self.queue_reason is not None:
             facts.append(f"queue_reason={self.queue_reason.cause!r}")
         return f"JobState({', '.join(facts)})"
+
+
+class Unread:
+    """An output that is read as its type when it is asked for, once."""
+
+    __slots__ = ("_read", "_value", "state")
+
+    def __init__(self, state: JobState, read: Callable[[JobState], Any]) -> None:
+        self.state = state
+        self._read: Callable[[JobState], Any] | None = read
+        self._value: Any = None
+
+    def value(self) -> Any:
+        """Return the output as its type."""
+        if self._read is not None:
+            self._value, self._read = self._read(self.state), None
+        return self._value
+
+
+class _OutputField:
+    """What stands for `JobState.output`: reads one that is unread."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, state: object, kind: type[Any] | None = None) -> Any:
+        if state is None:
+            return self
+        found = self._slot.__get__(state, kind)
+        return found.value() if type(found) is Unread else found
+
+    def __set__(self, state: object, value: object) -> None:
+        self._slot.__set__(state, value)
+
+    def untouched(self, state: JobState[Any]) -> JobState:
+        """Return the state with its output as it came."""
+        found = self._slot.__get__(state)
+        return found.state if type(found) is Unread else state
+
+
+_output = _OutputField(vars(JobState)["output"])
+setattr(JobState, "output", _output)  # noqa: B010  type checkers know it as the field
+
+
+def untouched(state: JobState[Any]) -> JobState:
+    """Return a state with its output as it came, whatever its type."""
+    return _output.untouched(state)
+
+
+def typed(state: JobState, read: Callable[[JobState], T_co]) -> JobState[T_co]:
+    """Return a state whose output is read as a type when it is asked for; one without an output as it is."""
+    return replace(state, output=cast("Any", Unread(state, read))) if state.is_success else state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

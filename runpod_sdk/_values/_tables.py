@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from ._states import Health, JobState
 
 
-def state_html(state: JobState) -> str:
-    """Show one look at a job."""
-    has_output = state.output is not None or state.is_success
+def state_html(state: JobState, output: object) -> str:
+    """Show one look at a job, with its output as it came."""
+    has_output = output is not None or state.is_success
     rows: list[tuple[str, object]] = [
         ("id", state.id),
         ("endpoint", state.endpoint_id or None),
         ("status", str(state.status)),
         ("waits for", None if state.queue_reason is None else str(state.queue_reason)),
         ("progress", None if state.progress is None else repr(state.progress)),
-        ("output", repr(state.output) if has_output else None),
+        ("output", repr(output) if has_output else None),
         ("error", state.error),
         ("worker", state.worker_id),
         ("in the queue", _seconds(state.delay_time_ms)),

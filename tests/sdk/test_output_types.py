@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, assert_type
 
 import attrs
@@ -57,8 +58,12 @@ async def test_an_output_is_of_the_type_wherever_it_is_handed_out(world: World) 
     job = await endpoint.run(given)
     assert await job.output() == expected
     assert await endpoint.job(job.id).output() == expected
-    state = await job.wait()
-    assert (state.output, job.output_of(state)) == ({"url": "u"}, expected)
+    state: JobState[Any] = await job.wait()
+    found: list[Any] = [state.output, state.raw["output"], job.output_of(state)]
+    assert found == [expected, {"url": "u"}, expected]
+    assert pickle.loads(pickle.dumps(state)).output == expected  # noqa: S301  our own
+    assert replace(state, retries=1).output == expected
+    assert (await job.state()).output == expected
     async with endpoint.map([given] * 3) as results:
         assert [result.output async for result in results] == [expected] * 3
         assert results.report().succeeded == 3
@@ -75,7 +80,14 @@ async def test_an_output_that_is_not_of_the_type_is_an_error_that_leads_back_to_
     job = await endpoint.run({"echo": {"uri": "u"}})
     error = await caught(OutputTypeError, job.output)
     assert (error.job, error.job_id) == (job, job.id)
-    assert (await job.state()).output == {"uri": "u"}
+    assert error.state is not None
+    assert error.state.output == {"uri": "u"}
+    state = await job.state()
+    assert (state.is_success, state.raw["output"]) == (True, {"uri": "u"})
+    with pytest.raises(OutputTypeError, match=r"output\.url: it is missing"):
+        _ = state.output
+    assert "'uri': 'u'" in repr(state)
+    assert "uri" in state._repr_html_()
 
 
 @both_flavours
@@ -198,7 +210,9 @@ def inferred(client: Client, bare: Endpoint, jobs: list[Job[Picture]], state: Jo
     assert_type(next(endpoint.map([])), MapSuccess[Picture, int] | MapFailure[Picture, int])
     assert_type(next(endpoint.map([])).output, Picture)
     assert_type(next(endpoint.map([])).job, Job[Picture] | None)
-    assert_type(next(as_completed(jobs)), tuple[Job[Picture], JobState])
+    assert_type(next(as_completed(jobs)), tuple[Job[Picture], JobState[Picture]])
+    assert_type(endpoint.run({}).wait().output, Picture)
+    assert_type(bare.run({}).wait().output, Any)
     assert_type(client.endpoint("abc", output_type=Seen).run_sync({}), Seen)
     assert_type(client.endpoint("abc", output_type=list[float]).run_sync({}), list[float])
     assert_type(client.endpoint("abc", output_type=Picture | None).run_sync({}), Picture | None)

@@ -39,13 +39,13 @@ AT_ONCE = 1000
 
 
 @overload
-def as_completed(jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterator[tuple[Job[T], JobState]]: ...
+def as_completed(jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterator[tuple[Job[T], JobState[T]]]: ...
 
 
 @overload
 def as_completed(
     jobs: Iterable[AsyncJob[T]], timeout: float | None = None
-) -> AsyncIterator[tuple[AsyncJob[T], JobState]]: ...
+) -> AsyncIterator[tuple[AsyncJob[T], JobState[T]]]: ...
 
 
 def as_completed(
@@ -129,7 +129,7 @@ class _Waits(Generic[J]):
         shell, deadline = self._shells[job._owner], self._deadlines[job._owner]
         flow = _wait.wait(shell._settings, job._ref, deadline, watched=False, once=self._once)
         try:
-            return _End(job, await shell._drive(flow), None)
+            return _End(job, job._typed(await shell._drive(flow)), None)
         except RunpodError as error:
             return _End(job, None, error.about(job) if isinstance(error, JobBoundError) else error)
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
 from runpod_sdk._http._signals import let_pass
-from runpod_sdk._values._states import shorten
+from runpod_sdk._values._states import shorten, untouched
 from runpod_sdk.errors import OutputTypeError
 
 from ._misfit import Misfit, first_line, name_of, step
@@ -47,6 +47,7 @@ def reader_of(output_type: Any) -> Callable[[JobState], Any] | None:
 
 def _read(read: Callable[[Any], Any], name: str, state: JobState) -> Any:
     handled = sys.exception()
+    state = untouched(state)
     try:
         return read(state.output)
     except Misfit as misfit:
