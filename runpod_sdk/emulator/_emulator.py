@@ -7,16 +7,16 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.emulator import _hosting as hosting
 from runpod_sdk.emulator._doors._asgi import App
 from runpod_sdk.emulator._doors._callers import Callers
 from runpod_sdk.emulator._doors._console import Seen
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._listener import Listener
-from runpod_sdk.emulator._hosting import chance_of_faults, gateway_to, host, runs_here, size_of
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
-from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._server import Server
+from runpod_sdk.emulator._store import Store
 from runpod_sdk.emulator._workers._callables import close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._events import print_lines
@@ -59,10 +59,13 @@ class Emulator:
         api_key: the only key that is let in, with or without "Bearer ".
         seed: of all ids: the same seed gives the same ids.
         options: choices where the service's behaviour is unknown; see `Options`.
+        db: a file that keeps jobs, ledger and clock when the emulator ends, however it does; it is made where there is
+            none. What was acknowledged is in it. One emulator has it at a time.
         echo: print on standard error what worker processes print, each line behind its worker's name.
 
     Raises:
         ValueError: a key that no header carries; or an origin or a name in `options` that can be none.
+        EmulatorFileError: `db` is no file of an emulator, is in use, or cannot be read or written.
 
     Examples:
         >>> import httpx
@@ -82,13 +85,17 @@ class Emulator:
         api_key: str = "test",
         seed: int = 0,
         options: Options | None = None,
+        db: str | os.PathLike[str] | None = None,
         echo: bool = True,
     ) -> None:
         check_key(api_key)
         self.api_key = api_key
-        self._seed = seed
         self._options = options or Options()
         check_pages(self._options)
+        self._store = None if db is None else Store(db, self._options.lease)
+        hosting.catch_up(clock, self._store)
+        # A second run of one seed gives other ids: those of the first are still known.
+        self._seed = seed = seed + (0 if self._store is None else self._store.boots << 32)
         self._callers = Callers(self._options)
         self._given_clock = clock
         self._lock = threading.Lock()
@@ -101,7 +108,7 @@ class Emulator:
         self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace, captures=self._options.log_capture)
         if echo:
             self._processes.feed.subscribe(print_lines)
-        self.faults = Faults(chance_of_faults(seed), threading.Lock())
+        self.faults = Faults(hosting.chance_of_faults(seed), threading.Lock())
 
     def endpoint(
         self,
@@ -149,7 +156,7 @@ class Emulator:
             raise ValueError(f"workers={workers}: must not be negative")
         if command is not None and handler is not None:
             raise ValueError("command: an endpoint has a handler or a command, not both")
-        workers = size_of(workers, self._options)
+        workers = hosting.size_of(workers, self._options)
         words = None if command is None else command_of(command)
         if endpoint_id in self._endpoints:
             raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
@@ -157,7 +164,7 @@ class Emulator:
         processes: ProcessPool | None = None
         if isinstance(handler, (str, os.PathLike, Program)):
             program = handler if isinstance(handler, Program) else program_of(os.fspath(handler), tuple(arguments))
-            if runs_here(in_process):
+            if hosting.runs_here(in_process):
                 file = load(program)
                 workers *= file.concurrency
             else:
@@ -176,7 +183,7 @@ class Emulator:
             file=file,
             pool=processes,
             jobs=lambda: self.jobs,
-            tell=lambda request: self._tell(endpoint_id, request),
+            tell=lambda request: hosting.told(self._open(VirtualClock).hub, endpoint_id, request),
             logs=self._processes.logs_of,
         )
         with self._lock:
@@ -265,7 +272,9 @@ class Emulator:
     @property
     def jobs(self) -> dict[str, JobRecord]:
         """Every job that is still known, by id, as it is now."""
-        return {} if self._gateway is None else {record.id: record for record in self._gateway.hub.records()}
+        if self._gateway is None and self._store is None:
+            return {}
+        return {record.id: record for record in self._open(VirtualClock).hub.records()}
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -300,12 +309,7 @@ class Emulator:
         Raises:
             LookupError: there is no such endpoint, or no such batch that is being processed.
         """
-        hub = self._open(VirtualClock).hub
-        if endpoint_id not in hub.endpoints:
-            raise LookupError(f"endpoint_id={endpoint_id!r}: not declared")
-        reply = hub.ask(hub.endpoints[endpoint_id], ask.FailBatch(batch_id=batch_id))
-        if not isinstance(reply, ask.Reply) or reply.kind is not ask.ReplyKind.DONE:
-            raise LookupError(f"batch_id={batch_id!r}: not a batch that is being processed")
+        hosting.fail_batch(self._open(VirtualClock).hub, endpoint_id, batch_id)
 
     def reset(self) -> None:
         """Forget every job, every request and every fault, and begin a new ledger; endpoints and workers stay.
@@ -334,6 +338,8 @@ class Emulator:
         for endpoint in self._endpoints.values():
             if endpoint.file is not None:
                 endpoint.file.modules.forget()
+        if self._store is not None:
+            self._store.close()
 
     def __enter__(self) -> Self:
         """Return the emulator itself."""
@@ -351,8 +357,10 @@ class Emulator:
             if self._closed:
                 raise RuntimeError("the emulator is closed")
             if self._gateway is None:
-                clock = self._given_clock or default_clock()
-                self._gateway = gateway_to(clock, self.faults, self.api_key, self._options, self._processes.has)
+                clock = self._given_clock or hosting.begun(default_clock, self._store)
+                self._gateway = hosting.gateway_to(
+                    clock, self.faults, self.api_key, self._options, self._processes.has, self._store
+                )
                 hub = self._gateway.hub
                 self._processes.log.now = hub.clock.time
                 for endpoint in self._endpoints.values():
@@ -361,12 +369,7 @@ class Emulator:
 
     def _serve(self, bind: Callable[[App], Binding]) -> Server:
         gateway = self._open(SystemClock)
-        clock = gateway.hub.clock
-        if isinstance(clock, VirtualClock) and clock.auto_jump:
-            raise ValueError(
-                "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
-                "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
-            )
+        hosting.check_serves(gateway.hub.clock)
         app = self._app(gateway)
         server = Server(app, self.api_key, bind(app), self._processes.new_external_id)
         self._servers.append(server)
@@ -380,12 +383,8 @@ class Emulator:
         seen = Seen(lines=self._processes.log, tests=lambda name: self._endpoints[name].tests)
         return ControlApi(gateway, self.api_key, self.reset, self._callers, seen)
 
-    def _tell(self, endpoint_id: str, request: ask.Request) -> str:
-        hub = self._open(VirtualClock).hub
-        return hub.tell(hub.endpoints[endpoint_id], request)
-
     def _host(self, hub: Hub, endpoint: EmulatedEndpoint) -> None:
-        pool = host(hub, endpoint, self._options, self._seed)
+        pool = hosting.host(hub, endpoint, self._options, self._seed)
         if pool is not None:
             self._pools.append(pool)
 

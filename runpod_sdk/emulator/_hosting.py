@@ -7,9 +7,11 @@ import threading
 from random import Random
 from typing import TYPE_CHECKING
 
+from runpod_sdk.clock import AdjustableClock, VirtualClock
 from runpod_sdk.emulator._doors._gateway import Gateway
 from runpod_sdk.emulator._doors._rates import RateLimits
 from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._workers._callables import Pool
@@ -22,15 +24,62 @@ if TYPE_CHECKING:
     from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator._options import Options
     from runpod_sdk.emulator._record._injection import Faults
+    from runpod_sdk.emulator._store import Store
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 
 
+def begun(default_clock: Callable[[], ParkingClock], store: Store | None) -> ParkingClock:
+    """Return a clock; a virtual one goes on where the one before stood still."""
+    if default_clock is VirtualClock and store is not None and store.time is not None:
+        return VirtualClock(start=store.time)
+    return default_clock()
+
+
+def catch_up(clock: ParkingClock | None, store: Store | None) -> None:
+    """Move a clock that can be moved on to where the one before was, if it is behind."""
+    if isinstance(clock, AdjustableClock) and store is not None and store.time is not None:
+        clock.advance(max(0.0, store.time - clock.time()))
+
+
+def told(hub: Hub, endpoint_id: str, request: ask.Request) -> str:
+    """Tell an endpoint something; return why that is refused, or ""."""
+    return hub.tell(hub.endpoints[endpoint_id], request)
+
+
+def check_serves(clock: ParkingClock) -> None:
+    """Refuse a clock that is of no use on a socket."""
+    if isinstance(clock, VirtualClock) and clock.auto_jump:
+        raise ValueError(
+            "serve: a clock that jumps by itself cannot know who waits on the other side of a socket; use "
+            "SystemClock() or VirtualClock(auto_jump=False), or call serve() before transport, clock and connection"
+        )
+
+
+def fail_batch(hub: Hub, endpoint_id: str, batch_id: str) -> None:
+    """Let a batch fail by itself.
+
+    Raises:
+        LookupError: there is no such endpoint, or no such batch that is being processed.
+    """
+    if endpoint_id not in hub.endpoints:
+        raise LookupError(f"endpoint_id={endpoint_id!r}: not declared")
+    reply = hub.ask(hub.endpoints[endpoint_id], ask.FailBatch(batch_id=batch_id))
+    if not isinstance(reply, ask.Reply) or reply.kind is not ask.ReplyKind.DONE:
+        raise LookupError(f"batch_id={batch_id!r}: not a batch that is being processed")
+
+
 def gateway_to(
-    clock: ParkingClock, faults: Faults, api_key: str, options: Options, has_worker: Callable[[str], bool]
+    clock: ParkingClock,
+    faults: Faults,
+    api_key: str,
+    options: Options,
+    has_worker: Callable[[str], bool],
+    store: Store | None,
 ) -> Gateway:
     """Return what all doors lead to, and the hub behind it."""
     rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
-    return Gateway(Hub(clock, faults, options), Router(api_key, options, has_worker), faults, rates, options.record)
+    router = Router(api_key, options, has_worker)
+    return Gateway(Hub(clock, faults, options, store), router, faults, rates, options.record)
 
 
 def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> Pool | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections import Counter, deque
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.emulator._hub_endpoint import HELD, NAMES, HubEndpoint
+from runpod_sdk.emulator._hub_endpoint import NAMES, HubEndpoint, held_by
 from runpod_sdk.emulator._options import Options
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND
@@ -25,10 +25,11 @@ from runpod_sdk.emulator._waiter import Waiter
 from runpod_sdk.emulator._webhooks import WebhookSender
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from runpod_sdk.clock import Parking, ParkingClock
-    from runpod_sdk.emulator._queue._effects import Effects
+    from runpod_sdk.emulator._queue._effects import Effects, Webhook
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._queue._measures import Measures
     from runpod_sdk.emulator._queue._queue import Queue
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._record._faults import Kind
     from runpod_sdk.emulator._record._injection import Disruption, Faults
     from runpod_sdk.emulator._record._ledger import LoggedRequest
+    from runpod_sdk.emulator._store import Store
+
+_NOTHING = contextlib.nullcontext()
 
 
 class Hub:
@@ -45,7 +49,13 @@ class Hub:
         on_chunk: told (job id, worker id, body) of each chunk that is taken in, under the lock.
     """
 
-    def __init__(self, clock: ParkingClock, faults: Faults | None = None, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        clock: ParkingClock,
+        faults: Faults | None = None,
+        options: Options | None = None,
+        store: Store | None = None,
+    ) -> None:
         options = options or Options()
         self._faults = faults
         self.clock = clock
@@ -60,11 +70,17 @@ class Hub:
         self._effects: deque[tuple[HubEndpoint, Effects]] = deque()  # not carried out yet
         self._retakes: list[tuple[HubEndpoint, Take, Callable[[Reply], None]]] = []
         self.webhooks = WebhookSender(clock, self.ledger, options.webhook_timeout)
+        self._store = store
+        if store is not None:
+            store.begin(self.ledger, clock.time, clock.monotonic())
 
     def add(self, queue: Queue) -> HubEndpoint:
         """Take in the queue of an endpoint."""
         with self._lock:
             endpoint = self.endpoints[queue.endpoint_id] = HubEndpoint(queue)
+            if self._store is not None:
+                self._accept(endpoint, self._store.restore(queue, self.clock.monotonic()))
+                self._carry_out()
         return endpoint
 
     # What callers ask, who wait for the answer.
@@ -92,6 +108,8 @@ class Hub:
                 logged.job_id = result.job_id if isinstance(result, Hold) else result.body.get("id")
             answer = self._waiter(endpoint, result, patience) if isinstance(result, Hold) else result
             self._carry_out()
+            if self._store is not None:
+                self._store.settle()
         return answer
 
     def conclude(self, waiter: Waiter) -> Reply | None:
@@ -99,6 +117,8 @@ class Hub:
         with self._lock:
             endpoint, reply = self._forget(waiter), waiter.reply
             if reply is not None:
+                if self._store is not None:
+                    self._store.settle()
                 return reply
             if waiter.hurried and not waiter.cut:
                 effects = endpoint.queue.hang_up(waiter.hold, self.clock.monotonic())
@@ -106,6 +126,8 @@ class Hub:
                 reply, effects = endpoint.queue.expire_hold(waiter.hold, self.clock.monotonic())
             self._accept(endpoint, effects)
             self._carry_out()
+            if self._store is not None:
+                self._store.settle()
             return reply
 
     def drop(self, waiter: Waiter) -> Reply | None:
@@ -115,6 +137,8 @@ class Hub:
             if waiter.reply is None:
                 self._accept(endpoint, endpoint.queue.hang_up(waiter.hold, self.clock.monotonic()))
                 self._carry_out()
+            if self._store is not None:
+                self._store.settle()
             return waiter.reply
 
     def pause(self, until: float) -> Parking:
@@ -185,6 +209,8 @@ class Hub:
         """Forget every job, and begin a new ledger; who waits for a job is told 404, workers and endpoints stay."""
         with self._lock:
             self.ledger.reset()
+            if self._store is not None:
+                self._store.clear()
             for endpoint in self.endpoints.values():
                 self._accept(endpoint, endpoint.queue.clear())
                 if endpoint.timer is not None:
@@ -212,10 +238,7 @@ class Hub:
             for endpoint in self.endpoints.values():
                 self._accept(endpoint, endpoint.queue.advance(now))
             self._carry_out()
-            held = Counter(
-                (endpoint.queue.endpoint_id, HELD[type(waiter.hold.request)])
-                for waiter, endpoint in self._waiters.items()
-            )
+            held = held_by((endpoint, waiter.hold) for waiter, endpoint in self._waiters.items())
             return [endpoint.queue.measures(now) for endpoint in self.endpoints.values()], held
 
     def close(self) -> None:
@@ -262,8 +285,11 @@ class Hub:
 
     def _accept(self, endpoint: HubEndpoint, effects: Effects, cause: LoggedRequest | str | None = None) -> None:
         """Note what has happened, in order; the rest is carried out once whoever asked has been noted, too."""
-        if effects.changes and self.ledger.is_on:
-            self.ledger.jobs(endpoint.queue.endpoint_id, effects, cause)
+        with _NOTHING if self._store is None else self._store.lock:
+            if effects.changes and self.ledger.is_on:
+                self.ledger.jobs(endpoint.queue.endpoint_id, effects, cause)
+            if self._store is not None:
+                self._store.note(endpoint.queue, effects)
         self._effects.append((endpoint, effects))
 
     def _carry_out(self) -> None:
@@ -277,14 +303,20 @@ class Hub:
                 deliver = self._deliveries.pop(hold, None)
                 if deliver is not None:
                     deliver(reply)
-            for webhook in effects.webhooks:
-                self.webhooks.deliver(webhook)
+            if effects.webhooks:
+                self._send(effects.webhooks)
             for worker_id, job_id in effects.stops:
                 endpoint.stop(worker_id, job_id)
             for worker_id in effects.replacements:
                 endpoint.replace(worker_id)
             if effects.next_deadline < endpoint.armed and not self.closed:
                 self._arm(endpoint, effects.next_deadline)
+
+    def _send(self, webhooks: list[Webhook]) -> None:
+        if self._store is not None:
+            self._store.settle()
+        for webhook in webhooks:
+            self.webhooks.deliver(webhook)
 
     def _arm(self, endpoint: HubEndpoint, due: float) -> None:
         if endpoint.timer is not None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._queue import _requests as ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from runpod_sdk.clock import Timer
     from runpod_sdk.emulator._queue._queue import Queue
-    from runpod_sdk.emulator._queue._requests import Request
+    from runpod_sdk.emulator._queue._requests import Hold, Request
 
 # What workers ask, as faults and the ledger call it.
 NAMES: dict[type[Request], str] = {
@@ -24,7 +25,7 @@ NAMES: dict[type[Request], str] = {
     ask.Leave: "left",
 }
 # What is held, as the routes call it.
-HELD: dict[type[Request], str] = {
+_HELD: dict[type[Request], str] = {
     ask.Submit: "runsync",
     ask.Status: "status-sync",
     ask.ReadStream: "stream",
@@ -52,3 +53,8 @@ class HubEndpoint:
         self.kill: Callable[[str], bool] | None = None
         self.armed = math.inf
         self.timer: Timer | None = None
+
+
+def held_by(held: Iterable[tuple[HubEndpoint, Hold]]) -> Counter[tuple[str, str]]:
+    """Count held requests, by endpoint and operation."""
+    return Counter((endpoint.queue.endpoint_id, _HELD[type(hold.request)]) for endpoint, hold in held)

@@ -94,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
+    parser.add_argument("--db", type=Path, metavar="FILE", help="keep jobs, ledger and time in it, whatever ends this")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
     parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
     parser.add_argument(
@@ -176,7 +177,7 @@ def _stay(files: Files | None) -> NoReturn:
 
 def _emulator(arguments: argparse.Namespace) -> Emulator:
     from runpod_sdk.clock import AdjustableClock  # noqa: PLC0415  as above
-    from runpod_sdk.emulator import Emulator, Options  # noqa: PLC0415
+    from runpod_sdk.emulator import Emulator, EmulatorFileError, Options  # noqa: PLC0415
 
     clock = AdjustableClock(rate=arguments.time_scale)
     named = [each for each in (arguments.host, arguments.advertise) if re.fullmatch(r"[A-Za-z0-9._-]+", each)]
@@ -186,8 +187,15 @@ def _emulator(arguments: argparse.Namespace) -> Emulator:
         host_names=(*(arguments.allow_host or ()), *named),
     )
     try:
-        return Emulator(clock=clock, api_key=arguments.api_key, seed=arguments.seed, options=options, echo=False)
-    except ValueError as error:
+        return Emulator(
+            clock=clock,
+            api_key=arguments.api_key,
+            seed=arguments.seed,
+            options=options,
+            db=arguments.db,
+            echo=False,
+        )
+    except (ValueError, EmulatorFileError) as error:
         raise BadCallError(str(error)) from None
 
 

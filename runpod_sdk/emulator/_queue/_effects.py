@@ -60,6 +60,8 @@ class Effects:
         webhooks: those to be sent.
         stops: (worker id, job id) of jobs that ended without their worker in this process.
         replacements: supervised workers that asked to be replaced.
+        streams: (job id, chunks) that were sent, or (job id, None) where all were handed out, in order.
+        touched: jobs of which something changed that is no event.
         next_deadline: when to call `Queue.advance`; infinity: nothing will be due.
     """
 
@@ -69,6 +71,8 @@ class Effects:
     webhooks: list[Webhook] = field(default_factory=_new_list)
     stops: list[tuple[str, str]] = field(default_factory=_new_list)
     replacements: list[str] = field(default_factory=_new_list)
+    streams: list[tuple[str, list[dict[str, Any]] | None]] = field(default_factory=_new_list)
+    touched: list[str] = field(default_factory=_new_list)
     next_deadline: float = math.inf
 
     def answer(self, hold: Hold, reply: Reply) -> None:

@@ -62,6 +62,33 @@ class Jobs:
         self._order = itertools.count()
         self._outdated = 0  # rows, at most: each keeps a job in memory for as long as its ttl
 
+    def restore(self, jobs: list[QueuedJob], counts: dict[str, Any]) -> None:
+        """Go on with jobs that were kept, the oldest first, and with `counts` as they gave them."""
+        self.completed, self.failed, self.retried = (counts.get(name, 0) for name in ("completed", "failed", "retried"))
+        self.present[State.GONE] = counts.get("gone", 0)
+        for name, histogram in (("delays", self.delays), ("executions", self.executions)):
+            histogram.counts, histogram.total = counts.get(name, (histogram.counts, histogram.total))
+        for job in jobs:
+            self.known[job.id] = job
+            self.present[job.state] += 1
+            self.low[job.state] += job.submission.low_priority
+            self.keep(job)
+        # One that was given back stands before those that came after it, and one that is retried behind those before.
+        for job in sorted(jobs, key=lambda job: job.queued_at):
+            if job.state is State.IN_QUEUE:
+                self.queued[job.id] = job
+
+    def counts(self) -> dict[str, Any]:
+        """Return what was counted, beside the jobs themselves."""
+        return {
+            "completed": self.completed,
+            "failed": self.failed,
+            "retried": self.retried,
+            "gone": self.present[State.GONE],
+            "delays": (list(self.delays.counts), self.delays.total),
+            "executions": (list(self.executions.counts), self.executions.total),
+        }
+
     # What happens to a job.
 
     def add(self, job_id: str, submission: Submit, now: float, effects: Effects) -> QueuedJob:
@@ -222,17 +249,17 @@ class Jobs:
         if job is not None and hold in job.holds:
             job.holds.remove(hold)
 
-    def answer(self, hold: Hold) -> Reply:
+    def answer(self, hold: Hold, effects: Effects) -> Reply:
         """Return what a hold is told of its job as it is."""
         job = self.known.get(hold.job_id or "")
         if job is None:
             return NOT_FOUND
-        return read(job) if isinstance(hold.request, ask.ReadStream) else Reply(ReplyKind.DONE, job.view())
+        return read(job, effects) if isinstance(hold.request, ask.ReadStream) else Reply(ReplyKind.DONE, job.view())
 
     def _answer_all(self, job: QueuedJob, effects: Effects) -> None:
         holds, job.holds = job.holds, []
         for hold in holds:
-            effects.answer(hold, self.answer(hold))
+            effects.answer(hold, self.answer(hold, effects))
 
     def work(self, job: QueuedJob) -> dict[str, Any]:
         """Return what the worker gets.  # live: of an empty input it gets nothing at all."""
@@ -243,9 +270,11 @@ class Jobs:
         return body
 
 
-def read(job: QueuedJob) -> Reply:
+def read(job: QueuedJob, effects: Effects) -> Reply:
     """Hand out the chunks; they leave at once, so a final status always comes with the last of them."""
     chunks, job.chunks = job.chunks, []
+    if chunks:
+        effects.streams.append((job.id, None))
     return Reply(ReplyKind.DONE, {"status": job.state.value, "stream": chunks})
 
 

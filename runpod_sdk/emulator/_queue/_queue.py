@@ -114,7 +114,7 @@ class Queue:
         effects = self.advance(now)
         if hold.reply is None:
             self.drop_hold(hold)
-            hold.reply = Reply(ReplyKind.DONE) if hold.job_id is None else self._jobs.answer(hold)
+            hold.reply = Reply(ReplyKind.DONE) if hold.job_id is None else self._jobs.answer(hold, effects)
         return hold.reply, effects
 
     def drop_hold(self, hold: Hold) -> None:
@@ -159,6 +159,24 @@ class Queue:
             self._fleet.settle()
             effects.next_deadline = self._next_deadline()
         return effects
+
+    # What outlives it.
+
+    def job(self, job_id: str) -> QueuedJob | None:
+        """Return a job that is known."""
+        return self._jobs.known.get(job_id)
+
+    def counts(self) -> dict[str, Any]:
+        """Return what was counted, as `restore` takes it."""
+        return self._jobs.counts()
+
+    def restore(self, jobs: list[QueuedJob], counts: dict[str, Any], lease: float, now: float) -> Effects:
+        """Go on with jobs of before, the oldest first; workers that run some have a lease to be heard of."""
+        self._jobs.restore(jobs, counts)
+        for job in jobs:
+            if job.state is State.IN_PROGRESS and job.worker_id is not None and job.lease is not None:
+                self._workers.restore(job.worker_id, job.id, job.lease, lease, now)
+        return self.advance(now)
 
     def measures(self, now: float) -> Measures:
         """Return what can be measured of it, after `advance(now)`."""
@@ -210,6 +228,7 @@ class Queue:
             return NOT_FOUND
         if request.ttl is not None:
             job.ttl = request.ttl
+            effects.touched.append(job.id)
             self._jobs.keep(job)
             if job.expires_at <= now:
                 self._forget(job, effects)
@@ -218,12 +237,12 @@ class Queue:
             return Reply(ReplyKind.DONE, job.view())
         return self._jobs.hold(request, now + request.wait, job)
 
-    def _read_stream(self, request: ask.ReadStream, now: float, _: Effects) -> Reply | Hold:
+    def _read_stream(self, request: ask.ReadStream, now: float, effects: Effects) -> Reply | Hold:
         job = self._known(request.job_id, now)
         if job is None:
             return NOT_FOUND
         if request.wait <= 0 or job.chunks or job.state in FINAL:
-            return read(job)
+            return read(job, effects)
         return self._jobs.hold(request, now + request.wait, job)
 
     def _cancel(self, request: ask.Cancel, now: float, effects: Effects) -> Reply:

@@ -138,11 +138,13 @@ class Work:
     def _chunk(self, request: ask.Chunk, now: float, effects: Effects) -> Reply:
         job = self._reporting(request, now, effects)
         if job is not None:
-            job.chunks += split(request.body)
+            parts = split(request.body)
+            job.chunks += parts
+            effects.streams.append((job.id, parts))
             reader = next((hold for hold in job.holds if isinstance(hold.request, ask.ReadStream)), None)
             if reader is not None:
                 job.holds.remove(reader)
-                effects.answer(reader, read(job))
+                effects.answer(reader, read(job, effects))
         return _NOTED
 
     def _lose(self, request: ask.Lose, now: float, effects: Effects) -> Reply:

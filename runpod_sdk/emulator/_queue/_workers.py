@@ -161,6 +161,12 @@ class Workers:
         worker.is_supervised = True
         worker.is_unhealthy = not healthy
 
+    def restore(self, worker_id: str, job_id: str, lease: Lease, seconds: float, now: float) -> None:
+        """Believe for a lease that a worker of before still runs a job, wherever it is."""
+        worker = self._known.setdefault(worker_id, KnownWorker(worker_id, is_remote=True, lease=seconds, seen=now))
+        worker.has_asked = True
+        worker.leases[job_id] = lease
+
     def heartbeat(self, worker_id: str, lease: float | None, now: float) -> KnownWorker:
         """Return the worker that asks for something itself, which proves that it lives."""
         worker = self._known.get(worker_id)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from runpod_sdk.emulator._queue._machine import Event
+from runpod_sdk.emulator._record._unsaved import Unsaved, unanswered
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class _Account:
     asked: int = 0  # how many of those by /retry
     delivered: int = 0
     taker: str | None = None  # the worker on its way to which it may still be lost
+    number: int = 0  # the how manieth that was submitted
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +101,7 @@ class Ledger:
         self.is_on = limit > 0
         self._listeners: list[Callable[[tuple[Any, ...]], None]] = []
         self._history = 0
+        self._changed: dict[str, None] | None = None  # jobs whose accounts are to be kept; None: nothing is
         self._begin()
 
     def _begin(self) -> None:
@@ -109,6 +112,7 @@ class Ledger:
         self._struck: dict[str, int] = {}
         self._purged_known: set[str] = set()  # purged jobs that their queue has not forgotten yet
         self._submitted = self._expired = self._purged = self._folded = self._unclear = 0
+        self._saved = self._cut = 0  # up to which row, and which account, they are kept, and no longer kept
 
     # What is read.
 
@@ -175,6 +179,50 @@ class Ledger:
         with self._lock:
             self._listeners.append(listener)
 
+    # What outlives it.
+
+    def resume(
+        self, rows: list[tuple[Any, ...]], accounts: list[tuple[str, dict[str, Any]]], totals: dict[str, Any] | None
+    ) -> None:
+        """Go on where a ledger of before ended, and say what is new from now on; totals: None if there was none.
+
+        A submit that was not answered when it ended is one after which nobody can know.
+        """
+        with self._lock:
+            self._changed = {}
+            if totals is None:
+                return
+            ambiguous = totals.pop("ambiguous")
+            self._purged_known = set(totals.pop("purged_known"))
+            for name, value in totals.items():
+                setattr(self, f"_{name}", value)
+            self._saved = self._count
+            self._rows.extend(rows)
+            self._ambiguous.extend(Ambiguous(**each) for each in ambiguous)
+            self._accounts.update((job_id, _Account(**facts)) for job_id, facts in accounts)
+        for request in unanswered(rows):
+            self.answer(LoggedRequest(*request, self._history), None, "left", None)
+
+    def unsaved(self) -> Unsaved | None:
+        """Return what is new since the last call; None: nothing is."""
+        with self._lock:
+            new = self._count - self._saved
+            if self._changed is None or not self.is_on or not (new or self._changed):
+                return None
+            rows = list(islice(reversed(self._rows), new))[::-1]
+            accounts = [(job_id, self._accounts[job_id]) for job_id in self._changed if job_id in self._accounts]
+            self._changed = {}
+            self._saved = self._count
+            totals: dict[str, Any] = {name: getattr(self, f"_{name}") for name in _TOTALS}
+            totals["purged_known"] = sorted(self._purged_known)
+            totals["ambiguous"] = [asdict(each) for each in self._ambiguous]
+            return Unsaved(
+                rows=rows,
+                accounts=[(job_id, account.number, _facts(account)) for job_id, account in accounts],
+                totals=totals,
+                cut={"ledger": self._count - self._limit, "account": self._cut},
+            )
+
     # What is written.
 
     def request(
@@ -195,11 +243,11 @@ class Ledger:
         """Note how a request ended: `job_status` is what a whole answer says of the job, `reason` why it is refused."""
         if exchange.history != self._history:
             return  # it began before a reset
-        self._add("answer", exchange.number, fate, status, exchange.job_id, job_status, reason)
         if fate == "whole" and job_status in _FINAL_WORDS:
             account = self._accounts.get(exchange.job_id or "")
             if account is not None and status == 200:
                 account.delivered += 1
+                self._mark(exchange.job_id or "")
         if exchange.sha256 is not None and not _is_certain(status, fate):
             self._unclear += 1
             self._ambiguous.append(
@@ -212,6 +260,7 @@ class Ledger:
                     status=status,
                 )
             )
+        self._add("answer", exchange.number, fate, status, exchange.job_id, job_status, reason)
 
     def not_begun(self, worker_id: str, job_ids: Iterable[str]) -> None:
         """Note that jobs were lost on their way to the worker that took them: what never began is no execution."""
@@ -221,6 +270,7 @@ class Ledger:
                 if account is not None and account.taker == worker_id:
                     account.executions -= 1
                     account.taker = None
+                    self._mark(job_id)
 
     def fault(self, cause: LoggedRequest | str | None, kind: str, number: int, when: str, endpoint_id: str) -> None:
         """Note that a fault struck."""
@@ -255,9 +305,10 @@ class Ledger:
         row: tuple[Any, ...]
         if event is None:
             self._submitted += 1
-            self._accounts[job_id] = _Account(sha256 or input_sha256(job_input), endpoint_id)
+            account = _Account(sha256 or input_sha256(job_input), endpoint_id, number=self._submitted)
+            self._accounts[job_id] = account
             if len(self._accounts) > self._limit:
-                self._accounts.popitem(last=False)
+                self._cut = self._accounts.popitem(last=False)[1].number
                 self._folded += 1
             row = ("job", cause, "submit", endpoint_id, job_id, None, after.value, None, None)
         elif before is None:
@@ -270,6 +321,8 @@ class Ledger:
             self._account_for(job_id, event, worker_id)
         self._count += 1
         self._rows.append((self._count, now, *row))
+        if self._changed is not None:
+            self._changed[job_id] = None
         if self._listeners:
             self._tell()
 
@@ -288,6 +341,10 @@ class Ledger:
             account.asked += event is Event.RETRY
             account.taker = worker_id if event is Event.TAKE else None
 
+    def _mark(self, job_id: str) -> None:
+        if self._changed is not None:
+            self._changed[job_id] = None
+
     def _add(self, kind: str, *values: Any) -> int:
         with self._lock:
             self._count += 1
@@ -305,6 +362,12 @@ def _named(cause: LoggedRequest | str | None) -> int | str | None:
     return cause.number if isinstance(cause, LoggedRequest) else cause
 
 
+def _facts(account: _Account) -> dict[str, Any]:
+    return {name: getattr(account, name) for name in _Account.__slots__}
+
+
+# What is counted, beside rows and accounts.
+_TOTALS = ("count", "history", "submitted", "expired", "purged", "folded", "unclear", "struck", "cut")
 _BY_TIME = frozenset({Event.OVERRUN, Event.TIME_OUT, Event.EXPIRE})
 _FINAL_WORDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "ERROR"})
 
