@@ -42,7 +42,7 @@ PRINTS = {
     "/stream": r"Hello,\n ?world!",
     "/cancel": rf"(Current job status: IN_(QUEUE|PROGRESS)\n)+Current job status: COMPLETED\nJob output: {DONE}",
     "/purge-queue": "",
-    "/health": r'\{\n  "jobs": \{\n    "completed": 0,(?s:.*)"throttled": 0\n  \}\n\}',
+    "/health": r'\{\n  "jobs": \{\n    "completed": 0,(?s:.*)"throttled": 0(?s:.*)\n  \}\n\}',
 }
 
 
