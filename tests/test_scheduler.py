@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -353,6 +354,19 @@ def test_an_error_of_an_iterator_in_its_thread_is_kept_until_what_was_taken_is_d
         desk.begun[0].set_result(None)
         assert await line.get() == Result(0)
         assert await line.get() is None
+
+    asyncio.run(main())
+
+
+def test_an_iterator_that_is_bound_to_its_thread_is_told_of_ours() -> None:
+    async def main() -> None:
+        database = sqlite3.connect(":memory:")
+        rows = database.execute("SELECT 1")
+        line = line_of((row[0] for row in rows), Desk().work, 4, 8, is_quick=False)
+        assert await line.get() is None
+        assert isinstance(line.inputs_error, sqlite3.ProgrammingError)
+        assert "read them into a list" in line.inputs_error.__notes__[0]
+        database.close()
 
     asyncio.run(main())
 

@@ -182,6 +182,8 @@ class Line(Generic[Item, IndexedResult]):
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  raised where results are asked for
+            if "thread" in str(error):
+                error.add_note(_OWN_THREAD)
             self._inputs_failed(error, is_handlers=False)  # these come in the main thread
         finally:
             intake.dismiss()
@@ -226,6 +228,8 @@ class Line(Generic[Item, IndexedResult]):
 
 
 _OVER = object()
+# What helps where an iterator is bound to a thread.
+_OWN_THREAD = "Inputs that are no collection are taken in a thread of their own: read them into a list before."
 
 
 async def _awaited(items: Iterator[Item | None]) -> AsyncIterator[Item | None]:
