@@ -202,7 +202,7 @@ def test_each_block_of_a_page_runs_and_prints_what_it_says(page: str, reader_of:
 
 
 def test_every_block_says_what_is_to_be_done_with_it() -> None:
-    known = {"python", "sh", "text", "shell", "json", "yaml", "diff", "mermaid", "ini"}
+    known = {"python", "sh", "text", "shell", "json", "yaml", "diff", "mermaid", "ini", "dockerfile"}
     unknown = [f"{page}:{block.line}" for page in PAGES for block in blocks_of(page) if block.language not in known]
     assert unknown == []
 
