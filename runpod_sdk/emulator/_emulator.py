@@ -274,7 +274,8 @@ class Emulator:
         """Every job that is still known, by id, as it is now."""
         if self._gateway is None and self._store is None:
             return {}
-        return {record.id: record for record in self._open(VirtualClock).hub.records()}
+        gateway = self._gateway or self._open(VirtualClock)  # which a closed emulator still has
+        return {record.id: record for record in gateway.hub.records()}
 
     @property
     def requests(self) -> list[RequestRecord]:
