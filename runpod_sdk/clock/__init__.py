@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ._adjustable import AdjustableClock
 from ._base import Clock, Parking, ParkingClock, Role, Timer
+from ._presence import Presence, passes
 from ._system import SystemClock
 from ._virtual import VIRTUAL_EPOCH, VirtualClock
 
@@ -23,8 +24,10 @@ __all__ = [
     "Clock",
     "Parking",
     "ParkingClock",
+    "Presence",
     "Role",
     "SystemClock",
     "Timer",
     "VirtualClock",
+    "passes",
 ]

@@ -67,7 +67,7 @@ def test_a_job_takes_a_short_walk() -> None:
         print(f"\n{name}: {len(walked)} calls, {len({step.file for step in walked})} files")  # noqa: T201  the result
         print("\n".join(f"  {step.file}: {step.function}" for step in walked))  # noqa: T201
     assert len(submit) <= 60
-    assert len({step.file for step in submit}) <= 13
+    assert len({step.file for step in submit}) <= 10
     assert sum(step.advances for step in submit) == 1, "deadlines are applied once a request"
     assert len(work) <= 53
     assert len({step.file for step in work}) <= 12

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runpod_sdk import Client, JobFailedError
-from runpod_sdk.clock import SystemClock, VirtualClock
+from runpod_sdk.clock import Presence, SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, HandlerFileError, Options
 from runpod_sdk.emulator._workers._events import (
     JobNoted,
@@ -29,7 +29,6 @@ from runpod_sdk.emulator._workers._events import (
     WorkerRestarting,
     WorkerStarted,
 )
-from runpod_sdk.emulator._workers._presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from runpod_sdk.emulator._record._faults import OF_DOORS
 from runpod_sdk.emulator._record._ledger import input_sha256
 from runpod_sdk.emulator._record._misfits import with_misfits
 from runpod_sdk.emulator._routes._openai_routes import streams
-from runpod_sdk.emulator._routes._route import Call, HttpAnswer
+from runpod_sdk.emulator._routes._route import REFUSALS, Call, HttpAnswer
 from runpod_sdk.emulator._routes._worker_routes import taken_back
 from runpod_sdk.emulator._waiter import Waiter
 
@@ -279,7 +279,8 @@ class Exchange:
         if self._work and is_lost and call is not None:
             ledger.not_begun(call.worker_id, [lost.job_id for lost in self._work])
         if self._logged is not None:
-            said, reason = (None, None) if answer is None else (answer.job_status, answer.reason)
+            said = None if answer is None else answer.job_status
+            reason = None if answer is None or answer.status < REFUSALS else answer.reason
             ledger.answer(self._logged, status, fate, said, reason)
 
 

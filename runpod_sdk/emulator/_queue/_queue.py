@@ -1,8 +1,8 @@
-"""One endpoint: what users ask of it, and what time does to it. Pure: no clock, no I/O, no threads.
+"""One endpoint: what users ask of it, what time does to it, who gets which job. Pure: no clock, no I/O, no threads.
 
 `handle(request, now)` returns an answer, or a hold that is answered later, and what else is to happen as `Effects`,
 for the hub to carry out. `Effects.next_deadline` says when to call `advance`, `Hold.until` when to call `expire_hold`.
-What workers ask, and who gets which job, is in `_work.py`; who waits for a hold, and how, in `_hub.py`.
+What workers ask is in `_work.py`; who waits for a hold, and how, in `_hub.py`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from runpod_sdk.emulator._queue._machine import FINAL, Event, State
 from runpod_sdk.emulator._queue._measures import Measures
 from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
 from runpod_sdk.emulator._queue._work import Work
-from runpod_sdk.emulator._queue._workers import Workers
+from runpod_sdk.emulator._queue._workers import Lease, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.emulator._queue._fleet import Usage
     from runpod_sdk.emulator._queue._job import JobRecord, QueuedJob
+    from runpod_sdk.emulator._queue._workers import KnownWorker
 
 _OF_USERS = {ask.Submit, ask.Status, ask.ReadStream, ask.Cancel, ask.RetryJob, ask.Purge, ask.ReadHealth}
 
@@ -66,7 +67,7 @@ class Queue:
         self._fleet = None if scaling is None else Fleet(scaling, self._jobs, self._workers, chance)
         self._stopped_are: Literal["uncounted", "idle"] = "uncounted" if scaling is None else scaling.stopped
         self._next_deadline = self._jobs.next_deadline if self._fleet is None else self._next_of(self._fleet)
-        self._work = Work(self._jobs, self._workers, self._fleet, self._options)
+        work = Work(self._jobs, self._workers, self._fleet, self._options, hand=self._hand, dispatch=self._dispatch)
         self._batches = QueuedBatches(endpoint_id, self._jobs, self._options, new_id, epoch)
         self._handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Submit: self._submit,
@@ -76,7 +77,7 @@ class Queue:
             ask.RetryJob: self._retry,
             ask.Purge: self._purge,
             ask.ReadHealth: self._health,
-            **self._work.handlers,
+            **work.handlers,
             **self._batches.handlers,
             ask.FinalizeBatch: self._finalize_batch,
         }
@@ -210,7 +211,7 @@ class Queue:
         if request.wait is not None:
             job_id = f"sync-{job_id}"  # live
         job = self._jobs.add(job_id, request, now, effects)
-        self._work.dispatch(now, effects)
+        self._dispatch(now, effects)
         if request.wait is None:
             return Reply(ReplyKind.DONE, {"id": job_id, "status": State.IN_QUEUE.value})
         return self._jobs.hold(request, now + request.wait, job)
@@ -267,7 +268,7 @@ class Queue:
                 ReplyKind.REFUSED, message=f"job is {job.state}; only a FAILED or TIMED_OUT job can be retried"
             )
         self._jobs.restart(job, now)
-        self._work.dispatch(now, effects)
+        self._dispatch(now, effects)
         return Reply(ReplyKind.DONE, {"id": job.id, "status": State.IN_QUEUE.value})
 
     def _purge(self, _: ask.Purge, now: float, effects: Effects) -> Reply:
@@ -289,7 +290,7 @@ class Queue:
 
     def _finalize_batch(self, request: ask.FinalizeBatch, now: float, effects: Effects) -> Reply:
         reply = self._batches.handlers[ask.FinalizeBatch](request, now, effects)
-        self._work.dispatch(now, effects)
+        self._dispatch(now, effects)
         return reply
 
     # What time does.
@@ -314,7 +315,7 @@ class Queue:
                 self._expire(*found, effects)
             else:
                 fleet.advance()
-                self._work.dispatch(moment, effects)
+                self._dispatch(moment, effects)
             fleet.settle()
         fleet.now = now
 
@@ -329,13 +330,38 @@ class Queue:
             case Event.LOSE:
                 self._workers.release(job.worker_id, job.id, effects, stop=True)
                 self._jobs.lose(job, due, effects)
-                self._work.dispatch(due, effects)
+                self._dispatch(due, effects)
             case _:
                 self._jobs.look_again(job)
 
     def _forget(self, job: QueuedJob, effects: Effects) -> None:
         self._workers.release(job.worker_id, job.id, effects, stop=True)
         self._jobs.forget(job, effects)
+
+    # Who gets which job.
+
+    def _dispatch(self, now: float, effects: Effects) -> None:
+        """Give queued jobs to idle workers."""
+        while self._jobs.queued and self._workers.takers:
+            hold, worker = self._workers.takers.popitem(last=False)
+            hold.reply = Reply(ReplyKind.DONE, self._hand(worker, hold.request, now, effects))
+            effects.answers.append((hold, hold.reply))
+
+    def _hand(self, worker: KnownWorker, request: Any, now: float, effects: Effects) -> dict[str, Any]:
+        """Hand out what a take takes."""
+        if request.batch is None:
+            return self._start(worker, now, effects)
+        return {"jobs": [self._start(worker, now, effects) for _ in range(min(request.batch, len(self._jobs.queued)))]}
+
+    def _start(self, worker: KnownWorker, now: float, effects: Effects) -> dict[str, Any]:
+        """Hand out the first queued job."""
+        lease = Lease(now + worker.lease)
+        job = self._jobs.start(worker.id, lease, now, effects)
+        worker.leases[job.id] = lease
+        if self._fleet is not None:
+            self._fleet.busy(worker)
+        worker.stops.pop(job.id, None)  # what it was to be told of a former run is old
+        return self._jobs.work(job)
 
 
 def job_ids(random_bits: Callable[[int], int]) -> Callable[[], str]:

@@ -1,7 +1,7 @@
-"""What workers ask of an endpoint, and who gets which job. Pure.
+"""What workers ask of an endpoint. Pure.
 
-A worker takes jobs, pings, reports and leaves; whatever frees a worker or queues a job ends in `dispatch`. What becomes
-of the job itself is decided in `_jobs.py`, how long a worker is believed in `_workers.py`.
+A worker takes jobs, pings, reports and leaves. Who gets which job is decided in `_queue.py`, what becomes of a job in
+`_jobs.py`, how long a worker is believed in `_workers.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from runpod_sdk.emulator._queue._chunks import split
 from runpod_sdk.emulator._queue._jobs import NOT_FOUND, read
 from runpod_sdk.emulator._queue._machine import Event
 from runpod_sdk.emulator._queue._requests import Hold, Reply, ReplyKind
-from runpod_sdk.emulator._queue._workers import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +32,31 @@ _NOT_SCALED = Reply(ReplyKind.REFUSED, message="the endpoint does not scale; see
 
 
 class Work:
-    """The work of one endpoint: its jobs, handed to its workers, as far as they are up.
+    """The side of one endpoint that its workers see.
+
+    Args:
+        hand: returns what a take takes of the queued jobs.
+        dispatch: gives queued jobs to idle workers; whatever frees a worker or queues a job ends in it.
 
     Attributes:
         handlers: what answers which request of workers.
     """
 
-    def __init__(self, jobs: Jobs, workers: Workers, fleet: Fleet | None, options: Options) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        workers: Workers,
+        fleet: Fleet | None,
+        options: Options,
+        *,
+        hand: Callable[[KnownWorker, Any, float, Effects], dict[str, Any]],
+        dispatch: Callable[[float, Effects], None],
+    ) -> None:
         self._jobs = jobs
         self._workers = workers
         self._fleet = fleet
+        self._hand = hand
+        self._dispatch = dispatch
         self._result_limit = math.inf if options.result_limit is None else options.result_limit
         self.handlers: dict[type[ask.Request], Callable[[Any, float, Effects], Reply | Hold]] = {
             ask.Take: self._take,
@@ -58,13 +72,6 @@ class Work:
             ask.BarWorkers: self._bar,
             ask.UpdateWorkers: self._update,
         }
-
-    def dispatch(self, now: float, effects: Effects) -> None:
-        """Give queued jobs to idle workers."""
-        while self._jobs.queued and self._workers.takers:
-            hold, worker = self._workers.takers.popitem(last=False)
-            hold.reply = Reply(ReplyKind.DONE, self._hand(worker, hold.request, now, effects))
-            effects.answers.append((hold, hold.reply))
 
     # What each asks.
 
@@ -153,7 +160,7 @@ class Work:
             self._workers.release(worker.id, request.job_id, effects)
             self._jobs.lose(self._jobs.known[request.job_id], now, effects)
             self._workers.forget_if_gone(worker)
-            self.dispatch(now, effects)
+            self._dispatch(now, effects)
         return _NOTED
 
     def _leave(self, request: ask.Leave, now: float, effects: Effects) -> Reply:
@@ -162,7 +169,7 @@ class Work:
             return _NOTED
         for job_id in worker.leases:
             self._jobs.lose(self._jobs.known[job_id], now, effects)
-        self.dispatch(now, effects)
+        self._dispatch(now, effects)
         return Reply(ReplyKind.DONE, {"was_ready": worker.has_asked})
 
     def _expect(self, request: ask.Expect, _: float, __: Effects) -> Reply:
@@ -184,24 +191,6 @@ class Work:
             return _NOT_SCALED
         self._fleet.update()
         return _NOTED
-
-    # What they come to.
-
-    def _hand(self, worker: KnownWorker, request: Any, now: float, effects: Effects) -> dict[str, Any]:
-        """Hand out what a take takes."""
-        if request.batch is None:
-            return self._start(worker, now, effects)
-        return {"jobs": [self._start(worker, now, effects) for _ in range(min(request.batch, len(self._jobs.queued)))]}
-
-    def _start(self, worker: KnownWorker, now: float, effects: Effects) -> dict[str, Any]:
-        """Hand out the first queued job."""
-        lease = Lease(now + worker.lease)
-        job = self._jobs.start(worker.id, lease, now, effects)
-        worker.leases[job.id] = lease
-        if self._fleet is not None:
-            self._fleet.busy(worker)
-        worker.stops.pop(job.id, None)  # what it was to be told of a former run is old
-        return self._jobs.work(job)
 
     def _reporting(self, request: ask.ReportProgress | ask.Chunk, now: float, effects: Effects) -> QueuedJob | None:
         """Return the job if this worker may still report on it."""

@@ -24,7 +24,7 @@ class InvalidRequestError(ValueError):
 
 
 JSON = (("content-type", "application/json"),)
-_REFUSALS = 400  # the first status of them
+REFUSALS = 400  # the first status of them
 _REASONS = ("detail", "error", "message", "title")  # where the kinds of bodies say why
 _REASON_MAX = 300  # characters
 
@@ -47,9 +47,7 @@ class HttpAnswer:
 
     @property
     def reason(self) -> str | None:
-        """Why it refuses, in the words of its body, if it does and has any."""
-        if self.status < _REFUSALS:
-            return None
+        """Why it refuses, in the words of its body, if it has any."""
         try:
             facts: Any = json.loads(self.body)
         except (ValueError, RecursionError):  # what a fault has put there

@@ -12,10 +12,10 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.clock import Presence
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers import _events as events
 from runpod_sdk.emulator._workers import _results as results
-from runpod_sdk.emulator._workers._presence import Presence
 from runpod_sdk.emulator._workers._process import WorkerProcess
 
 if TYPE_CHECKING:

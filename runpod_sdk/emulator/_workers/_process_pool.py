@@ -11,8 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from runpod_sdk.clock import Presence, passes
 from runpod_sdk.emulator._workers._place import WorkerPlace
-from runpod_sdk.emulator._workers._presence import Presence, passes
 from runpod_sdk.emulator._workers._programs import HandlerFileError
 from runpod_sdk.emulator._workers._trial import Trial
 

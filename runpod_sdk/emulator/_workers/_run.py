@@ -14,11 +14,11 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.clock import Presence
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._workers import _results as results
 from runpod_sdk.emulator._workers._host._capture import NOTHING, kept
 from runpod_sdk.emulator._workers._host._package import forget_timers
-from runpod_sdk.emulator._workers._presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

@@ -1,4 +1,4 @@
-"""A worker's place among those for whom virtual time waits; see `runpod_sdk.clock`.
+"""A place among those for whom virtual time waits, which a worker may have in any thread, or in a process of its own.
 
 A process lives in real time, whatever the clock says. While it is at work, virtual time stands still: but work that
 takes longer than `HELD` real seconds takes as long on the clock, so that a handler that hangs meets its timeouts.
@@ -11,10 +11,10 @@ import time
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING
 
-from runpod_sdk.clock import VirtualClock
+from ._virtual import VirtualClock
 
 if TYPE_CHECKING:
-    from runpod_sdk.clock import Parking, ParkingClock
+    from ._base import Parking, ParkingClock
 
 HELD = 10.0
 
