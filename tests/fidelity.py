@@ -65,7 +65,7 @@ LEFT_OUT = (
     ("errors: pages of the edge (502, 504, 520, 524) and their HTML; `Fault.html` makes them", "reported"),
     ("errors: 402 without credit and 403 without permission; `Fault.status` makes them", "reported"),
     ("worker: a start that takes more than seven minutes makes it unhealthy", "documented"),
-    ("worker: takes no job after one whose handler removed its id; here only that job's result is lost", "official source"),
+    ("worker: takes no job after one whose handler removed its id; here that result is lost", "official source"),
     ("worker: dies of a handler that closes `sys.stdout`; here it goes on", "official source"),
 )
 
