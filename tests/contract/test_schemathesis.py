@@ -188,6 +188,12 @@ class Turns:
         self._emulator.clock.sleep(3601)  # whoever was at work for an hour is idle again
         self._turns = itertools.cycle(("slow", "failing", "done"))
 
+    def settle(self) -> None:
+        """Wait until handlers have done what they do at once: the next answer is not to depend on threads."""
+        clock = self._emulator.clock
+        assert isinstance(clock, VirtualClock)
+        clock.advance(0)
+
     def __call__(self, job: dict[str, Any]) -> Any:
         turn = next(self._turns)
         if turn == "slow":
@@ -208,6 +214,7 @@ def ways_not_gone(turns: Turns, linked: Any, ways: tuple[list[str], ...] = WAYS)
             turns.begin()
 
         def after_call(self, response: Any, case: Any) -> None:
+            turns.settle()
             if response.status_code == 200:
                 parameters: dict[str, Any] = case.path_parameters or {}
                 job_id = parameters.get("job_id") or parameters.get("batch_id") or response.json()["id"]
