@@ -131,6 +131,41 @@ async def test_what_was_not_handed_out_is_handed_out_by_the_next_run(world: Worl
 
 
 @both_flavours
+async def test_a_table_is_handed_out_as_a_whole_or_not_at_all(world: World) -> None:
+    pandas = pytest.importorskip("pandas")
+    endpoint, frame = squares(world), pandas.DataFrame({"n": range(5)})
+
+    def interrupt(result: MapResult[Any]) -> None:
+        if result.index == 3:
+            raise OSError("interrupted")
+
+    async with endpoint.map(frame, journal="run.sqlite", ordered=True, on_result=interrupt) as results:
+        await caught(OSError, results.to_pandas)
+    assert [result.index for result in results.undelivered][:4] == [0, 1, 2, 3]
+    async with endpoint.map(frame, journal="run.sqlite", ordered=True) as results:
+        assert (await results.to_pandas())["output"].tolist() == [0, 1, 4, 9, 16]
+        assert results.undelivered == ()
+    assert (await endpoint.map(frame, journal="run.sqlite").to_pandas()).empty
+    assert world.operations.count("run") == 5
+
+
+@both_flavours
+async def test_inputs_that_break_off_leave_a_table_to_the_next_run(world: World) -> None:
+    pytest.importorskip("pandas")
+    endpoint = squares(world)
+
+    def breaking() -> Iterator[dict[str, int]]:
+        yield from numbered(1, 2, 3)
+        raise OSError("the file ends here")
+
+    async with endpoint.map(breaking(), journal="run.sqlite", ordered=True) as results:
+        assert (await anext(results)).output == 1
+        await caught(OSError, results.to_pandas)
+    async with endpoint.map(numbered(1, 2, 3), journal="run.sqlite", ordered=True) as results:
+        assert (await results.to_pandas())["output"].tolist() == [4, 9], "the first was handed out before"
+
+
+@both_flavours
 async def test_jobs_go_on_when_a_run_is_closed_and_are_asked_for_before_anything_is_sent(world: World) -> None:
     endpoint = squares(world)
     inputs = await left_early(world, endpoint)

@@ -112,7 +112,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
             ImportError: pandas is not installed; nothing was sent for it.
         """
         check_library("pandas")
-        return pandas_of([result async for result in self])
+        return await self._table(pandas_of)
 
     async def to_polars(self) -> Any:
         """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
@@ -122,7 +122,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         """
         check_library("polars")
         check_library("pyarrow")
-        return polars_of([result async for result in self])
+        return await self._table(polars_of)
 
     async def to_arrow(self) -> Any:
         """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
@@ -131,7 +131,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
             ImportError: pyarrow is not installed; nothing was sent for it.
         """
         check_library("pyarrow")
-        return arrow_of([result async for result in self])
+        return await self._table(arrow_of)
 
     async def aclose(self) -> None:
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
@@ -147,8 +147,19 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         return self
 
     async def __anext__(self) -> AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co]:
+        result = await self._taken()
+        if result is not None:
+            return result
+        was_closed = self._closed
+        await self.aclose()
+        if self._line is not None and self._line.inputs_error is not None and not was_closed:
+            raise self._line.inputs_error
+        raise StopAsyncIteration
+
+    async def _taken(self) -> AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co] | None:
+        """Return the next result; None at the end, and when the run is closed."""
         if self._closed:
-            raise StopAsyncIteration
+            return None
         try:
             result = cast("AsyncMapSuccess[T_co, K_co] | AsyncMapFailure[T_co, K_co] | None", await self._next())
             if result is not None and self._book.on_result is not None:
@@ -158,12 +169,23 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         except BaseException:
             await self.aclose()
             raise
-        if result is not None:
-            return result
-        await self.aclose()
-        if self._line is not None and self._line.inputs_error is not None:
-            raise self._line.inputs_error
-        raise StopAsyncIteration
+        return result
+
+    async def _table(self, table_of: Callable[[list[Any]], Any]) -> Any:
+        """Return a table of the results that are left: they are handed out with it, and without it none of them is."""
+        was_closed = self._closed
+        try:
+            self._book.hold()
+            results: list[Any] = []
+            while (result := await self._taken()) is not None:
+                results.append(result)
+            table = table_of(results)
+            if self._line is not None and self._line.inputs_error is not None and not was_closed:
+                raise self._line.inputs_error
+            self._book.hand()
+        finally:
+            await self.aclose()
+        return table
 
     async def __aenter__(self) -> Self:
         return self

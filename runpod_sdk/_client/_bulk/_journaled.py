@@ -369,8 +369,14 @@ def _is_gone(result: Result[Any]) -> bool:
     return result.job is not None and isinstance(result.error, JobExpiredError | NotFoundError)
 
 
-def handed(result: Result[Any], sorter: Sorter) -> Change:
-    """Return the note that a result was handed out."""
+def handed(results: list[Any], sorter: Sorter) -> Change:
+    """Return the note that results were handed out, together."""
+    if len(results) == 1:
+        return _handed(results[0], sorter)
+    return _changes.joined(_handed(result, sorter) for result in results)
+
+
+def _handed(result: Result[Any], sorter: Sorter) -> Change:
     if result.index in sorter.strangers:
         del sorter.strangers[result.index]
         return _changes.NOTHING

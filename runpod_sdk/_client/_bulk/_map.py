@@ -19,7 +19,7 @@ from ._loop_thread import LoopThread, places, twin_of
 from ._map_book import Book
 from ._map_inputs import OVER, Item
 from ._map_result import MapFailure, MapResult, MapSuccess
-from ._map_tables import arrow_of, pandas_of, polars_of
+from ._map_tables import arrow_of, check_library, pandas_of, polars_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -113,7 +113,8 @@ class Map(Defaulted, Generic[T_co, K_co]):
         Raises:
             ImportError: pandas is not installed; nothing was sent for it.
         """
-        return pandas_of(self)
+        check_library("pandas")
+        return self._table(pandas_of)
 
     def to_polars(self) -> Any:
         """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
@@ -121,7 +122,9 @@ class Map(Defaulted, Generic[T_co, K_co]):
         Raises:
             ImportError: polars or pyarrow is not installed; nothing was sent for it.
         """
-        return polars_of(self)
+        check_library("polars")
+        check_library("pyarrow")
+        return self._table(polars_of)
 
     def to_arrow(self) -> Any:
         """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
@@ -129,7 +132,8 @@ class Map(Defaulted, Generic[T_co, K_co]):
         Raises:
             ImportError: pyarrow is not installed; nothing was sent for it.
         """
-        return arrow_of(self)
+        check_library("pyarrow")
+        return self._table(arrow_of)
 
     def close(self) -> None:
         """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
@@ -140,8 +144,19 @@ class Map(Defaulted, Generic[T_co, K_co]):
         return self
 
     def __next__(self) -> MapSuccess[T_co, K_co] | MapFailure[T_co, K_co]:
+        result = self._taken()
+        if result is not None:
+            return result
+        was_closed = self._closed
+        self.close()
+        if self._thread.inputs_error is not None and not was_closed:
+            raise self._thread.inputs_error
+        raise StopIteration
+
+    def _taken(self) -> MapSuccess[T_co, K_co] | MapFailure[T_co, K_co] | None:
+        """Return the next result; None at the end, and when the run is closed."""
         if self._closed:
-            raise StopIteration
+            return None
         try:
             result = cast("MapSuccess[T_co, K_co] | MapFailure[T_co, K_co] | None", self._next())
             if result is not None and self._book.on_result is not None:
@@ -149,12 +164,21 @@ class Map(Defaulted, Generic[T_co, K_co]):
         except BaseException:
             self.close()
             raise
-        if result is not None:
-            return result
-        self.close()
-        if self._thread.inputs_error is not None:
-            raise self._thread.inputs_error
-        raise StopIteration
+        return result
+
+    def _table(self, table_of: Callable[[list[Any]], Any]) -> Any:
+        """Return a table of the results that are left: they are handed out with it, and without it none of them is."""
+        was_closed = self._closed
+        try:
+            self._book.hold()
+            table = table_of(list(iter(self._taken, None)))
+            if self._thread.inputs_error is not None and not was_closed:
+                raise self._thread.inputs_error
+            self._thread.close()
+            self._book.hand()
+        finally:
+            self.close()
+        return table
 
     def __enter__(self) -> Self:
         return self

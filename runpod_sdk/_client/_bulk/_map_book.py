@@ -55,6 +55,7 @@ class Book(Generic[R]):
         self._run: JournalRun | None = None
         self._sorter: Sorter | None = None
         self._out: R | None = None
+        self._held: list[R] | None = None
         self._brake = Brake(plan.stop, 0.0)
         self._span = NO_SPAN
         self._line: Line[Item, R] | None = None
@@ -153,10 +154,29 @@ class Book(Generic[R]):
         """Note that the caller asks for the next result: it has done with the one before."""
         self._look()
         out, self._out = self._out, None
-        if out is not None and self._run is not None and self._sorter is not None:
+        if out is None:
+            return
+        if self._held is None:
+            self._handed([out])
+        else:
+            self._held.append(out)
+
+    def hold(self) -> None:
+        """From now on, what is asked for is not handed out before `hand`: it is to become one table."""
+        self.asked()
+        self._held = []
+
+    def hand(self) -> None:
+        """Note that all that is held has been handed out: all at once, or nothing of it."""
+        held, self._held = self._held, None
+        if held:
+            self._handed(held)
+
+    def _handed(self, results: list[R]) -> None:
+        if self._run is not None and self._sorter is not None:
             from ._journaled import handed
 
-            self._run.writer.put(handed(out, self._sorter))
+            self._run.writer.put(handed(results, self._sorter))
 
     def note(self, result: R) -> R:
         """Count a result that is about to be handed out."""
@@ -184,6 +204,9 @@ class Book(Generic[R]):
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._held is not None:
+            held, self._held, out, self._out = self._held, None, self._out, None
+            self.kept.undelivered.extend(held if out is None else [*held, out])
         if self._line is not None:
             left = [left_of(self.plan, item) for item in self._line.left if item.index >= 0]
             self.kept.undelivered.extend(left)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ._rows import EXPIRED, UNKNOWN, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runpod_sdk._values._states import JobState
 
     from ._rows import Key
@@ -139,6 +141,11 @@ def refused(key: Key, digest: bytes, now: float, *, note: str | None, why: str |
 def handed(key: Key, *, is_unknown: bool) -> Change:
     """Note that the caller has had a result, and asked for the next one."""
     return Change(((_HANDED, (key, Stage.UNKNOWN if is_unknown else Stage.ENDED)),))
+
+
+def joined(changes: Iterable[Change]) -> Change:
+    """Return changes as one: all of them are made, or none. For such as have no file."""
+    return Change(tuple(statement for change in changes for statement in change.statements))
 
 
 def resolved(key: Key, job_id: str, now: float) -> Change:
