@@ -543,6 +543,20 @@ async def test_an_unknown_is_resolved_by_what_its_webhook_was_told(world: World)
 
 
 @both_flavours
+async def test_the_text_of_a_number_resolves_the_number_unless_it_is_a_key_itself(world: World) -> None:
+    endpoint = squares(world)
+    world.emulator.inject(Fault.drop("after", times=3, on="run"))
+    await listed(endpoint.map({0: {"n": 1}, 1: {"n": 2}, "1": {"n": 3}}, journal="run.sqlite", concurrency=1))
+    journal = Journal("run.sqlite")
+    assert journal.resolve("0", "job-0")
+    assert journal.resolve("1", "job-text")
+    assert {item.key: item.job_id for item in journal.items()} == {0: "job-0", 1: None, "1": "job-text"}
+    for wrong in ("00", "-0", " 0", "\u0660", "9" * 30):
+        with pytest.raises(ValueError, match="there is no such input"):
+            journal.resolve(wrong, "job-1")
+
+
+@both_flavours
 async def test_a_webhook_of_a_job_that_has_not_ended_tells_its_id(world: World) -> None:
     endpoint, job_id = await one_unknown(world)
     assert Journal("run.sqlite").resolve("a", {"id": job_id, "status": "IN_PROGRESS"})

@@ -20,7 +20,7 @@ from runpod_sdk.errors import JournalError
 from . import _changes
 from ._database import check, opened, opened_to_read, told, write_file
 from ._items import FACTS, JournalItem, item_of, text_of
-from ._keys import checked_key
+from ._keys import checked_key, meanings
 from ._lock import is_held
 from ._rows import EXPIRED, SENDING, SUBMITTED, UNKNOWN, UNSUBMITTED, Key, Row, Stage, status_of
 from ._run import JournalRun
@@ -115,7 +115,8 @@ class Journal:
         """Tell what became of a submit that is unknown; may be called while a run is at work, from any process.
 
         Args:
-            key: of the input, as `unknowns` has it, and as `input_options` was given it.
+            key: of the input, as `unknowns` has it, and as `input_options` was given it. A text that is no key may be
+                that of a whole number, as the URL of a webhook has it.
             job: the id of its job, which the next run then asks for; or what the service POSTed to the job's webhook,
                 as it came or decoded. It is taken for true: see `runpod_sdk.webhooks` for what a stranger may send.
 
@@ -131,7 +132,9 @@ class Journal:
         job_id = checked_id("job", job) if state is None else state.id
         with told(self.path), closing(opened(self.path)) as database:
             database.execute("BEGIN IMMEDIATE")
-            found = database.execute(f"SELECT {_changes.ROW} FROM item WHERE key = ?", (name,)).fetchone()  # noqa: S608  ours
+            by_key = f"SELECT {_changes.ROW} FROM item WHERE key = ?"  # noqa: S608  ours
+            rows = (database.execute(by_key, (each,)).fetchone() for each in meanings(name))
+            found = next((row for row in rows if row is not None), None)
             if found is None:
                 raise ValueError(f"key={key!r}: there is no such input in {self.path}")
             changes = _resolving(Row._make(found), job_id, state, datetime.now(UTC).timestamp())

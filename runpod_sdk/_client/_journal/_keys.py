@@ -73,3 +73,11 @@ def checked_key(key: object) -> Key:
     if not _LEAST <= value <= _MOST:
         raise ValueError(f"key={key!r}: with a journal, a whole number of 64 bits expected, or a text")
     return value
+
+
+def meanings(key: Key) -> tuple[Key, ...]:
+    """Return what a key may stand for where it came as a text: itself, else the whole number whose text it is."""
+    if not isinstance(key, str) or len(key) > len(str(_LEAST)) or not key.removeprefix("-").isdecimal():
+        return (key,)
+    number = int(key)
+    return (key, number) if str(number) == key and _LEAST <= number <= _MOST else (key,)
