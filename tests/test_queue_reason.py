@@ -78,6 +78,7 @@ def waited(
     until: float,
     timeout: float | None = None,
     watched: bool = True,
+    explains: bool = True,
     on: Settings | None = None,
 ) -> Play[JobState]:
     """Wait for a job that is in the queue until some moment; `asked` is what /health answers."""
@@ -90,7 +91,8 @@ def waited(
             return After(request.hold, QUEUED)
         return After(max(0.0, until - on.now()), job("COMPLETED", output=1))
 
-    return play(on, wait(on, JobRef("abc", "j1"), on.deadline(timeout), watched=watched), given)
+    flow = wait(on, JobRef("abc", "j1"), on.deadline(timeout), watched=watched, explains=explains)
+    return play(on, flow, given)
 
 
 def asked_at(done: Play[JobState]) -> list[float]:
@@ -142,6 +144,41 @@ def test_a_wait_that_times_out_says_the_last_reason() -> None:
     assert str(error).endswith("last seen IN_QUEUE: all workers are throttled (2): there is no machine for them now")
     assert error.state is not None
     assert error.state.queue_reason is not None
+
+
+def test_a_wait_without_a_watcher_asks_once_when_its_time_is_up() -> None:
+    done = waited(health(throttled=2), until=3600, timeout=60, watched=False)
+    assert done.operations.count("health") == 1
+    assert done.operations[-1] == "health"
+    assert asked_at(done)[0] >= 60
+    error = done.raised(WaitTimeoutError)
+    assert str(error).endswith(f"last seen IN_QUEUE: {THROTTLED.replace('3', '2')}")
+    assert error.state is not None
+    assert error.state.queue_reason is not None
+    assert error.state.queue_reason.cause == "throttled"
+
+
+@pytest.mark.parametrize(("timeout", "explains"), [(9.0, True), (60.0, False)])
+def test_a_short_wait_asks_nothing_and_neither_does_one_of_many(timeout: float, *, explains: bool) -> None:
+    done = waited(health(throttled=2), until=3600, timeout=timeout, watched=False, explains=explains)
+    assert "health" not in done.operations
+    assert str(done.raised(WaitTimeoutError)).endswith("last seen IN_QUEUE")
+
+
+def test_a_job_that_runs_when_time_is_up_is_not_asked_for() -> None:
+    on = settings()
+    flow = wait(on, JobRef("abc", "j1"), on.deadline(60), watched=False, explains=True)
+    done = play(on, flow, lambda request: After(request.hold, job("IN_PROGRESS")))
+    done.raised(WaitTimeoutError)
+    assert "health" not in done.operations
+
+
+@pytest.mark.parametrize("result", [failure(), answer(403), answer(500), After(1e6, QUEUED)])
+def test_the_last_question_keeps_to_the_grace_and_hides_no_timeout(result: Given) -> None:
+    on = settings()
+    done = waited(result, until=3600, timeout=60, watched=False, on=on)
+    assert str(done.raised(WaitTimeoutError)).endswith("last seen IN_QUEUE")
+    assert done.ended_at <= 60 + on.deadline(60).grace + 1e-6
 
 
 # Whatever comes of it, the wait goes on.

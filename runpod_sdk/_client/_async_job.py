@@ -216,7 +216,9 @@ class AsyncJob(Generic[T_co]):
         seen: JobState | None = None,
     ) -> JobState:
         with watcher(on_update, once=once) as watch:
-            flow = _wait.wait(self._settings, self._ref, deadline, watched=watch is not None, once=once, seen=seen)
+            flow = _wait.wait(
+                self._settings, self._ref, deadline, watched=watch is not None, once=once, explains=True, seen=seen
+            )
             if seen is not None and watch is not None:
                 await called(watch, seen)
             if seen is not None and seen.is_final:

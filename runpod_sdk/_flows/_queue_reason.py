@@ -1,6 +1,7 @@
-"""Tells who watches a wait why a job stays in the queue, from what /health says of its endpoint.
+"""Tells why a job stays in the queue, from what /health says of its endpoint.
 
-Decides when to ask: rarely, only for a watcher, and only in time that is left. The wait does not depend on it: whatever
+Decides when to ask: rarely, for a watcher, in time that is left; or once, for the error of a wait whose time is up, in
+what is left of its grace. The wait does not depend on it: whatever
 comes of the request, the wait goes on, and no failure of it counts as a sign that the service is silent.
 """
 
@@ -50,16 +51,30 @@ class Why:
         if self.ask_at is None:
             self.ask_at = now + ASK_AFTER
         timeout = min(PATIENCE, deadline.left(now))
-        is_time = now >= self.ask_at and timeout > REQUEST_MIN
-        if is_time and settings.limiter.turn(state.endpoint_id, "health", now, within=0.0).is_taken:
-            request = _api.health(state.endpoint_id)
-            result = yield from result_of(settings, request, timeout)
-            self.asked += 1
-            self.ask_at = settings.now() + backoff(self.asked, PAUSE, PAUSE_MAX, PAUSE_GROWTH)
-            self.reason = _reason(settings, request, result) if isinstance(result, Answer) else None
-            # A key that may not ask will not be allowed to later.
-            self.watched = not (isinstance(result, Answer) and result.status in (401, 403))
+        if now >= self.ask_at:
+            yield from self._ask(settings, state, timeout)
         return state if self.reason is None else replace(state, queue_reason=self.reason)
+
+    def at_the_end(self, settings: Settings, state: JobState, deadline: Deadline, began: float) -> Flow[JobState]:
+        """Return the last state of a wait whose time is up, with the reason; who watched it has heard that already."""
+        now = settings.now()
+        is_long = now - began >= ASK_AFTER  # shorter waits may be those of a loop
+        if self.watched or not is_long or deadline.at is None or state.status != JobStatus.IN_QUEUE:
+            return state
+        yield from self._ask(settings, state, min(PATIENCE, deadline.at + deadline.grace - now))
+        return state if self.reason is None else replace(state, queue_reason=self.reason)
+
+    def _ask(self, settings: Settings, state: JobState, timeout: float) -> Flow[None]:
+        now = settings.now()
+        if timeout <= REQUEST_MIN or not settings.limiter.turn(state.endpoint_id, "health", now, within=0.0).is_taken:
+            return
+        request = _api.health(state.endpoint_id)
+        result = yield from result_of(settings, request, timeout)
+        self.asked += 1
+        self.ask_at = settings.now() + backoff(self.asked, PAUSE, PAUSE_MAX, PAUSE_GROWTH)
+        self.reason = _reason(settings, request, result) if isinstance(result, Answer) else None
+        if isinstance(result, Answer) and result.status in (401, 403):
+            self.watched = False  # a key that may not ask will not be allowed to later
 
 
 def _reason(settings: Settings, request: Request, answer: Answer) -> QueueReason | None:

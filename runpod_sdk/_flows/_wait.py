@@ -57,11 +57,13 @@ def wait(
     *,
     watched: bool,
     once: bool = False,
+    explains: bool = False,
     seen: JobState | None = None,
 ) -> Flow[JobState]:
     """Return the state of the job once it is final. Emits each state that differs from the one before, if `watched`.
 
-    To a watcher it also says why the job stays in the queue, as the endpoint's health tells it.
+    To a watcher it also says why the job stays in the queue, as the endpoint's health tells it. `explains` says it in
+    the error, where nobody watched: one more request, once time is up.
 
     `once` is what timeout=0 means: one look. `seen` is what the caller knows already.
 
@@ -75,6 +77,7 @@ def wait(
     pulse = Pulse(settings.poll)
     looks = Looks(settings=settings, job=job, deadline=deadline, last=seen, once=once, watched=watched, pulse=pulse)
     why = Why(watched=watched and not once)
+    began = settings.now()
     while True:
         last = looks.last
         try:
@@ -89,6 +92,8 @@ def wait(
             if state.is_final:
                 return state
             if looks.is_over():
+                if explains and not once:
+                    state = yield from why.at_the_end(settings, state, deadline, began)
                 raise timed_out(job, state)
             pause = looks.pause()
         if pause > 0:

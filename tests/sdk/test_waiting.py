@@ -389,7 +389,9 @@ async def test_the_reason_is_in_the_error_of_a_wait_that_timed_out(world: World)
 
 
 @both_flavours
-async def test_nobody_asks_why_where_nobody_watches(world: World) -> None:
+async def test_where_nobody_watches_why_is_asked_once_when_time_is_up(world: World) -> None:
     world.emulator.endpoint("abc", slow(world, 1), workers=0)
-    await caught(WaitTimeoutError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 600))
-    assert "health" not in world.operations
+    error = await caught(WaitTimeoutError, lambda: world.client().endpoint("abc").run_sync({"a": 1}, 600))
+    assert "last seen IN_QUEUE: the endpoint has no workers" in str(error)
+    assert world.operations.count("health") == 1
+    assert world.now == 600
