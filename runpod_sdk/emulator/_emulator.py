@@ -13,6 +13,7 @@ from runpod_sdk.emulator._doors._callers import Callers
 from runpod_sdk.emulator._doors._console import Seen
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._listener import Listener
+from runpod_sdk.emulator._log import let_warnings_out
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
 from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._server import Server
@@ -88,6 +89,7 @@ class Emulator:
         db: str | os.PathLike[str] | None = None,
         echo: bool = True,
     ) -> None:
+        let_warnings_out()
         check_key(api_key)
         self.api_key = api_key
         self._options = options or Options()

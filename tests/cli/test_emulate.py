@@ -382,13 +382,26 @@ def test_a_file_that_cannot_be_loaded_is_shown_with_its_own_traceback(handler: P
     assert errors.endswith(f"ValueError: boom\n{handler}: ValueError: boom\n")
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_that_is_taken_is_told_before_a_worker_starts(handler: Path) -> None:
+    begun = handler.parent / "begun"
+    handler.write_text(f"open({str(begun)!r}, 'w').close()\n{handler.read_text()}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with emulate(port=port) as running:
+        with emulate(str(handler), port=port) as running:
             _, errors = running.process.communicate(timeout=JOIN)
             assert running.process.returncode == 1
+    assert not begun.exists()
     assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free one\n"
+
+
+def test_a_missing_extra_is_told_before_a_worker_starts(handler: Path) -> None:
+    begun = handler.parent / "begun"
+    handler.write_text(f"open({str(begun)!r}, 'w').close()\n{handler.read_text()}")
+    code = "import sys; sys.modules['uvicorn'] = None; from runpod_sdk.cli import main; "
+    code += f"main(['emulate', {str(handler)!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=JOIN, check=False)  # noqa: S603  ours
+    assert done.stderr == "runpod-sdk emulate: it needs an extra: pip install 'runpod-sdk[emulator]'\n"
+    assert not begun.exists()
 
 
 def test_who_listens_beyond_this_machine_is_warned() -> None:

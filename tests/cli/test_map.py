@@ -501,6 +501,19 @@ def test_bad_options_are_refused_before_anything_is_sent(bulk: Bulk) -> None:
     assert not bulk.output.exists()
 
 
+def test_a_run_may_find_out_by_itself_how_many_jobs_at_once_are_good(bulk: Bulk) -> None:
+    bulk.give(*numbered(3))
+    done = bulk("--concurrency", "auto")
+    assert (done.code, [status for _, status in bulk.statuses]) == (0, ["COMPLETED"] * 3)
+
+
+def test_a_number_of_jobs_at_once_that_is_none_is_refused(bulk: Bulk) -> None:
+    bulk.give(*numbered(3))
+    done = bulk("--concurrency", "many")
+    assert (done.code, bulk.submits) == (2, 0)
+    assert "--concurrency: 'many': a whole number or auto expected" in done.err
+
+
 def test_an_input_of_its_own_is_run_as_it_is(bulk: Bulk) -> None:
     bulk.give({"input": {"n": 1, "input": {"n": 2}}}, {"input": {"input": {"n": 3}}})
     assert bulk().code == 1

@@ -107,7 +107,7 @@ async def purge(endpoint: AsyncEndpoint, scene: Scene) -> str:
         scene.expect_status(await job.wait(timeout=scene.timeout), "CANCELLED")
     scene.expect_status(await running.state(), "IN_PROGRESS")
     scene.expect_status(await running.cancel(), "CANCELLED")
-    return f"removed {result.removed}; the running job went on"
+    return f"removed {result.removed}; the running job went on until it was cancelled"
 
 
 async def health(endpoint: AsyncEndpoint, scene: Scene) -> str:

@@ -107,7 +107,7 @@ def purge(endpoint: Endpoint, scene: Scene) -> str:
         scene.expect_status(job.wait(timeout=scene.timeout), "CANCELLED")
     scene.expect_status(running.state(), "IN_PROGRESS")
     scene.expect_status(running.cancel(), "CANCELLED")
-    return f"removed {result.removed}; the running job went on"
+    return f"removed {result.removed}; the running job went on until it was cancelled"
 
 
 def health(endpoint: Endpoint, scene: Scene) -> str:

@@ -129,17 +129,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
     from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  --help needs none of these
+    from runpod_sdk.emulator._doors._listener import check_serves_at  # noqa: PLC0415
 
     from ._narrator import Narrator  # noqa: PLC0415
+
+    port = 0 if arguments.test_inputs else arguments.port
 
     with _emulator(arguments) as emulator, closing(Narrator(emulator, is_quiet=arguments.quiet)) as narrator:
         try:
             for fault in _faults(arguments):
                 emulator.inject(fault)
+            check_serves_at(arguments.host, port)  # before workers start, which may take minutes
             files = Files()
             for named in arguments.endpoint or [DEFAULT_ENDPOINT]:
                 ending.endpoints.append(_declare(emulator, arguments, named, files))
-            server = emulator.serve(arguments.host, 0 if arguments.test_inputs else arguments.port)
+            server = emulator.serve(arguments.host, port)
         except HandlerFileError as error:
             narrator.settle()  # what the file has printed comes first
             show_why(error)

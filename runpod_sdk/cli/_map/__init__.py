@@ -5,20 +5,20 @@ This file decides what is written of a result, what is said at the end, and what
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog, notes_of
 from runpod_sdk.cli._shown import complain, one_line, put_json
 from runpod_sdk.cli._submit import add_submit_options, submit_options
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
@@ -79,7 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input. NAME=COLUMN calls it otherwise, NAME:=COLUMN reads a text as JSON (a number, a list)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where results are appended")
-    parser.add_argument("--concurrency", type=int, default=64, metavar="N", help="jobs in flight at once (64)")
+    parser.add_argument(
+        "--concurrency",
+        type=_window,
+        default=64,
+        metavar="N|auto",
+        help="jobs in flight at once (64); auto finds a number",
+    )
     parser.add_argument("--retries", type=int, default=0, metavar="N", help="of a job that failed, by /retry (0)")
     parser.add_argument("--retry-failed", action="store_true", help="submit what failed in an earlier run again")
     parser.add_argument(
@@ -102,6 +108,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="the numbers of the run as one JSON object")
     add_submit_options(parser)
+
+
+def _window(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number or auto expected") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

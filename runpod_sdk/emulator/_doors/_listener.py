@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from runpod_sdk.emulator._options import check_place
+
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from runpod_sdk.emulator._doors._asgi import Application
@@ -41,12 +43,9 @@ class Listener:
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
-        try:
-            import uvicorn  # noqa: PLC0415  only who serves needs it
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"serving needs {error.name}: pip install 'runpod-sdk[emulator]'", name=error.name
-            ) from error
+        check_extra()
+        import uvicorn  # noqa: PLC0415  only who serves needs it
+
         config = uvicorn.Config(
             app,
             interface="asgi3",  # else it looks, and takes a method for the second version
@@ -63,13 +62,9 @@ class Listener:
             ssl_keyfile=keyfile,
         )
         config.load()  # here, so that a certificate that cannot be read raises before there is a socket
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Bound here, so that the port is known at once and a port that is taken raises in the caller's thread.
-        # With :: go the addresses of IPv4, too, as with most servers.
-        both = family is socket.AF_INET6 and ip_address(host.partition("%")[0]).is_unspecified
-        self._socket = socket.create_server(
-            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both and socket.has_dualstack_ipv6()
-        )
+        family, both = _family(host)
+        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
         # asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer waits 40 ms for an ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
@@ -129,6 +124,43 @@ class Listener:
             self._started.set()
         elif self._loop is not None:
             self._loop.call_later(0.001, self._announce)
+
+
+def check_serves_at(host: str, port: int) -> None:
+    """Raise what a `Listener` would, as far as it can be known before; nothing listens yet, and nobody can connect.
+
+    Raises:
+        ModuleNotFoundError: uvicorn is not installed.
+        OSError: the port is taken, or the host is none of this machine.
+        ValueError: the host or the port can be none.
+    """
+    check_place(host, port)
+    check_extra()
+    family, both = _family(host)
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        if os.name == "posix":  # as socket.create_server does: connections of a server that has ended are in no way
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            attempt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
+        attempt.bind((host, port))
+
+
+def check_extra() -> None:
+    """Raise ModuleNotFoundError, with what to install, where uvicorn is not installed."""
+    try:
+        import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  as above
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"serving needs {error.name}: pip install 'runpod-sdk[emulator]'", name=error.name
+        ) from error
+
+
+def _family(host: str) -> tuple[socket.AddressFamily, bool]:
+    """Return the family of a host's socket, and whether it is for both: with :: go the addresses of IPv4, too."""
+    if ":" not in host:
+        return socket.AF_INET, False
+    is_every = ip_address(host.partition("%")[0]).is_unspecified
+    return socket.AF_INET6, is_every and socket.has_dualstack_ipv6()
 
 
 def _called(host: str, listening: socket.socket) -> str:
