@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runpod_sdk import Client
-from runpod_sdk.emulator import Emulator
-from tests.sdk.flavours import World, both_flavours
+from runpod_sdk.emulator import Emulator, Fault
+from tests.sdk.flavours import World, bare, both_flavours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,16 @@ async def test_results_become_a_table(world: World) -> None:
     mixed = await endpoint.map(inputs, ordered=True).to_polars()
     assert isinstance(mixed, polars.DataFrame)
     assert mixed["input"].to_list() == ['{"n": 1, "text": "a"}', '{"n": 2, "text": "b"}', '"none"']
+
+
+@both_flavours
+async def test_a_table_has_a_status_for_results_without_a_state_too(world: World) -> None:
+    library("pandas")
+    endpoint = echoing(world)
+    world.emulator.inject(Fault.drop("after", times=1, on="run"))
+    inputs: list[Any] = [{"n": 0}, "no input", bare(endpoint.job("gone")), {"n": 3}]
+    frame = await endpoint.map(inputs, ordered=True, concurrency=1).to_pandas()
+    assert frame["status"].tolist() == ["UNKNOWN", "UNSUBMITTED", "EXPIRED", "COMPLETED"]
 
 
 @pytest.fixture
