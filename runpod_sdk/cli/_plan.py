@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._scaling import add_scaling, scaling_of, seconds_of
+from ._scaling import add_scaling, as_options, scaling_of, seconds_of
 from ._session import BAD_CALL, BadCallError
 from ._shown import complain, put_json
+from ._submit import seconds
 
 if TYPE_CHECKING:
-    import argparse
-
     from runpod_sdk.emulator import BulkPlan, PlannedRun
 
 _DESCRIPTION = """\
@@ -37,11 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--jobs", type=int, required=True, metavar="N", help="how many")
     parser.add_argument(
-        "--execution", type=seconds_of, required=True, metavar="S|A..B", help="how long one runs: 4, 2..9, 3,4,4,12"
+        "--execution", type=seconds_of, required=True, metavar="S|A..B", help="how long one runs: 4, 2s..1m, 3,4,4,12"
     )
     parser.add_argument("--window", type=int, action="append", metavar="N", help="jobs in flight at once; repeatable")
-    parser.add_argument("--price", type=float, metavar="P", help="of a second of a worker, in your currency")
-    parser.add_argument("--latency", type=float, default=0.2, metavar="S", help="from an end to the next submit (0.2)")
+    parser.add_argument("--price", type=_price, metavar="P", help="of a second of a worker, in your currency")
+    parser.add_argument(
+        "--latency", type=seconds, default=0.2, metavar="S", help="from an end to the next submit (0.2)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of times that are drawn (0)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture, too")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         put_json(planned.to_json())
     else:
-        print(planned)
+        print(*_assumed(arguments, planned), planned, sep="\n")
     if arguments.svg is not None:
         try:
             arguments.svg.write_text(planned.svg(), encoding="utf-8")
@@ -66,6 +68,28 @@ def run(arguments: argparse.Namespace) -> int:
             complain(arguments.command, f"--svg {arguments.svg}: {error.strerror}")
             return 1
     return 0
+
+
+def _assumed(arguments: argparse.Namespace, planned: BulkPlan) -> list[str]:
+    """Return a line of what was not said; none, if all was."""
+    scaling = planned.scaling
+    assumed = {
+        "max_workers": f"--max-workers {scaling.max_workers}",
+        "scaler": f"--scaler {scaling.scaler.replace('_', '-')}:{scaling.scaler_value:g}",
+        "cold_start": f"--cold-start {scaling.cold_start}".removesuffix(".0"),
+        "warm_start": f"--warm-start {scaling.warm_start}".removesuffix(".0") if scaling.warm_for else "",
+        "price": "no --price",
+    }
+    said = [text for name, text in assumed.items() if text and getattr(arguments, name) is None]
+    return [f"assumed: {', '.join(said)}"] if said else []
+
+
+def _price(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        expected = "a number expected, such as 0.00019, without a currency: that is yours"
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}") from None
 
 
 def _planned(arguments: argparse.Namespace) -> BulkPlan:
@@ -87,4 +111,4 @@ def _planned(arguments: argparse.Namespace) -> BulkPlan:
             on_run=show,
         )
     except ValueError as error:
-        raise BadCallError(str(error)) from None
+        raise BadCallError(as_options(str(error))) from None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from ._session import BadCallError
+from ._submit import seconds
 
 if TYPE_CHECKING:
     from runpod_sdk.emulator import Scaling
 
+_ARGUMENT = re.compile(r"(?:scaling: )?\b([a-z]+(?:_[a-z]+)*)=")
+_OPTIONS = {"windows": "window"}
 _SCALERS = {"request-count": "request_count", "queue-delay": "queue_delay"}
 
 
@@ -19,12 +24,14 @@ def add_scaling(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--min-workers", type=int, metavar="N", help="so many workers are always up (0)")
     parser.add_argument("--scaler", type=_scaler, metavar="NAME:N", help="request-count:N or queue-delay:N (…-delay:4)")
     parser.add_argument("--step", type=int, metavar="N", help="queue-delay adds no more workers at once")
-    parser.add_argument("--idle-timeout", type=float, metavar="S", help="a worker without a job stops after it (5)")
+    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="a worker without a job stops after it (5)")
     parser.add_argument(
-        "--cold-start", type=seconds_of, metavar="S|A..B", help="how long a start takes: 30, 20..90, 18,25,31,80 (10)"
+        "--cold-start", type=seconds_of, metavar="S|A..B", help="how long a start takes: 30, 20s..2m, 18,25,31,80 (10)"
     )
     parser.add_argument("--warm-start", type=seconds_of, metavar="S|A..B", help="the same of a warm one (1)")
-    parser.add_argument("--warm-for", type=float, metavar="S", help="a worker that has stopped starts warm for so long")
+    parser.add_argument(
+        "--warm-for", type=seconds, metavar="S", help="a worker that has stopped starts warm for so long"
+    )
 
 
 def scaling_of(arguments: argparse.Namespace) -> Scaling | None:
@@ -44,28 +51,45 @@ def scaling_of(arguments: argparse.Namespace) -> Scaling | None:
     try:
         return Scaling(**given, seed=arguments.seed)
     except ValueError as error:
-        raise BadCallError(str(error)) from None
+        raise BadCallError(as_options(str(error))) from None
 
 
 def seconds_of(text: str) -> float | tuple[float, ...]:
-    """Read seconds: one number; two with ".." between; or some with commas, as they were measured.
+    """Read a time, with a unit or in seconds; two with ".." between; or some with commas, as they were measured.
 
     Raises:
         argparse.ArgumentTypeError: it is none of these.
     """
     try:
-        if ".." in text:
-            low, high = text.split("..")
-            return float(low), float(high)
-        numbers = [float(each) for each in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: seconds expected, such as 30, 20..90 or 18,25,31,80") from None
-    return tuple(numbers) if len(numbers) > 1 else numbers[0]
+        if ".." not in text:
+            first, *more = [seconds(each) for each in text.split(",")]
+            return (first, *more) if more else first
+        low, high = map(seconds, text.split(".."))
+    except (ValueError, argparse.ArgumentTypeError):
+        expected = "seconds expected, or times such as 30s, 20s..2m or 18,25,31,80"
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}") from None
+    if low > high:
+        raise argparse.ArgumentTypeError(f"{text!r}: the shorter time comes first")
+    return low, high
+
+
+def as_options(text: str) -> str:
+    """Return an error of Python's with the options that its arguments are called here."""
+
+    def called(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"--{_OPTIONS.get(name, name.replace('_', '-'))} "
+
+    return _ARGUMENT.sub(called, text)
 
 
 def _scaler(text: str) -> tuple[str, float]:
     name, _, value = text.partition(":")
     try:
-        return _SCALERS[name], float(value or 4)
+        scaler, number = _SCALERS[name], float(value or 4)
     except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError(f"{text!r}: request-count:4 or queue-delay:4 expected") from None
+        number = math.nan
+        scaler = ""
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: request-count:4 or queue-delay:4 expected")
+    return scaler, number
