@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +47,24 @@ async def test_rows_of_pandas_are_inputs_and_their_index_has_the_keys(world: Wor
         ("one", {"n": 1, "x": 0.5, "text": "a"}),
         ("two", {"n": 2, "x": None, "text": None}),
     ]
+
+
+@both_flavours
+async def test_an_index_that_cannot_be_keys_is_refused_before_anything_is_sent(world: World) -> None:
+    pandas = library("pandas")
+    endpoint, journal, n = echoing(world), Path(tempfile.mkdtemp()) / "run.sqlite", {"n": [1, 2]}
+    for index in (
+        [0, 0],
+        [0.5, 1.5],
+        pandas.to_datetime(["2026-01-01", "2026-01-02"]),
+        pandas.MultiIndex.from_tuples([("a", 1), ("a", 2)]),
+        ["a", None],
+    ):
+        with pytest.raises(ValueError, match=r"df\.reset_index\(drop=True\)"):
+            endpoint.map(pandas.DataFrame(n, index=index), journal=journal)
+        assert len(await listed(endpoint.map(pandas.DataFrame(n, index=index)))) == 2, "without a journal it may be"
+    assert not journal.exists()
+    assert len(await listed(endpoint.map(pandas.DataFrame(n, index=[7, 5]), journal=journal))) == 2
 
 
 @both_flavours

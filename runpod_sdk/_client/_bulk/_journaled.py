@@ -173,7 +173,7 @@ def _taken(key: Key, other: Other) -> Known:
     """Refuse an input whose key stands for another one."""
     why = "another input has it, too"
     if other == "of an earlier run":
-        why = "it stands for another input, which was submitted before"
+        why = "it stands for another input, which was submitted before: take another journal, or other keys"
     return Known(Todo.REFUSE, refusal=ValueError(f"key={key!r}: {why}"), other=other)
 
 

@@ -16,7 +16,7 @@ from ._auto_window import MOST
 from ._map_inputs import Inputs, is_many
 from ._map_result import R
 from ._map_stop import Stop
-from ._map_tables import checked_from_row
+from ._map_tables import checked_from_row, checked_index
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +77,8 @@ class Plan(Generic[R]):
             raise TypeError(f"stop is {kind_of(self.stop)}: a Stop expected")
         if not is_many(self.inputs.reveal()):
             raise TypeError(f"inputs is {kind_of(self.inputs.reveal())}: an iterable of inputs expected")
+        if self.journal is not None:
+            checked_index(self.inputs.reveal())
         # Raises for a bad option, which all inputs would share.
         _api.built(_api.run, self.endpoint_id, Hidden({}), self.options)
 

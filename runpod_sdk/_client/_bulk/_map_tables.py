@@ -61,6 +61,32 @@ def _rows_of_pandas(frame: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     return ((plain(key), {name: plain(cell) for name, cell in zip(names, row, strict=True)}) for key, row in rows)
 
 
+def checked_index(inputs: Any) -> None:
+    """See whether the index of a table can be the keys of a journal.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if _kind(inputs) != ("pandas", "DataFrame"):
+        return
+    from runpod_sdk._client._journal._keys import checked_key
+
+    keys: set[str | int] = set()
+    why = ""
+    for label in inputs.index:
+        try:
+            key = checked_key(plain(label))
+        except (TypeError, ValueError) as error:
+            why = str(error)
+            break
+        if key in keys:
+            why = f"{key!r} is there twice"
+            break
+        keys.add(key)
+    if why:
+        raise ValueError(f"the index of the table cannot be keys: {why}; df.reset_index(drop=True) makes one")
+
+
 def row_of(given: Any) -> Any:
     """Return a row of pandas, as `DataFrame.iterrows()` has it, as a dict; anything else as it is."""
     row: object = given
