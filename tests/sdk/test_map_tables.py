@@ -120,6 +120,19 @@ async def test_a_column_that_is_not_there_ends_the_inputs(world: World) -> None:
 
 
 @both_flavours
+async def test_an_input_that_cannot_be_made_names_its_row(world: World) -> None:
+    endpoint = echoing(world)
+
+    def only_n(row: dict[str, Any]) -> dict[str, Any]:
+        return {"n": row["n"]}
+
+    for rows, key in ((iter([{"n": 1}, {"m": 1}]), "1"), ({"x": {"n": 1}, "y": {"m": 1}}, "'y'")):
+        with pytest.raises(KeyError) as raised:
+            await listed(endpoint.map(rows, from_row=only_n))
+        assert raised.value.__notes__ == [f"It came of the row with key={key}"]
+
+
+@both_flavours
 async def test_results_become_a_table(world: World) -> None:
     pandas, polars = library("pandas"), library("polars")
     library("pyarrow")

@@ -92,14 +92,23 @@ async def _items_of_async(made: Callable[[Any], Any], inputs: AsyncIterator[Any]
 
 
 def _keyed(made: Callable[[Any], Any], index: int, pair: tuple[Any, Any]) -> Item:
-    return Item(index, pair[0], Hidden(made(pair[1])))
+    return Item(index, pair[0], Hidden(_made(made, pair[0], pair[1])))
 
 
 def _item(made: Callable[[Any], Any], index: int, one: Any) -> Item:
     given: Any = one
     if isinstance(one, tuple) and len(one) == 2:  # pyright: ignore[reportUnknownArgumentType]
         return _keyed(made, index, given)
-    return Item(index, index, Hidden(made(given)), is_keyed=False)
+    return Item(index, index, Hidden(_made(made, index, given)), is_keyed=False)
+
+
+def _made(made: Callable[[Any], Any], key: Any, given: Any) -> Any:
+    """Return the input that is made of a row; where that raises, the exception says of which."""
+    try:
+        return made(given)
+    except Exception as error:
+        error.add_note(f"It came of the row with key={key!r}")
+        raise
 
 
 def until(
