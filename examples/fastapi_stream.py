@@ -1,8 +1,8 @@
 """A backend that streams a job to a browser, and cancels it when the browser goes away.
 
     pip install fastapi uvicorn
-    ENDPOINT_ID=abc123 uvicorn --app-dir examples fastapi_stream:app
-    curl -N "http://127.0.0.1:8000/say?prompt=hello+world"
+    ENDPOINT_ID=abc123 uvicorn --app-dir examples --port 8080 fastapi_stream:app
+    curl -N "http://127.0.0.1:8080/say?prompt=hello+world"
 
 The key stays here; the browser never sees it. One AsyncClient serves all requests.
 """

@@ -111,7 +111,8 @@ def test_extra_query_and_headers_are_added() -> None:
         (5, {}, TypeError, "input is of type int: the service takes a JSON object"),
         ({"x": float("nan")}, {}, ValueError, "input['x'] is nan"),
         ({"x": b""}, {}, TypeError, "input['x'] is of type bytes"),
-        ({}, {"webhok": "x"}, TypeError, "unexpected argument 'webhok'"),
+        ({}, {"webhok": "x"}, TypeError, "unexpected argument 'webhok'; did you mean 'webhook'?"),
+        ({}, {"zzz": 1}, TypeError, "unexpected argument 'zzz'"),
         ({}, {"webhook": "me/hook?hunter2"}, ValueError, "webhook: an absolute http or https URL expected"),
         ({}, {"webhook": 5}, TypeError, "webhook is of type int: a string expected"),
         (

@@ -170,13 +170,21 @@ def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's wo
     return given
 
 
+def _meant(word: str) -> str:
+    """Return a question whether another option was meant; nothing where none is like it."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, SubmitOptions.__annotations__, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def run_body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
     """Return the body of a submit."""
     from runpod_queue_client import models
 
     unknown = more.keys() - SubmitOptions.__annotations__.keys()
     if unknown:
-        raise TypeError(f"unexpected argument {min(unknown)!r}")
+        raise TypeError(f"unexpected argument {min(unknown)!r}" + _meant(min(unknown)))
     if more.get("on_unknown", "raise") not in ("raise", "resubmit"):
         raise ValueError(f'on_unknown={more.get("on_unknown")!r}: "raise" or "resubmit" expected')
     body = models.RunRequest(input_=_input(input))
