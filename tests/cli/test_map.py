@@ -137,6 +137,19 @@ def test_a_failed_job_is_written_with_its_error_and_exits_with_1(bulk: Bulk) -> 
     assert done.err.endswith("1 did not complete; --retry-failed submits them again\n")
 
 
+def test_the_most_frequent_error_is_told(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"error": "rare"}, {"error": "bad\nprompt"}, {"error": "bad\nprompt", "n": 2})
+    said = bulk().err
+    assert "\nmost frequent error, 2 of 3 FAILED: ValueError: bad\\nprompt\n" in said
+    assert "--input-field" not in said
+
+
+def test_where_all_rows_of_a_csv_fail_numbers_are_hinted_at(bulk: Bulk) -> None:
+    bulk.inputs = bulk.inputs.with_suffix(".csv")
+    bulk.inputs.write_text("error\n1\n")
+    assert "--input-field n:=n sends the column n as a number" in bulk().err
+
+
 def test_an_input_that_cannot_be_sent_is_written_and_tried_again(bulk: Bulk) -> None:
     bulk.give('{"n": NaN}', {"n": 1})
     assert bulk().code == 1

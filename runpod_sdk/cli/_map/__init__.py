@@ -215,6 +215,7 @@ def _take(
     status = journal.record(result)
     progress.add(result, status)
     ends[status] += 1
+    inputs.note(result)
     if status == REFUSED:
         inputs.stopped_by = inputs.stopped_by or result.error
 
@@ -264,6 +265,7 @@ def _tell(
     lines = [str(report)] if report.results else []
     if journal.skipped:
         lines.append("done before: " + ", ".join(f"{count} {status}" for status, count in journal.skipped.items()))
+    lines += _why(inputs, ends)
     all_ends = ends + journal.skipped
     again = sum(all_ends[status] for status in ("FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED"))
     for count, what in (
@@ -281,6 +283,17 @@ def _tell(
         lines.append("no inputs")
     for line in lines:
         print(line, file=sys.stderr)
+
+
+def _why(inputs: Inputs, ends: Counter[str]) -> list[str]:
+    """Return the error that most jobs have failed with, and what may help."""
+    if not inputs.failures:
+        return []
+    ((error, count),) = inputs.failures.most_common(1)
+    lines = [f"most frequent error, {count} of {ends['FAILED']} FAILED: {error}"]
+    if inputs.are_texts and ends["FAILED"] == ends.total():
+        lines.append("all cells of a CSV are texts; --input-field n:=n sends the column n as a number")
+    return lines
 
 
 def _code(inputs: Inputs, ends: Counter[str]) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
-from runpod_sdk.cli._shown import complain
+from runpod_sdk._values._states import shorten
+from runpod_sdk.cli._shown import complain, one_line
+from runpod_sdk.errors import JobFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runpod_sdk import MapResult
 
     from ._journal import OutputJournal
     from ._shape import Input, Shape
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 _TOLD = 10
 # Keys of which the line is remembered, to name it where another input has the same; ours.
 _RECENT = 10_000
+# Errors that are told apart; ours.
+_KINDS = 1_000
 
 
 class Inputs:
@@ -26,6 +33,8 @@ class Inputs:
     Attributes:
         bad: records that were not taken.
         stopped_by: set it, and no more are taken.
+        failures: what workers said of failed jobs, each with how often; the first kinds of it.
+        are_texts: all fields are texts, as in a CSV.
     """
 
     def __init__(self, source: Source, shape: Shape, journal: OutputJournal) -> None:
@@ -36,6 +45,16 @@ class Inputs:
         self._older = self._recent
         self.bad = 0
         self.stopped_by: Exception | None = None
+        self.failures: Counter[str] = Counter()
+        self.are_texts = source.are_texts
+
+    def note(self, result: MapResult[Any]) -> None:
+        """Count why a job has failed."""
+        if isinstance(result.error, JobFailedError):
+            kind = f"{result.error.error_type}: " if result.error.error_type else ""
+            said = one_line(shorten(f"{kind}{result.error.error_message}"))
+            if said in self.failures or len(self.failures) < _KINDS:
+                self.failures[said] += 1
 
     def __len__(self) -> int:
         """Return how many there are about to be, where they can be counted.

@@ -41,6 +41,8 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 class Source(Protocol):
     """Records with their places, from 1."""
 
+    are_texts: bool  # whether all fields are
+
     @property
     def columns(self) -> list[str] | None:
         """The columns, where all rows have the same."""
@@ -117,6 +119,7 @@ class _Text(ABC):
     """
 
     columns: list[str] | None = None
+    are_texts = False
     # Whether it has to be read as a whole to know that it is one.
     is_one = True
 
@@ -262,6 +265,8 @@ class _Elements:
 
 
 class _CsvRows(_Text):
+    are_texts = True
+
     def records(self, text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
         csv.field_size_limit(1 << 30)  # pictures stand in cells, too
         reader = csv.reader(text, delimiter=self.form.delimiter)
@@ -284,6 +289,8 @@ class _CsvRows(_Text):
 
 
 class _ParquetRows:
+    are_texts = False
+
     def __init__(self, name: str, file: IO[bytes]) -> None:
         if not file.seekable():
             raise BadCallError("a Parquet file cannot be read from a pipe: name the file")
