@@ -141,7 +141,7 @@ async def test_a_table_is_handed_out_as_a_whole_or_not_at_all(world: World) -> N
 
     async with endpoint.map(frame, journal="run.sqlite", ordered=True, on_result=interrupt) as results:
         await caught(OSError, results.to_pandas)
-    assert [result.index for result in results.undelivered][:4] == [0, 1, 2, 3]
+    assert {0, 1, 2, 3} <= {result.index for result in results.undelivered}
     async with endpoint.map(frame, journal="run.sqlite", ordered=True) as results:
         assert (await results.to_pandas())["output"].tolist() == [0, 1, 4, 9, 16]
         assert results.undelivered == ()
