@@ -207,12 +207,13 @@ class _ProcessSlot:
                 _kill_group(process)  # before it is reaped: until then nobody else can have its number
                 self._supervisor.guard.remove(process.pid)
                 exit_code = process.wait()
+            # At once: until then its request for a job may still be answered, and that job would have to run again.
+            was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             for _ in range(_LOOKS):
                 if not kill_stragglers(self._mark):
                     break
             if self._output is not None:
                 self._output.finish(_OUTPUT_PATIENCE)
-            was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             deaths = 0 if was_ready else deaths + 1
             self._tell_of_end(worker_id, exit_code, deaths)
             self._follow(deaths)
