@@ -276,7 +276,7 @@ def test_a_process_that_is_killed_while_it_waits_costs_no_job_anything(emulator:
     ((first, pid),) = processes(emulator).items()
     wait_for(lambda: user.get("/health").json()["workers"]["idle"] == 1)
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: processes(emulator).keys() - {first})  # begun when the first had left
+    wait_for(lambda: user.get("/health") and processes(emulator).keys() - {first})  # begun when the first had left
     assert run(user, do="work")["output"] != first
     assert steps(emulator) == ONCE
 
