@@ -269,7 +269,7 @@ def test_a_process_that_is_killed_between_two_requests(
     state = run(user, do="work", **{"die after": point}, marker=str(marker))
     assert (state["status"], marker.exists() or point == "result") == ("COMPLETED", True)
     assert steps(emulator) == expected
-    wait_for(lambda: first not in processes(emulator))
+    wait_for(lambda: user.get("/health") and first not in processes(emulator))
 
 
 def test_a_process_that_is_killed_while_it_waits_costs_no_job_anything(emulator: Emulator, user: httpx.Client) -> None:
