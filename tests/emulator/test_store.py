@@ -300,6 +300,7 @@ def test_each_answer_is_in_the_file_before_it_is_given(begin: Callable[..., Run]
     streamed = run.endpoint("g").run({"n": 2})
     with streamed.stream(timeout=60) as stream:
         next(stream)
+        streamed.wait(timeout=60)  # its worker sends no more
         assert killed()[streamed.id].chunks == run.emulator.jobs[streamed.id].chunks
     run.endpoint("nobody").purge_queue()
     assert {killed()[job.id].status for job in jobs} == {"CANCELLED"}
