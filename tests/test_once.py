@@ -44,6 +44,20 @@ def test_a_ticket_is_worth_one_submit(emulator: Emulator, endpoint: Endpoint[Any
     assert abs(caught.value.submitted_at.timestamp() - float(ticket.split("-")[0])) < 0.001
 
 
+def test_what_may_submit_twice_is_refused_and_the_ticket_kept(emulator: Emulator, endpoint: Endpoint[Any]) -> None:
+    ticket = once.ticket()
+    emulator.inject(Fault.drop("after", times=1, on="run"))
+    with pytest.raises(ValueError, match="may submit a job twice"):
+        once.submit(endpoint, {"n": 5}, ticket=ticket, on_unknown="resubmit")
+    assert emulator.jobs == {}
+    with pytest.raises(SubmissionUnknownError) as caught:
+        once.submit(endpoint, {"n": 5}, ticket=ticket)
+    ours = [entry.locals for entry in caught.traceback if str(entry.path).endswith("_engines/once.py")]
+    assert ours
+    assert "'n': 5" not in repr(ours)
+    assert len(emulator.jobs) == 1
+
+
 def test_a_ticket_of_another_process_is_worth_none(emulator: Emulator, endpoint: Endpoint[Any]) -> None:
     command = [sys.executable, "-c", "from runpod_sdk import once; print(once.ticket())"]
     ticket = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  ours

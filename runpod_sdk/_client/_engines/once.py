@@ -73,16 +73,18 @@ def submit(endpoint: Endpoint[Any], input: Mapping[str, Any], *, ticket: str, **
         endpoint: where it is to run.
         input: for its worker.
         ticket: as it was recorded.
-        options: as for `run`.
+        options: as for `run`, but for `on_unknown="resubmit"`, which is refused.
 
     Raises:
         SubmissionUnknownError: the ticket is another process's or was used: nothing was sent now, and nobody knows what
             was before. Or the answer was lost.
         TypeError, ValueError, APIError: as `run` does; the job was not submitted.
     """
-    _take(endpoint, input, ticket)
+    given, chosen = Hidden(input), HiddenOptions(options)
+    del input, options  # from here on no frame shows them
+    _take(endpoint, given, ticket, chosen)
     try:
-        return endpoint.run(input, **options).id
+        return endpoint.run(given.reveal(), **chosen.reveal()).id
     except Exception as error:
         _give_back(ticket, error)
         raise
@@ -92,9 +94,11 @@ async def submit_async(
     endpoint: AsyncEndpoint[Any], input: Mapping[str, Any], *, ticket: str, **options: Unpack[SubmitOptions]
 ) -> str:
     """Do what `submit` does, for tasks."""
-    _take(endpoint, input, ticket)
+    given, chosen = Hidden(input), HiddenOptions(options)
+    del input, options
+    _take(endpoint, given, ticket, chosen)
     try:
-        return (await endpoint.run(input, **options)).id
+        return (await endpoint.run(given.reveal(), **chosen.reveal())).id
     except Exception as error:
         _give_back(ticket, error)
         raise
@@ -114,12 +118,16 @@ async def collect_async(endpoint: AsyncEndpoint[T], job_id: str, *, timeout: flo
     return await endpoint.job(job_id).output(timeout, on_abandon="detach")
 
 
-def _take(endpoint: Endpoint[Any] | AsyncEndpoint[Any], input: Mapping[str, Any], ticket: str) -> None:
+def _take(
+    endpoint: Endpoint[Any] | AsyncEndpoint[Any], given: Hidden[Mapping[str, Any]], ticket: str, chosen: HiddenOptions
+) -> None:
     issued_at = _issued_at(ticket)
+    if chosen.reveal().get("on_unknown", "raise") == "resubmit":
+        raise ValueError('on_unknown="resubmit" may submit a job twice, and a ticket is worth one submit')
     try:
         _issued.remove(ticket)
     except KeyError:
-        _refuse(endpoint.id, input, issued_at)
+        _refuse(endpoint.id, given, issued_at)
 
 
 def _give_back(ticket: str, error: Exception) -> None:
@@ -139,8 +147,8 @@ def _issued_at(ticket: str) -> float:
     raise ValueError(f"ticket={ticket!r}: none of runpod_sdk.once")
 
 
-def _refuse(endpoint_id: str, input: Mapping[str, Any], issued_at: float) -> NoReturn:
-    sha256 = _api.built(_api.run, endpoint_id, Hidden(input), HiddenOptions(SubmitOptions())).input_sha256
+def _refuse(endpoint_id: str, given: Hidden[Mapping[str, Any]], issued_at: float) -> NoReturn:
+    sha256 = _api.built(_api.run, endpoint_id, given, HiddenOptions(SubmitOptions())).input_sha256
     raise SubmissionUnknownError(
         f'run on endpoint "{endpoint_id}": an attempt before this one may have submitted the job; it was not sent '
         f"again (input sha256 {sha256[:16]}…)",
