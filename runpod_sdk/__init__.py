@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ._client._async import AsyncClient
     from ._client._async_batches import AsyncBatch, AsyncBatches
     from ._client._async_endpoint import AsyncEndpoint
-    from ._client._async_job import AsyncJob, AsyncStream
+    from ._client._async_job import AsyncJob
+    from ._client._async_stream import AsyncStream
     from ._client._bulk._async_map import AsyncMap
     from ._client._bulk._completed import as_completed
     from ._client._bulk._map import Map
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from ._client._sync import Client
     from ._client._sync_batches import Batch, Batches
     from ._client._sync_endpoint import Endpoint
-    from ._client._sync_job import Job, Stream
+    from ._client._sync_job import Job
+    from ._client._sync_stream import Stream
     from ._display._images import OutputImage, OutputImages
     from ._telemetry import OperationStats, UnknownSubmission
     from ._values._batches import BatchPage, BatchResult, BatchState
@@ -91,7 +93,8 @@ _ROOMS = {
     "_client._async": ("AsyncClient",),
     "_client._async_batches": ("AsyncBatch", "AsyncBatches"),
     "_client._async_endpoint": ("AsyncEndpoint",),
-    "_client._async_job": ("AsyncJob", "AsyncStream"),
+    "_client._async_job": ("AsyncJob",),
+    "_client._async_stream": ("AsyncStream",),
     "_client._bulk._completed": ("as_completed",),
     "_client._engines": ("once",),
     "_display._images": ("OutputImage", "OutputImages"),
@@ -126,7 +129,8 @@ _ROOMS = {
     "_client._sync_endpoint": ("Endpoint",),
     "_values._batches": ("BatchPage", "BatchResult", "BatchState"),
     "_values._openai": ("OpenAIAccess",),
-    "_client._sync_job": ("Job", "Stream"),
+    "_client._sync_job": ("Job",),
+    "_client._sync_stream": ("Stream",),
     "_telemetry": ("OperationStats", "UnknownSubmission"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "errors": (

@@ -23,6 +23,7 @@ TWINS = {
     "_async_batches.py": "_sync_batches.py",
     "_async_endpoint.py": "_sync_endpoint.py",
     "_async_job.py": "_sync_job.py",
+    "_async_stream.py": "_sync_stream.py",
 }
 
 # Text of the client for tasks that says what does not hold for threads, and what is said of these.

@@ -18,8 +18,9 @@ from runpod_sdk._values._requests import HiddenOptions
 from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
-from ._async_job import AsyncJob, AsyncStream, OnUpdate
+from ._async_job import AsyncJob, OnUpdate
 from ._async_shell import called
+from ._async_stream import AsyncStream
 from ._submission import Submission
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from runpod_sdk._values._states import T_co
 from runpod_sdk.errors import JobError
 
 from ._submission import Submission
-from ._sync_job import Job, OnUpdate, Stream
+from ._sync_job import Job, OnUpdate
 from ._sync_shell import called
+from ._sync_stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

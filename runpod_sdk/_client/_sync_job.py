@@ -1,34 +1,30 @@
-"""Handles for threads: one job, and the stream of one. Written from `_async_job.py`: edit that."""
+"""Handles on jobs, for threads. Written from `_async_job.py`: edit that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  resolved by typing.get_type_hints
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from runpod_sdk._flows import _control, _delivery, _stream, _wait
-from runpod_sdk._flows._effects import Done, Flow
+from runpod_sdk._flows import _control, _delivery, _wait
 from runpod_sdk._flows._jobs import JobRef, Life
 from runpod_sdk._flows._loading import loading
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._telemetry import NO_SPAN, note_cancel, note_retry, span, way_back
-from runpod_sdk._values._generics import C, C_co, Defaulted
-from runpod_sdk._values._states import JobState, StreamChunk, T_co, typed
-from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError, StreamInterruptedError
+from runpod_sdk._telemetry import note_retry, span, way_back
+from runpod_sdk._values._states import JobState, T_co, typed
+from runpod_sdk.errors import JobBoundError, JobError, NotFoundError, RunpodError
 
 from ._sync_shell import called, watcher
-from ._typed import chunk_reader
+from ._sync_stream import Stream
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import TypeForm
 
     from runpod_sdk._flows._delivery import OnGap
+    from runpod_sdk._flows._effects import Flow
     from runpod_sdk._flows._exchange import Settings
+    from runpod_sdk._values._generics import C
     from runpod_sdk._values._policies import Deadline
     from runpod_sdk._values._status import JobStatus
 
@@ -242,171 +238,3 @@ class Job(Generic[T_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (None, self.endpoint_id, self.id, self.submitted_at)
-
-
-class Stream(Defaulted, Generic[T_co, C_co]):
-    """The chunks of one job, each once, in order, as soon as the service hands them out.
-
-    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. A chunk is a piece
-    of what the job's output will be at best, so its type is the `chunk_type`, or Any, whatever the `output_type`.
-
-    Attributes:
-        received: how many chunks have been handed out.
-        state: the job's last state, once the stream has ended; None before.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        start: Callable[[Deadline], Job[T_co]],
-        timeout: float | None,
-        on_abandon: OnAbandon,
-        on_gap: OnGap,
-        chunk_type: TypeForm[C_co],
-    ) -> None:
-        self._read = chunk_reader(chunk_type)
-        client._settings.deadline(timeout)  # raises for a bad timeout, before anything is sent
-        self._client = client
-        self._start = start
-        self._timeout = timeout
-        self._on_abandon: OnAbandon = on_abandon
-        self._delivery = _delivery.Delivery(on_gap)
-        self._job: Job[T_co] | None = None
-        self._flow: Flow[JobState] | None = None
-        self._span = ExitStack()
-        self._call = NO_SPAN
-        self._leave: Callable[[], object] | None = None
-        self._closed = False
-        self._is_over = False
-        self.received = 0
-        self.state: JobState | None = None
-
-    @property
-    def gap(self) -> int | None:
-        """After how many chunks an answer was lost or, at the end, the job's output has others; None: nowhere."""
-        return self._delivery.gap_after
-
-    @property
-    def is_verified(self) -> bool | None:
-        """Whether the chunks are the job's output, from the first to the last; known at the end of the stream.
-
-        True: they are, repaired or not. False: some were lost, repeated or of an earlier attempt, and `gap` says where.
-        None: nothing tells. The stream has not ended; the job did not complete; its output is not the list of all
-        chunks (a worker without `return_aggregate_stream`), or is not there (too large, too old); no chunk came at all;
-        there were more than a million; or the stream began late, as another had read the first chunks.
-        """
-        return self._delivery.is_verified
-
-    @property
-    def job(self) -> Job[T_co]:
-        """The job; known from the first chunk, or from `with`, on."""
-        if self._job is None:
-            raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")
-        return self._job
-
-    def chunks(self) -> Iterator[StreamChunk[C_co]]:
-        """Iterate over chunks with their metrics. Shares its place with iteration over the stream itself."""
-        while (chunk := self._next()) is not None:
-            yield self._read(chunk, self.job, self.received)
-
-    def close(self) -> None:
-        """Stop reading. A job that has not ended is abandoned: see `on_abandon`. May be called twice."""
-        self._close(None)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> C_co:
-        chunk = self._next()
-        if chunk is None:
-            raise StopIteration
-        output: C_co = self._read(chunk, self.job, self.received).output
-        return output
-
-    def __enter__(self) -> Self:
-        try:
-            self._begin()
-        except BaseException as error:
-            self._close(error)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close(error)
-
-    def _begin(self) -> None:
-        if self._job is None:
-            if self._closed:
-                raise RuntimeError("the stream was closed before it began, or its submit failed: make another one")
-            settings = self._client._settings
-            deadline = settings.deadline(self._timeout)
-            self._closed = True  # until there is a job: a failed submit may have arrived, and is not repeated
-            self._job = job = self._start(deadline)
-            self._closed = False
-            self._call = self._span.enter_context(
-                span("stream", job.endpoint_id, job.id, at=self._client.base_url, is_current=False)
-            )
-            self._flow = _stream.stream(settings, job._ref, deadline, self._delivery)
-            if self._on_abandon == "cancel":
-                self._leave = partial(_leave, self._client, job._ref, self._span)
-                self._client._streams.watch(self, self._leave)
-
-    def _next(self) -> StreamChunk | None:
-        try:
-            self._begin()
-            if self._flow is None:
-                return None
-            with self._call.attached():
-                step = self._client._step(self._flow)
-            if isinstance(step, Done):
-                self.state = step.value
-                self._end(None)
-                return None
-            self.received += 1
-            chunk: StreamChunk = step.item
-            return chunk  # noqa: TRY300  an interruption right before it would lose a chunk: it closes the stream
-        except BaseException as error:
-            if isinstance(error, JobBoundError):
-                error.about(self.job)
-            if isinstance(error, JobError | StreamInterruptedError):
-                self.state = error.state
-            elif self.state is not None:
-                note_cancel(error, self.state)  # interrupted right after the last chunk
-            if isinstance(error, JobError | NotFoundError):  # there is no job to go on, or to cancel
-                self._end(error)
-            else:
-                self._close(error)
-            raise
-
-    def _close(self, error: BaseException | None) -> None:
-        self._closed = True
-        if self._job is None or self._is_over:
-            return
-        self._is_over = True
-        if self.state is None:
-            # Nobody sees a note on an exception that is not raised.
-            stop = error or Exception()
-            with self._call.attached():
-                state = self._client._abandon(self._job._ref, self._on_abandon, stop)
-            if isinstance(stop, JobBoundError) and state is not None and state.is_success:
-                stop.state = state  # its output is not lost
-        self._end(error)
-
-    def _end(self, error: BaseException | None) -> None:
-        self._is_over = True
-        self._client._streams.forget(self._leave)
-        if self._flow is not None:
-            self._flow.close()
-            self._flow = None
-        self._span.__exit__(type(error) if error is not None else None, error, None)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(job={self._job!r}, received={self.received})"
-
-
-def _leave(client: Client, job: JobRef, span: ExitStack) -> None:
-    """Cancel the job of a stream that nobody holds any more."""
-    with span:
-        client._abandon(job, "cancel", Exception())
