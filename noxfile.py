@@ -272,6 +272,7 @@ def bench(session: nox.Session) -> None:
         "BENCH_BASE_PYTHON": _fresh_environment(session, out / "base", str(ROOT)),
         "BENCH_FAST_PYTHON": _fresh_environment(session, out / "fast", f"{ROOT}[fast]", OFFICIAL[1]),
         "RUNPOD_OFFICIAL_PYTHON": _official_python(session, official, OFFICIAL),
+        "PYTHONDONTWRITEBYTECODE": "",  # else each start measures the compiler
     }
     session.run("python", "benchmarks/run.py", *session.posargs, env=pythons)
 
