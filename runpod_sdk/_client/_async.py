@@ -14,7 +14,6 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
 from ._async_shell import AsyncShell, new_lock
-from ._async_streams import AsyncOpenStreams
 
 if TYPE_CHECKING:
     import httpx
@@ -94,6 +93,8 @@ class AsyncClient(AsyncShell):
             from runpod_sdk._telemetry import Meter, Unknowns, log_as_told
             from runpod_sdk._values._service import Service
             from runpod_sdk.clock import SystemClock
+
+            from ._async_streams import AsyncOpenStreams
 
         log_as_told()
         key = Hidden(api_key)

@@ -14,7 +14,6 @@ from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._policies import NO_RETRY, PollPolicy, RetryPolicy, checked_timeout
 
 from ._sync_shell import Shell, new_lock
-from ._sync_streams import OpenStreams
 
 if TYPE_CHECKING:
     import httpx
@@ -92,6 +91,8 @@ class Client(Shell):
             from runpod_sdk._telemetry import Meter, Unknowns, log_as_told
             from runpod_sdk._values._service import Service
             from runpod_sdk.clock import SystemClock
+
+            from ._sync_streams import OpenStreams
 
         log_as_told()
         key = Hidden(api_key)
