@@ -67,8 +67,8 @@ def process(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 def emulate(folder: str) -> Iterator[tuple[str, float]]:
     """Start the command as a user does; yield the URL of the endpoint, and how long it took to answer, seconds."""
     began = time.perf_counter()
-    command = (sys.executable, "-m", "runpod_sdk", "emulate", f"{folder}/handler.py", "--port", "0", "--json", "--quiet")
-    with process(*command) as server:
+    command = (sys.executable, "-m", "runpod_sdk", "emulate", f"{folder}/handler.py")
+    with process(*command, "--port", "0", "--json", "--quiet") as server:
         told = json.loads(server.stdout.readline() if server.stdout else "")
         url = f"{told['url']}/local"
         status, _ = asyncio.run(once(url, "GET", "/health"))

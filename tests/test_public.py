@@ -71,7 +71,8 @@ def test_no_module_of_the_sdk_prints_or_warns_when_it_is_imported() -> None:
 
 
 def test_a_client_brings_in_http_with_its_first_request() -> None:
-    code = "import sys; from runpod_sdk import AsyncClient, Client; Client('k').endpoint('abc').job('j'); print(*sys.modules)"
+    imports = "import sys; from runpod_sdk import AsyncClient, Client"
+    code = f"{imports}; Client('k').endpoint('abc').job('j'); print(*sys.modules)"
     assert not {"httpx", "attr", "attrs", "asyncio", "runpod_queue_client"} & set(in_a_fresh_python(code).split())
 
 
