@@ -9,7 +9,7 @@ One AsyncClient serves all requests; `lifespan` closes it. The messages of error
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -33,7 +33,7 @@ STATUSES: list[tuple[type[RunpodError], int]] = [
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     async with AsyncClient() as client:
         app.state.endpoint = client.endpoint(os.environ["ENDPOINT_ID"])
         yield

@@ -9,7 +9,7 @@ The key stays here; the browser never sees it. One AsyncClient serves all reques
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -20,7 +20,7 @@ from runpod_sdk.errors import JobFailedError
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     async with AsyncClient() as client:
         app.state.endpoint = client.endpoint(os.environ["ENDPOINT_ID"])
         yield

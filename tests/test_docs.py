@@ -5,6 +5,7 @@ What a block's fence says of it:
 - `python`: run, in the names of its page; with a file's name as title: written to the page's folder.
 - `sh`: run by bash in that folder; what it exports stays. `title="one terminal"`: left running until the page's end.
 - `text title="prints"`: what the block before it printed; `...` stands for anything. With a file's name: that file.
+- `py`: lines of an example, whose own test runs them; named by its title.
 - `shell`: not run, since it would install; the extras that it names exist. No prompts: what is copied runs.
 
 One allowance: port 8000 of the text is a free one. A page that starts no emulator finds its `handler.py` served as the
@@ -202,9 +203,17 @@ def test_each_block_of_a_page_runs_and_prints_what_it_says(page: str, reader_of:
 
 
 def test_every_block_says_what_is_to_be_done_with_it() -> None:
-    known = {"python", "sh", "text", "shell", "json", "yaml", "diff", "mermaid", "ini", "dockerfile"}
+    known = {"python", "py", "sh", "text", "shell", "json", "yaml", "diff", "mermaid", "ini", "dockerfile"}
     unknown = [f"{page}:{block.line}" for page in PAGES for block in blocks_of(page) if block.language not in known]
     assert unknown == []
+
+
+def test_what_is_shown_of_an_example_is_in_it() -> None:
+    shown = [block for page in PAGES for block in blocks_of(page) if block.language == "py"]
+    assert shown
+    for block in shown:
+        lines = (ROOT / block.title).read_text(encoding="utf-8").splitlines()
+        assert [line for line in block.code.splitlines() if line not in lines] == []
 
 
 def test_no_line_to_be_copied_begins_with_a_prompt() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +92,3 @@ def test_what_the_service_does_has_its_status(
     assert answered.status_code == status
     assert answered.headers.get("retry-after") == ("7" if status == 503 else None)
     assert len(emulator.jobs) <= 1
-
-
-def test_the_page_shows_what_the_example_has() -> None:
-    page = (EXAMPLES.parent / "docs" / "recipes.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    example = (EXAMPLES / "fastapi_json.py").read_text(encoding="utf-8")
-    assert [line for line in shown.splitlines() if line not in example.splitlines()] == []

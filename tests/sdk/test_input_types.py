@@ -19,6 +19,8 @@ import pytest
 from runpod_sdk import (
     AsyncEndpoint,
     AsyncMap,
+    AsyncMapFailure,
+    AsyncMapSuccess,
     Client,
     Endpoint,
     Job,
@@ -215,9 +217,26 @@ def checked_narrowing(endpoint: Endpoint[Size]) -> None:
         assert_type(result.key, str)
         if result.is_success:
             assert_type(result.output, Size)
-        if result.error is None:
+        else:
+            assert_type(result.error, Exception)
+        if result.error is None:  # pyright: ignore[reportUnnecessaryComparison]  which takes it for an Exception
             assert_type(result, MapSuccess[Size, str])
+            assert_type(result.output, Size)
             assert_type(result.job, Job[Size])
         else:
-            assert_type(result, MapFailure[Size, str])
             assert_type(result.error, Exception)
+
+
+async def checked_narrowing_of_tasks(endpoint: AsyncEndpoint[Size]) -> None:
+    outputs: dict[str, Size] = {}
+    errors: dict[str, Exception] = {}
+    async for result in endpoint.map({"a": Size(1)}):
+        if result.is_success:
+            outputs[result.key] = result.output
+        else:
+            errors[result.key] = result.error
+        match result:
+            case AsyncMapSuccess():
+                assert_type(result.output, Size)
+            case AsyncMapFailure():
+                assert_type(result.error, Exception)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,7 @@ from runpod_sdk import (
     SubmissionUnknownError,
     webhooks,
 )
+from runpod_sdk._telemetry._names import METRICS, Metric
 from runpod_sdk.emulator import Fault
 from tests.collector import collecting
 from tests.sdk.flavours import World, both_flavours, caught
@@ -332,3 +335,23 @@ def test_a_url_without_a_context_stays_as_it_is_and_gives_none(url: str) -> None
     with collecting():
         assert webhooks.trace_of(url) is None
         assert webhooks.with_trace(HOOK) == HOOK
+
+
+def test_the_alert_rules_name_metrics_and_labels_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"^```yaml title=\"runpod.rules.yml\"\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"\b(?:runpod|error)_\w+", rules))
+    assert named <= {
+        *map(in_prometheus, METRICS),
+        "runpod_endpoint_id",
+        "runpod_operation",
+        "runpod_status",
+        "error_type",
+    }
+
+
+def in_prometheus(metric: Metric) -> str:
+    """Return a metric's name as opentelemetry-exporter-prometheus 0.66b2 writes it, buckets of a histogram."""
+    unit = {"s": "_seconds", "{request}/s": "_per_second"}.get(metric.unit, "")
+    kind = {"counter": "_total", "histogram": "_bucket"}.get(metric.kind, "")
+    return metric.name.replace(".", "_") + unit + kind

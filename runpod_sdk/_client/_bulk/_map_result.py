@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Result[Any]")
 
 _ANY: Any = None
+# mypy takes this for true. pyright does not tell classes apart by `is_success`, so that after `if not
+# result.is_success:` it reads `error` of both: as a Never in the one, it is the other's, an Exception.
+MYPY = False
 # How many unknown submits, and jobs left behind, a bulk run keeps; ours.
 KEPT = 10_000
 
@@ -66,7 +69,10 @@ class MapSuccess(MapResult[T_co, K_co]):
     """The result of an input whose job completed: `output` is what came of it, `error` is None."""
 
     if TYPE_CHECKING:
-        error: None = field(default=_ANY)
+        if MYPY:
+            error: None = field(default=_ANY)  # pyright: ignore[reportRedeclaration]
+        else:
+            error: Never = field(default=_ANY)
         job: Job[T_co] = field(default=_ANY)
         state: JobState = field(default=_ANY)
 
@@ -107,7 +113,10 @@ class AsyncMapSuccess(AsyncMapResult[T_co, K_co]):
     """The result of an input whose job completed: `output` is what came of it, `error` is None."""
 
     if TYPE_CHECKING:
-        error: None = field(default=_ANY)
+        if MYPY:
+            error: None = field(default=_ANY)  # pyright: ignore[reportRedeclaration]
+        else:
+            error: Never = field(default=_ANY)
         job: AsyncJob[T_co] = field(default=_ANY)
         state: JobState = field(default=_ANY)
 
