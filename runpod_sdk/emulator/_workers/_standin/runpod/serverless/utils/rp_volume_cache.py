@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 2.0  # seconds by which times of a volume may be off
 _PATIENCE = 30.0  # seconds that the end of a process waits for its last copy
-_LEFT_OUT = ("refs", ".no_exist")
+_LEFT_OUT = frozenset(["refs", ".no_exist"])  # folders of a model cache that say where others are
+_PARTIAL = ".rpvc.tmp"
 
 
 class VolumeCache:
@@ -95,23 +97,43 @@ class VolumeCache:
     def _mirrored(self, folder: Path, *, to_volume: bool) -> int:
         kept = self._volume / ".cache" / self._namespace / "big" / folder.relative_to("/")
         source, target = (folder, kept) if to_volume else (kept, folder)
-        found = [path for path in source.rglob("*") if path.is_file() and _is_kept(path)]
-        return sum(_copied(path, target / path.relative_to(source)) for path in found)
+        if source.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        found = _files(source)
+        moved = sum(_copied(source / name, target / name) for name in sorted(found))
+        for name in _files(kept) - found if to_volume else ():  # else the next worker would have it again
+            (kept / name).unlink(missing_ok=True)
+        return moved
+
+
+def _files(folder: Path) -> set[Path]:
+    """Return the files of a folder that are kept, as seen from it."""
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and _is_kept(path)}
 
 
 def _is_kept(path: Path) -> bool:
-    return not path.is_symlink() and path.suffix not in (".lock", ".tmp") and not set(path.parts) & set(_LEFT_OUT)
+    return not (path.is_symlink() or path.name.endswith((".lock", _PARTIAL)) or set(path.parent.parts) & _LEFT_OUT)
 
 
 def _copied(source: Path, target: Path) -> bool:
-    """Copy a file, unless the other is as new and as large."""
-    here = source.stat()
-    if target.exists():
-        there = target.stat()
-        if there.st_size == here.st_size and there.st_mtime >= here.st_mtime - _TOLERANCE:
+    """Copy a file, unless the other is as new and as large; the others go on where one cannot be copied."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}{_PARTIAL}")
+    try:
+        if not _is_needed(source.stat(), target):
             return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    shutil.copy2(source, partial)
-    partial.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, partial)
+        partial.replace(target)
+    except OSError as error:
+        RunPodLogger().debug(f"VolumeCache: skip {source} -> {target}: {error}")
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        return False
     return True
+
+
+def _is_needed(here: os.stat_result, target: Path) -> bool:
+    if not target.exists():
+        return True
+    there = target.stat()
+    return there.st_size != here.st_size or there.st_mtime < here.st_mtime - _TOLERANCE
