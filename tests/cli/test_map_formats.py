@@ -5,8 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
+import re
+import sys
 import threading
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_sdk.cli._map._formats import format_of
+from runpod_sdk.cli._map._outputs import _grouped as grouped
+from runpod_sdk.cli._map._outputs import _kinds as kinds_of
+from runpod_sdk.cli._map._outputs import _text as table_text
+from runpod_sdk.cli._map._outputs import output_of
 from runpod_sdk.cli._map._progress import text_of
 from runpod_sdk.cli._map._shape import Shape, field_of
+from runpod_sdk.cli._map._sources import _cell as cell_of
 from runpod_sdk.cli._map._sources import source_of
 from runpod_sdk.cli._session import BadCallError
 from tests.cli.conftest import posix_only
@@ -70,6 +80,13 @@ def test_a_row_has_the_line_that_it_begins_on() -> None:
     assert [line for line, _ in source_of("a.csv", io.BytesIO(b'n\n"1\n2"\n3\n'))] == [2, 4]
 
 
+def test_a_row_that_is_none_is_told_in_its_place() -> None:
+    first, error, last = records(b"n,text\n1,a\n2\n3,c\n", "a.csv")
+    assert (first, last) == ({"n": "1", "text": "a"}, {"n": "3", "text": "c"})
+    assert str(error) == "1 cells, where the header has 2"
+    assert records(b"\n\n", "a.csv") == []
+
+
 @given(
     st.lists(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=4) | st.none(), max_size=3)),
     st.sampled_from([None, 2]),
@@ -99,6 +116,7 @@ def test_an_element_that_is_longer_than_what_is_read_at_once_is_read() -> None:
         ("a.json", b'[{"n": 1}, {"n": ', "breaks off behind element 1"),
         ("a.json", b'[{"n": 1} {"n": 2}]', "breaks off behind element 1"),
         ("a.json", b'[{"n": 1}] {"n": 2}', "something stands behind"),
+        ("a.json", b"[1, " + b"[" * 200_000, "breaks off behind element 1"),
         ("a.csv", b"n,text\n1,caf\xe9\n", "iconv -f latin1"),
         ("a.csv", b"n,n\n1,2\n", 'two columns are called "n"'),
     ],
@@ -178,6 +196,90 @@ def test_a_column_that_is_not_there_is_refused_once(key: str | None, fields: lis
 def test_a_field_is_named(word: str) -> None:
     with pytest.raises(BadCallError, match="NAME=COLUMN"):
         field_of(word)
+
+
+@pytest.mark.parametrize(
+    ("shape", "record", "why"),
+    [
+        (Shape("id", [], None), 3, "a JSON object expected"),
+        (Shape("id", [], None), {"n": 1}, 'there is no field "id"'),
+        (Shape(None, [field_of("n:=n")], None), {"n": "x"}, '"n" holds no JSON'),
+        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "[1]"}, '"input" holds no JSON object'),
+        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "{"}, '"input" holds no JSON object'),
+        (Shape("id", [], None), {"id": 0.5}, "a key is a text or a whole number"),
+    ],
+)
+def test_a_record_that_is_no_input_says_why(shape: Shape, record: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        shape.input_of(1, record)
+
+
+def test_a_column_without_a_name_is_refused_unless_others_are_chosen() -> None:
+    with pytest.raises(BadCallError, match="a column of the inputs has no name"):
+        Shape(None, [], ["", "n"])
+    assert dict(Shape(None, [field_of("n")], ["", "n"]).input_of(1, {"": "0", "n": "1"})) == {"n": "1"}
+
+
+# Cells, as JSON has them, and as a table has them.
+
+
+def test_cells_of_a_parquet_file_become_json() -> None:
+    at = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    cells = {"at": at, "day": at.date(), "time": at.time(), "whole": Decimal("2.0"), "part": Decimal("2.5"), "no": None}
+    found = {"at": "2026-01-02T03:04:00+00:00", "day": "2026-01-02", "time": "03:04:00", "whole": 2, "part": 2.5}
+    assert cell_of("c", [{"inner": cells}, math.nan]) == [{"inner": {**found, "no": None}}, None]
+    with pytest.raises(ValueError, match=r'"c\.picture" holds bytes, which JSON has not'):
+        cell_of("c", {"picture": b"pixels"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([True, None], "bool"),
+        ([1, 2], "int"),
+        ([None, 1, 0.5], "float"),
+        ([1, True], "text"),
+        ([1, 2**63], "text"),
+        ([{"n": 1}], "text"),
+        ([None, None], "text"),
+    ],
+)
+def test_a_column_is_of_the_kind_that_all_its_cells_have(cells: list[Any], kind: str) -> None:
+    assert kinds_of({"status": "COMPLETED", "mine": cell} for cell in cells) == {"mine": kind}
+
+
+def test_what_a_cell_of_text_cannot_hold_is_written_out() -> None:
+    texts = [table_text(value) for value in (None, 1, {"n": "é"}, "plain", "café", "half \ud83d")]
+    assert texts == [None, "1", '{"n": "\\u00e9"}', "plain", "café", "half \\ud83d"]
+
+
+def test_rows_go_into_a_parquet_file_a_thousand_at_a_time() -> None:
+    groups = [*grouped(iter([{"line": n} for n in range(2001)]))]
+    assert [len(group) for group in groups] == [1000, 1000, 1]
+
+
+def test_a_table_of_somebody_elses_is_no_output(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    output_of(out).mend()
+    out.write_text("line,key,mine\n")
+    output_of(out).mend()
+    out.write_text("mine\n")
+    with pytest.raises(BadCallError, match="no results of a bulk run"):
+        output_of(out).mend()
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(BadCallError, match="a file expected"):
+        output_of(tmp_path / "folder.csv")
+    with pytest.raises(FileNotFoundError):
+        output_of(tmp_path / "none" / "out.csv")
+
+
+def test_parquet_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BadCallError, match=r"pip install 'runpod-sdk\[parquet\]'"):
+        output_of(tmp_path / "out.parquet")
+    with pytest.raises(BadCallError, match="cannot be read from a pipe: name the file"):
+        source_of("standard input", io.BufferedReader(Pipe(b"PAR1...")))
 
 
 # The whole command.
