@@ -1,4 +1,4 @@
-"""Every error of the SDK, and what each one knows.
+"""All errors of the SDK, with the facts each one carries.
 
 RunpodError
 ├── APIError                        a request to the service did not end well

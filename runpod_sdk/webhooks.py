@@ -1,4 +1,4 @@
-"""What the service POSTs to the `webhook` of a job when it has ended: read it, and find out whether it is true.
+"""Read the webhook that the service POSTs when a job ends, and check that it is genuine.
 
 **Nobody signs it.** Whoever learns the URL can post anything there. There are two real means, and they go together:
 

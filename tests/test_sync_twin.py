@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_what_is_there_is_what_would_be_written(source: str, target: str) -> None:
     text = (sync_twin.CLIENT / target).read_text(encoding="utf-8")
     assert text == sync_twin.written(sync_twin.CLIENT / source, sync_twin.CLIENT / target), "run nox -s generate"
-    assert f"Written from `{source}`: edit that." in text.splitlines()[0]
+    assert f"Generated from `{source}`: edit that." in text.splitlines()[0]
     assert "await" not in text
     assert sync_twin.unused_passages() == []
 

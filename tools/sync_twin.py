@@ -75,7 +75,7 @@ PASSAGES = {
 }
 # In order: what is written, and what becomes of it.
 RULES = [
-    (r"\bfor tasks\b", "for threads"),
+    (r"\bfor asyncio\b", "for threads"),
     (r"(?<!\w)\(await ([\w.]+\([^()]*\))\)(?=[.\[])", r"\1"),
     (r"\bawait ", ""),
     (r"\basync (?=def|for|with)", ""),
@@ -88,7 +88,7 @@ RULES = [
     (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
     (r"\baclose\b", "close"),
     (r"\banext\b", "next"),
-    (r"The twin for threads, `_sync(\w*)\.py`, is written from this one\.", r"Written from `_async\1.py`: edit that."),
+    (r"`_sync(\w*)\.py` is generated from this file\.", r"Generated from `_async\1.py`: edit that."),
 ]
 
 

@@ -1,1 +1,1 @@
-"""The two clients, with their endpoints, jobs, streams and bulk runs, and the shells that drive flows for them."""
+"""The sync and async clients: endpoints, jobs, streams, bulk runs, and the shells that drive the flows."""

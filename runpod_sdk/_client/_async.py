@@ -1,4 +1,4 @@
-"""The client for tasks. The twin for threads, `_sync.py`, is written from this one.
+"""The client for asyncio. `_sync.py` is generated from this file.
 
 What a client needs is imported with the first one, not with the package.
 """

@@ -1,4 +1,4 @@
-"""Bulk runs by batches, for tasks. The twin for threads, `_sync_batch_map.py`, is written from this one.
+"""Bulk runs through batches, for asyncio. `_sync_batch_map.py` is generated from this file.
 
 Decides what is done next: taking inputs until a batch is full, submitting it, reading those that run. All of it happens
 while the caller asks for the next result. Which input a result belongs to is decided in `_bulk/_batch_inputs.py`.

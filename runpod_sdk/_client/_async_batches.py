@@ -1,4 +1,4 @@
-"""Batches of an endpoint, for tasks. The twin for threads, `_sync_batches.py`, is written from this one."""
+"""The batches of an endpoint, for asyncio. `_sync_batches.py` is generated from this file."""
 
 from __future__ import annotations
 

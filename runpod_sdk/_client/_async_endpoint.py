@@ -1,4 +1,4 @@
-"""One endpoint, for tasks. The twin for threads, `_sync_endpoint.py`, is written from this one."""
+"""One endpoint, for asyncio. `_sync_endpoint.py` is generated from this file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handles on jobs, for tasks. The twin for threads, `_sync_job.py`, is written from this one."""
+"""Job handles, for asyncio. `_sync_job.py` is generated from this file."""
 
 from __future__ import annotations
 

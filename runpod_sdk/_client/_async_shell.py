@@ -1,4 +1,4 @@
-"""What a client for tasks does for the flows: send, sleep, hand out. That for threads is `_sync_shell.py`."""
+"""Drives flows on asyncio: sends, sleeps, returns what they emit. `_sync_shell.py` does the same with threads."""
 
 from __future__ import annotations
 

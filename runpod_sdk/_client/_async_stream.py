@@ -1,4 +1,4 @@
-"""The stream of one job, for tasks. The twin for threads, `_sync_stream.py`, is written from this one."""
+"""The stream of one job, for asyncio. `_sync_stream.py` is generated from this file."""
 
 from __future__ import annotations
 

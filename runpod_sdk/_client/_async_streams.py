@@ -1,4 +1,4 @@
-"""Streams of a client for tasks that are left without a word, as by `break`: their jobs are cancelled all the same.
+"""Cleans up asyncio streams that were abandoned, for example by `break`: their jobs are still cancelled.
 
 A stream may be forgotten in any line of the program, also by a garbage collection in another thread. So the job is
 cancelled in a task of its own. The end of the client waits for it, and so does that of the event loop: while there are

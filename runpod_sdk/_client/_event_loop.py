@@ -1,4 +1,4 @@
-"""The event loop that a client for tasks works in: asyncio's, or one that stands in for it, such as uvloop's."""
+"""Finds the running event loop: asyncio's, or a drop-in such as uvloop."""
 
 from __future__ import annotations
 

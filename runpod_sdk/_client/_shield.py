@@ -1,4 +1,4 @@
-"""Makes a submit where no interruption reaches it: until its answer is there, nobody knows the job's id.
+"""Shields a submit from interruption (threads): until its answer arrives, nobody knows the job's id.
 
 For threads. Python runs signal handlers in the main thread alone, and what they raise (Ctrl-C, `sys.exit` on SIGTERM,
 an alarm) comes up at any instruction of what that thread does. So the exchange is made in another thread while the

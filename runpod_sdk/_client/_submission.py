@@ -1,4 +1,4 @@
-"""One submit of a caller, and how far it has got: at any moment it tells what an interruption leaves behind.
+"""How far one submit has got, so that an interruption can always say what it leaves behind.
 
 For threads and for tasks. How a submit is kept from interruptions stands in `_shield.py` and `_async_shield.py`.
 """

@@ -1,4 +1,4 @@
-"""The client for threads. Written from `_async.py`: edit that.
+"""The client for threads. Generated from `_async.py`: edit that.
 
 What a client needs is imported with the first one, not with the package.
 """

@@ -1,4 +1,4 @@
-"""Bulk runs by batches, for threads. Written from `_async_batch_map.py`: edit that.
+"""Bulk runs through batches, for threads. Generated from `_async_batch_map.py`: edit that.
 
 Decides what is done next: taking inputs until a batch is full, submitting it, reading those that run. All of it happens
 while the caller asks for the next result. Which input a result belongs to is decided in `_bulk/_batch_inputs.py`.

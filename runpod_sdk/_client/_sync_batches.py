@@ -1,4 +1,4 @@
-"""Batches of an endpoint, for threads. Written from `_async_batches.py`: edit that."""
+"""The batches of an endpoint, for threads. Generated from `_async_batches.py`: edit that."""
 
 from __future__ import annotations
 

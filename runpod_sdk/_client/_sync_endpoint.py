@@ -1,4 +1,4 @@
-"""One endpoint, for threads. Written from `_async_endpoint.py`: edit that."""
+"""One endpoint, for threads. Generated from `_async_endpoint.py`: edit that."""
 
 from __future__ import annotations
 

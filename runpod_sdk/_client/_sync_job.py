@@ -1,4 +1,4 @@
-"""Handles on jobs, for threads. Written from `_async_job.py`: edit that."""
+"""Job handles, for threads. Generated from `_async_job.py`: edit that."""
 
 from __future__ import annotations
 

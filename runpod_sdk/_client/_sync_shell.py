@@ -1,4 +1,4 @@
-"""What a client for threads does for the flows: send, sleep, hand out. That for tasks is `_async_shell.py`."""
+"""Drives flows in threads: sends, sleeps, returns what they emit. `_async_shell.py` does the same on asyncio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of one job, for threads. Written from `_async_stream.py`: edit that."""
+"""The stream of one job, for threads. Generated from `_async_stream.py`: edit that."""
 
 from __future__ import annotations
 

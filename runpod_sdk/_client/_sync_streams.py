@@ -1,4 +1,4 @@
-"""Streams of a client for threads that are left without a word, as by `break`: their jobs are cancelled all the same.
+"""Cleans up sync streams that were abandoned, for example by `break`: their jobs are still cancelled.
 
 A stream may be forgotten in any line of the program, also by a garbage collection. So the job is cancelled in a thread
 of its own: nobody is kept waiting, and what signal handlers raise is not lost there. The end of the program, and that

@@ -1,4 +1,4 @@
-"""What notebooks show of a client's handles and bulk runs: a table each."""
+"""The HTML tables that notebooks show for handles and bulk runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line about a job, for as long as it is waited for: `_display/_surfaces.py` shows it."""
+"""The status line about a job that is being waited for; `_display/_surfaces.py` shows it."""
 
 from __future__ import annotations
 

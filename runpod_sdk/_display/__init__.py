@@ -1,1 +1,1 @@
-"""What notebooks show: tables, a line while something goes on, pictures."""
+"""What notebooks and terminals show: tables, a progress line, images."""

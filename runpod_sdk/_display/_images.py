@@ -1,4 +1,4 @@
-"""Pictures in an output: found anywhere in it, shown in a notebook and written to a file on request only.
+"""Images in an output: found at any depth, shown in a notebook or written to a file on request.
 
 What is a picture decides its first bytes, not what it is called: PNG, JPEG or WebP. Only a URL has no bytes; there its
 name decides. Nothing is fetched.

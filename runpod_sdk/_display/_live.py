@@ -1,4 +1,4 @@
-"""A place in a notebook's output whose content can be changed.
+"""A cell output in a notebook that can be updated in place.
 
 Only in the kernel of a notebook that has imported IPython itself; nothing here imports it anew.
 """

@@ -1,4 +1,4 @@
-"""What notebooks show of our values: small HTML tables. Everything is escaped; no key and no input, outputs are cut."""
+"""HTML tables for notebooks. Everything is escaped, outputs are shortened, keys and inputs are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line that changes while something goes on: in a notebook, in a terminal that has rich, or as lines of text."""
+"""One line that is updated in place: in a notebook, in a terminal with rich, or as plain lines of text."""
 
 from __future__ import annotations
 

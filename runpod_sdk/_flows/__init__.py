@@ -1,1 +1,1 @@
-"""What is sent next, waited for or given up, decided in generators without I/O; see ARCHITECTURE.md."""
+"""Decides what to send, wait for or give up, in generators without I/O; see ARCHITECTURE.md."""

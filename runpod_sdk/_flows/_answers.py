@@ -1,4 +1,4 @@
-"""Reads answers into our values, field by field.
+"""Reads answers into our own values, field by field.
 
 The generated models would raise at the first field that does not fit. Here only what decides must be right, an id to
 know a job, a status to know its end; anything else that does not fit is as good as not sent, stays in `raw`, and is

@@ -1,4 +1,4 @@
-"""The door to the generated client: builds requests with its modules.
+"""Builds requests with the generated client; with `_batch_api.py` the only module that imports it.
 
 The generated client knows paths, names and types. It does not check ranges, so arguments are checked here before it
 sees them; nothing generated gets past this file. It is imported with the first request: it brings httpx and attrs.

@@ -1,4 +1,4 @@
-"""The other door to the generated client, for batches: builds requests with its modules, and reads answers.
+"""Builds requests for batches with the generated client, and reads their answers.
 
 As in `_answers.py`, only what decides must be right: an id and a status of a batch, an id and a status of a result.
 What a change of a batch answers is not known, and not read.

@@ -1,4 +1,4 @@
-"""When batches are done, and in what order their results are handed out.
+"""Decides when a batch is done, and in which order its results are handed out.
 
 The order of pages may change while a batch runs, so that one skips what another repeats. So they are read again until
 there is nothing new. Looking costs nothing: it goes on through an outage, as for jobs (`_pulse.py`).

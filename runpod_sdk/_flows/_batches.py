@@ -1,4 +1,4 @@
-"""Batches: what becomes of a lost answer of a change. When one is done, and what it has come to: `_batch_results.py`.
+"""Batches: what to do when the answer to a change is lost. `_batch_results.py` decides when one is done.
 
 A batch is a submit that can be proven: a draft runs nothing, and its counts tell what has arrived. So what was lost is
 looked up and sent again if it is not there; and before it is finalized its size has to be what was added.

@@ -1,4 +1,4 @@
-"""Cancelling a job, and queueing a failed one again: what it then is, also where an answer was lost."""
+"""Cancel and retry: what state a job is in afterwards, even if an answer was lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stream hands out, what it holds back behind a gap, and whether the two are the job's output at its end."""
+"""Which chunks of a stream are handed out, which wait behind a gap, and whether they match the job's output."""
 
 from __future__ import annotations
 

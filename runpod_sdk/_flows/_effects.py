@@ -1,4 +1,4 @@
-"""What a flow yields, and what it is sent: the language between the flows, which decide, and the shells, which do.
+"""What flows yield and what they are sent: the interface between flows and shells.
 
 A flow is a generator. It yields what it needs and is sent what came of it: `Send` gets an `Answer` or a `Failure`,
 `Sleep` and `Emit` get None. It reads the clock that it is given; it never waits, never does I/O, and never yields in a

@@ -1,4 +1,4 @@
-"""One request and its repeats, as a flow; what all flows go by; and our errors for what came of a request."""
+"""One request and its repeats, as a flow; the settings that all flows share; errors for failed requests."""
 
 from __future__ import annotations
 

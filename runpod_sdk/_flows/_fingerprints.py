@@ -1,4 +1,4 @@
-"""What a stream handed out, compared with the job's output: that of an aggregating worker is the list of all chunks.
+"""Compares what a stream handed out with the job's output: for an aggregating worker, the list of all chunks.
 
 No chunk is kept for it, but 8 bytes of its hash, up to `CHECKED_MAX`. Decided here is what they tell: the output begins
 with what was handed out, or ends with it, or differs from it; or it is unclear whether it is a list of chunks at all.

@@ -1,4 +1,4 @@
-"""What the service is asked to hold, over all users of one client: how many requests at once, and for how long.
+"""Limits how many requests the service is asked to hold at once, across all users of a client.
 
 Arithmetic; the waiting is done elsewhere. Of many waits and streams only so many are held at once, the others share a
 budget of polls: they take turns, so that none of them waits for a connection in the time of its request. And how long a

@@ -1,4 +1,4 @@
-"""Our error for a job that did not end well, and a worker's error text, taken apart as far as it can be."""
+"""The error for a job that did not succeed, with the worker's error text parsed as far as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that is known by its id: what this process knows of its life, and whose 404 about it is believed.
+"""What this process knows of a job's life, and so whether a 404 about it is believed.
 
 404 is what the service says of a job that it has forgotten, and of one that it does not know everywhere yet. So:
 

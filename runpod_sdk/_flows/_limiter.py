@@ -1,4 +1,4 @@
-"""How fast requests may follow each other, over all users of one client. Arithmetic; the waiting is done elsewhere.
+"""The pace of requests, across all users of a client. Arithmetic only; others do the waiting.
 
 By default nothing is slowed down until the service answers 429; from then on that operation of that endpoint is paced,
 halved with each further refusal and let grow again in between (AIMD). "documented" keeps to the documented rates from

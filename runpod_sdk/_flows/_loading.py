@@ -1,4 +1,4 @@
-"""Loads what a call needs only when it is called, in a pinch too: without a descriptor left, no module can be read."""
+"""Imports what only some calls need, and reports it properly when no file descriptor is left to do so."""
 
 from __future__ import annotations
 

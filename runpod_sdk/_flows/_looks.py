@@ -1,4 +1,4 @@
-"""The looks of one wait: held or plain, for how long, and what is borne of what comes of them.
+"""The status requests of one wait: held or plain, how long, and which failures are tolerated.
 
 | what came of a look | what follows |
 |---|---|

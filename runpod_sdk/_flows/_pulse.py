@@ -1,4 +1,4 @@
-"""For how long nothing is heard of the service before a wait, a stream or a bulk run gives up.
+"""How long the service may be silent before a wait, a stream or a bulk run gives up.
 
 Looking at a job costs nothing, so it goes on while there is hope. What came of a request of a job that is known:
 

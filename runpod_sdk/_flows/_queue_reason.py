@@ -1,4 +1,4 @@
-"""Tells why a job stays in the queue, from what /health says of its endpoint.
+"""Explains why a job is still queued, from the endpoint's /health.
 
 Decides when to ask: rarely, for a watcher, in time that is left; or once, for the error of a wait whose time is up, in
 what is left of its grace. The wait does not depend on it: whatever

@@ -1,4 +1,4 @@
-"""One read of a stream, and the look at its job when it has ended; what is made of them stands in `_stream.py`.
+"""One read of a stream, and the status check after its end; `_stream.py` acts on them.
 
 Decided here is which read may have taken chunks with it. Only one whose answer was lost or cannot be read has; one that
 was refused, or that was never sent, took nothing and is made again.

@@ -1,4 +1,4 @@
-"""Submitting a job: run, run_sync and retry. Nothing here ever sends a submit again that may have arrived."""
+"""Submitting a job: run, run_sync and retry. A submit that may have arrived is never sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for a job that is known by its id: by a held request where the service holds, by polling where it does not.
+"""Waiting for a job by its id: with held requests where the service offers them, else by polling.
 
 Looking at a job costs nothing and changes nothing, so a wait survives outages, lost answers and 429. It ends with the
 job, with the caller's deadline, or when nothing has been heard of the service for too long (the table in `_pulse.py`).

@@ -1,1 +1,1 @@
-"""One request and its answer over HTTP, for threads and for tasks: `_wire.py` sends, the others carry."""
+"""One HTTP request and its answer, sync and async: `_wire.py` sends, the rest are connections."""

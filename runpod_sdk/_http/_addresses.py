@@ -1,4 +1,4 @@
-"""Where the service can be reached: its name looked up, its addresses in order, and sockets to them as we want them.
+"""Resolves the service's host name, orders its addresses, and opens sockets to them.
 
 A lookup runs in a thread of its own, since the system's resolver takes as long as it likes. It may outlive the request
 that asked for it, and then serves the next.

@@ -1,4 +1,4 @@
-"""Connections to the one origin that a client calls, for the tasks of one loop; what `_connections.py` says holds here.
+"""Our own connections to the client's one origin, for asyncio; same rules as `_connections.py`.
 
 Each is a protocol of asyncio's, which hands what comes to the parser at once. The limit of a request is kept by who
 makes it, and cancels what waits here.

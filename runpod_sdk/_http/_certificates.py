@@ -1,4 +1,4 @@
-"""Whose certificates the environment wants to be trusted, and whether that can be done; it is read from the disk here.
+"""Which CA certificates the environment asks for; read from disk here.
 
 OpenSSL's own variables come first; then those of requests, which the official client is made of.
 """

@@ -1,4 +1,4 @@
-"""Connections to the one origin that a client calls, for threads; those for tasks are in `_async_connections.py`.
+"""Our own connections to the client's one origin, for threads; `_async_connections.py` has those for asyncio.
 
 A request has one limit: over its place among the connections, the lookup of the name, all addresses, TLS, and each byte
 that is written or read. Nobody blocks in a socket, so an answer that comes before the request is out is read.

@@ -1,4 +1,4 @@
-"""A deadline over a whole request of a thread, however slowly its bytes come.
+"""A deadline for a whole sync request, however slowly its bytes arrive.
 
 httpx bounds each read, so a server that sends a byte now and then keeps a thread for as long as it likes. A task can be
 cancelled; a thread cannot, so its reads are given what is left of the request's time.

@@ -1,4 +1,4 @@
-"""Which exceptions are a transport's own. Every other one is somebody else's, and says nothing of a request.
+"""Which exceptions count as transport errors. Any other says nothing about the request.
 
 What passes through: an alarm or a time limit that a signal handler raised, whatever its class, and what code of the
 caller's raises inside a transport of its own.

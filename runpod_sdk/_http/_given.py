@@ -1,4 +1,4 @@
-"""A client of the caller's own: what it carries takes part in each request, or is refused by name when ours is made.
+"""An httpx client that the caller passed in: its settings are honoured, or refused by name.
 
 Headers, parameters, cookies, proxies, hooks, an auth flow and a timeout take part. Refused is what would take the place
 of the key, change what is sent as a body, or send a request to another place or a second time.

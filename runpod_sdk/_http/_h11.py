@@ -1,4 +1,4 @@
-"""Reads one answer with h11; what `_parsing.py` says holds here."""
+"""Parses one answer with h11, by the contract in `_parsing.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads one answer with httptools, which is llhttp, the parser of Node; what `_parsing.py` says holds here."""
+"""Parses one answer with httptools (llhttp, Node's parser), by the contract in `_parsing.py`."""
 
 from __future__ import annotations
 

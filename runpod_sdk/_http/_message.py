@@ -1,4 +1,4 @@
-"""One request as it is written, and its answer as it is read: the same whatever carries them.
+"""How a request is written and its answer assembled, independent of the connection.
 
 Everything that all requests of a client share is prepared once. Nothing here sends.
 """

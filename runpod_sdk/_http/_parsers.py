@@ -1,4 +1,4 @@
-"""Which library reads answers: httptools (extra `fast`) where it is installed, else h11."""
+"""Chooses the HTTP parser: httptools (extra `fast`) if installed, else h11."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parser of answers is; they are in `_h11.py` and `_httptools.py`, and `_parsers.py` chooses.
+"""The interface of an answer parser; implemented by `_h11.py` and `_httptools.py`.
 
 The framing is the library's. Decided here is only whether a connection may carry another request: after an answer that
 ended with the last byte that came. A byte more would be taken for the beginning of the next answer, and so the id of

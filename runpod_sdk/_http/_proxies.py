@@ -1,4 +1,4 @@
-"""Which proxy the environment names for the service, and whether it can be used. Pure, but for the system's settings.
+"""Which proxy the environment names for the service, and whether it can be used. Pure, but for system settings.
 
 Lower case wins over upper case, the variable of the service's scheme over that of all, as everywhere in Python. Source:
 docs.python.org, library/urllib.request#urllib.request.getproxies.

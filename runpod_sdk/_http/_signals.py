@@ -1,4 +1,4 @@
-"""Tells what a signal handler raised, or another thread, from what the code that it interrupted raised by itself.
+"""Tells exceptions from signal handlers or other threads from those of the code they interrupted.
 
 A handler of the caller's (an alarm, the soft time limit of a task queue) runs in the midst of whatever the main thread
 is doing, and what it raises looks like an error of that: a TimeoutError in a read could be either's. Its traceback

@@ -1,4 +1,4 @@
-"""Sockets for threads that do not block: waiting for one of many, connecting to the first of several addresses, TLS.
+"""Non-blocking sockets for threads: wait for any of several, connect to the first of several addresses, TLS.
 
 Each wait ends with the limit that its caller names.
 """

@@ -1,4 +1,4 @@
-"""Which connection carries a request: with one origin, the one that was used last, so a stack does.
+"""Which idle connection carries the next request: the one used last.
 
 It holds no sockets of its own, and waits for nobody; how many there may be at once is up to those who take them.
 """

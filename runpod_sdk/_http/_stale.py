@@ -1,4 +1,4 @@
-"""Keeps answers apart on connections of httpx's, in a client of the caller's or behind a proxy: they are not ours.
+"""Detects answers that belong to an earlier request, on httpx connections that are not ours.
 
 Where a middlebox answers a request twice, the second answer is taken for that to the next request of the connection:
 the id of one job for that of another. On our own connections nothing is left over (`_parsing.py`). httpx has no such

@@ -1,4 +1,4 @@
-"""What a transport of httpx's says of a request while it sends it, and whether anything of it was sent.
+"""Follows httpcore's trace events to learn whether any byte of a request was sent.
 
 httpcore, which is under httpx's own transports, calls the `trace` extension of a request before each step. A transport
 of the caller's may call it, too, or hand the request on to one that does; one that never does cannot tell.

@@ -1,4 +1,4 @@
-"""What else carries requests, behind the same two methods: clients of httpx's, where one is given or needed.
+"""Requests through httpx clients: the caller's own, or ours where a proxy is in the way.
 
 One is needed behind a proxy of the environment, as httpx knows all kinds of proxies, and for a transport of the
 caller's. Nothing here repeats a request.

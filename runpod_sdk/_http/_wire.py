@@ -1,4 +1,4 @@
-"""The HTTP under the shells: one request, one answer or the transport's error, for threads and for tasks.
+"""Sends one request and returns its answer or the transport's error, sync and async.
 
 Nothing here decides anything but what carries a request, and nothing here or below sends one twice or follows a
 redirect. Held requests have connections of their own, so that a hundred waiters do not keep a submit waiting.

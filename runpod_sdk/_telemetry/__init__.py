@@ -1,4 +1,4 @@
-"""What the SDK tells beside its results: log lines, counts, spans, metrics, records of unknown submits, notes.
+"""Logs, counters, spans, metrics, records of unknown submits, and notes on exceptions.
 
 The names are in `_names.py`. What counts as a submit, or as a wait, is said by the table of operations. Nothing here
 holds a key or an input, nor what a worker said, which may quote one.

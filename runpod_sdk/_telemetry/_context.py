@@ -1,4 +1,4 @@
-"""The context of a trace, in the URL of a webhook: the service hands on that alone.
+"""Carries trace context in a webhook's URL, the only thing the service passes on.
 
 W3C Trace Context: https://www.w3.org/TR/trace-context/. Its fields become parameters of the query, under their names.
 """

@@ -1,4 +1,4 @@
-"""The log: one logger, silent until somebody wants to hear it; its records have facts beside their words."""
+"""The logger: silent by default, with structured fields on every record."""
 
 from __future__ import annotations
 

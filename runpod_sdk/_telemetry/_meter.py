@@ -1,4 +1,4 @@
-"""What happens to the requests and jobs of one client: counted for `stats`, and told in log, spans and metrics."""
+"""Counts the requests and jobs of one client for `stats`, and reports them to log, spans and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of OpenTelemetry, as the table in `_names.py` has them.
+"""OpenTelemetry metrics, from the table in `_names.py`.
 
 They count as in use where the program has imported `opentelemetry.metrics`. The instruments are made with the first
 measurement, once for each meter provider; those that are observed ask all clients that are alive then.

@@ -1,4 +1,4 @@
-"""The vocabulary: under which names things are told, the same in spans, events, metrics and log records.
+"""The names used in spans, events, metrics and log records alike.
 
 A name is `runpod.` and what the SDK's own values call it, such as `JobState.worker_id`. Where OpenTelemetry has a
 convention, its name is taken: https://opentelemetry.io/docs/specs/semconv/ (general, messaging).

@@ -1,4 +1,4 @@
-"""Notes on exceptions, and lines in the log: what becomes of a job that its caller leaves."""
+"""Notes on exceptions, and log lines: what happens to a job whose caller stops waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: one over each call of the SDK, with all its requests.
+"""OpenTelemetry spans: one per SDK call, covering all its requests.
 
 It counts as in use where the program has imported `opentelemetry.trace`: nothing is imported for it here, and where it
 is not in use a call costs a look into a dict.

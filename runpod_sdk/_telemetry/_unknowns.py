@@ -1,4 +1,4 @@
-"""Records of submits of which nobody can say whether they arrived."""
+"""Records of submits that may or may not have arrived."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What flows, connections and clients speak of: frozen data, tables and arithmetic, without I/O."""
+"""Frozen data, tables and arithmetic shared by flows, connections and clients. No I/O."""

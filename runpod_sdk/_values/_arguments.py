@@ -1,4 +1,4 @@
-"""What callers pass in, checked before any request: ids, durations, and input that JSON can hold."""
+"""Validates what callers pass in before any request: ids, durations, JSON inputs."""
 
 from __future__ import annotations
 

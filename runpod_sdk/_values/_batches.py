@@ -1,4 +1,4 @@
-"""What the service says of batches, as frozen values. A beta of the service: nobody has compared it with this.
+"""The service's batches as frozen values. Batches are in beta and were never compared with the real service.
 
 Source: docs: batch-jobs. A batch that is done has no status of its own: the counts say so.
 """

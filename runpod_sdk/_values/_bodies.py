@@ -1,4 +1,4 @@
-"""What may stand beside "input" where that stands in a JSON object: a request body, or a worker's test. Pure.
+"""Which fields may stand beside "input" in a request body or a worker's test. Pure.
 
 The input of a job is what stands under "input", so whoever passes the whole object hands the worker an input in an
 input, and pays for it.

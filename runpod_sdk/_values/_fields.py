@@ -1,4 +1,4 @@
-"""The fields of an answer, one by one: what fits is taken, what does not is as good as not sent, and told.
+"""Reads the fields of an answer one by one: a field of the wrong type counts as missing, and is reported.
 
 Only the service's documented kinds fit: no text is read as a number, no number as a text.
 """

@@ -1,4 +1,4 @@
-"""Type variables that have a default, and classes with several of them.
+"""Type variables with defaults, and the classes that use several.
 
 Python knows defaults from 3.13 on, type checkers always do: `Map[Picture]` is `Map[Picture, Any]` to all of them.
 """

@@ -1,4 +1,4 @@
-"""Secrets and inputs on their way to the wire, as values that show nothing of themselves.
+"""Wrappers for secrets and inputs whose repr shows nothing.
 
 Tracebacks with locals, error trackers and debuggers write down what stands in the frames of a program. What is hidden
 here is written there as `<hidden>`, whoever looks: it is no text, no bytes and no mapping that somebody could walk

@@ -1,4 +1,4 @@
-"""Inputs that are objects of the caller's classes, as JSON has them: pydantic models, attrs classes, dataclasses.
+"""Converts inputs that are pydantic models, attrs classes or dataclasses to JSON.
 
 At the top or anywhere inside. Within such an object, members of enums are their values and dates are ISO texts, as
 `output_type` reads them; anything else that JSON cannot hold stays what it is, and is refused where it is written.

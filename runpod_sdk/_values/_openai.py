@@ -1,4 +1,4 @@
-"""How OpenAI's clients reach an endpoint whose worker speaks their language, such as one of vLLM."""
+"""The base URL under which OpenAI clients reach an endpoint, for workers such as vLLM."""
 
 from __future__ import annotations
 

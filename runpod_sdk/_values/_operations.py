@@ -1,4 +1,4 @@
-"""The operations of the queue, a row each: all that the SDK goes by, but for how a request and its answer are written.
+"""One row per queue operation: everything the SDK needs to know, except how bodies are written and read.
 
 To add one: a row here, its request in `_flows/_api.py`, what is read of its answer in `_flows/_answers.py`, its call.
 """

@@ -1,4 +1,4 @@
-"""What became of an exchange: a table; no I/O. What may be repeated after it stands in `_operations.py`.
+"""How the result of an exchange is classified: a table without I/O. `_operations.py` says what may be repeated.
 
 A request that may start a job must never be sent a second time unless the first is proven not to have arrived. So an
 outcome is `NEVER_SENT` only where the carrier has counted that not one byte was sent, whatever its error is called, and

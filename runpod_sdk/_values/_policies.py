@@ -1,4 +1,4 @@
-"""How often and how long: values and arithmetic. Nothing here waits, sends, or reads a clock."""
+"""Retry and polling policies: values and arithmetic. Nothing here waits, sends or reads a clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer may not show of the request that it quotes: the key, headers, and what the caller passed in. Pure.
+"""Removes key, headers and input from answers that quote the request. Pure.
 
 Edges and frameworks quote requests in their errors: a validation error holds the input, a debugging proxy the headers.
 Such a text is shown all the same, as it says what is wrong; but what it shares with the request is cut out of it.

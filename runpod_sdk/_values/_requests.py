@@ -1,4 +1,4 @@
-"""What goes to the service, and what comes of a read of a stream, as values; how they are written stands elsewhere."""
+"""Requests to the service, and parts read from a stream, as values."""
 
 from __future__ import annotations
 

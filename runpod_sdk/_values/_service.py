@@ -1,4 +1,4 @@
-"""Where the service is, and as whom we call it: base URL, key, and the headers that follow from them."""
+"""Base URL, API key, and the headers that follow from them."""
 
 from __future__ import annotations
 

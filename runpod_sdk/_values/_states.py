@@ -1,4 +1,4 @@
-"""What the service says of jobs and endpoints, as frozen values; what they mean, nothing of how they were fetched."""
+"""Job and endpoint states as reported by the service, as frozen values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status of a job. Apart from all else that the service says, as it is imported by itself."""
+"""The status of a job. A module of its own, because it is imported alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What notebooks show of what the service says: a table for a job, and one for an endpoint."""
+"""The HTML tables that notebooks show for a job state and an endpoint's health."""
 
 from __future__ import annotations
 

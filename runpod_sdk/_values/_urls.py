@@ -1,4 +1,4 @@
-"""The URLs that requests go to, checked: a host that can be one, nothing secret in them, and no key over plain http."""
+"""Validates URLs: a possible host, no secrets in them, no key over plain http."""
 
 from __future__ import annotations
 

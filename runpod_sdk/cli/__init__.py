@@ -1,4 +1,4 @@
-"""The command line: finds the command, and turns what becomes of it into an exit code.
+"""The command line: finds the command, and turns its outcome into an exit code.
 
 A command is one module of this package, with `add_arguments(parser)` and `run(arguments) -> int`. It is imported when
 it is called, so that `--help` costs what argparse costs.

@@ -1,4 +1,4 @@
-"""Doing the same with several jobs: one that cannot be asked about does not keep the others waiting."""
+"""Does the same to several jobs: one failure does not stop the others."""
 
 from __future__ import annotations
 

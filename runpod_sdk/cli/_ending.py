@@ -1,4 +1,4 @@
-"""Waiting for one job, by its output or by its stream, and what is printed of it; the same for run, wait and stream."""
+"""Waits for one job's output or stream and prints it; shared by run, wait and stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `examples`: lists the programs that come with the package, and prints one."""
+"""The command `examples`: lists the examples in the package, and prints one."""
 
 from __future__ import annotations
 

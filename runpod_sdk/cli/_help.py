@@ -1,4 +1,4 @@
-"""The command `help`: what `--help` says, of all commands or of one."""
+"""The command `help`: prints `--help` for one command or for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a job's input comes from on a command line: JSON, a file, standard input, and fields."""
+"""Reads a job's input from the command line: JSON, a file, standard input, or single fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `journal`: what a bulk run has on disk, and what became of its unknown submits."""
+"""The command `journal`: shows a bulk run's journal, and resolves its unknown submits."""
 
 from __future__ import annotations
 

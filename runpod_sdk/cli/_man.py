@@ -1,4 +1,4 @@
-"""The command `man`: the manual page, written from the parsers, in the language of roff's `man` macros.
+"""The command `man`: the manual page, generated from the parsers as roff.
 
 Source: https://man7.org/linux/man-pages/man7/man.7.html (macros), groff_man(7).
 """

@@ -1,4 +1,4 @@
-"""The parser of all commands: argparse's, that says what may have been meant by a word that it does not know."""
+"""The argument parser of all commands: argparse with suggestions for misspelt words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `plan`: what a bulk run will take, before it is begun."""
+"""The command `plan`: estimates duration and cost of a bulk run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `purge`: removes all jobs that wait in the queue, after asking."""
+"""The command `purge`: removes all queued jobs, after asking."""
 
 from __future__ import annotations
 

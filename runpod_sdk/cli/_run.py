@@ -1,4 +1,4 @@
-"""The command `run`: submits a job; then prints its id, or waits for its output, or streams it."""
+"""The command `run`: submits a job, then prints its id, waits for its output, or streams it."""
 
 from __future__ import annotations
 

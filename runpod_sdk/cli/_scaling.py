@@ -1,4 +1,4 @@
-"""How an endpoint scales, as arguments say it: shared by the commands that scale one."""
+"""The scaling options, shared by the commands that take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command shares that calls the service: how it gets there, what an error looks like, and its exit code."""
+"""What all commands that call the service share: connection, error messages, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How values are written: outputs and JSON on standard output, one line for whatever went wrong on standard error."""
+"""How values are printed: output and JSON to standard output, errors as one line to standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `status`: one look at each of some jobs."""
+"""The command `status`: the current state of some jobs."""
 
 from __future__ import annotations
 

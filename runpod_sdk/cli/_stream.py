@@ -1,4 +1,4 @@
-"""The command `stream`: prints what a job yields, for a job that was submitted before."""
+"""The command `stream`: prints the stream of a job that was submitted earlier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job is submitted with beside its input, as options: the same for `run` and `map`."""
+"""The options of a submit, shared by `run` and `map`."""
 
 from __future__ import annotations
 

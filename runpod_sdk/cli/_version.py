@@ -1,4 +1,4 @@
-"""The command `version`: what is installed here, for a report."""
+"""The command `version`: the installed versions, for bug reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `wait`: waits for a job that was submitted before, and prints its output."""
+"""The command `wait`: waits for a job that was submitted earlier, and prints its output."""
 
 from __future__ import annotations
 

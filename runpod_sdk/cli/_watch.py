@@ -1,4 +1,4 @@
-"""What standard error shows while a job is waited for: one line that changes, or nothing where nobody looks."""
+"""The status line on standard error while a job is waited for."""
 
 from __future__ import annotations
 

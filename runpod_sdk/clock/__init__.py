@@ -1,4 +1,4 @@
-"""Time as an argument: the system's clock, at one rate or at any, and a virtual one that jumps while all wait.
+"""Clocks that are passed in: the system's, an adjustable one, and a virtual one that jumps when everyone waits.
 
 This package decides what time it is and who is waiting for it; what to wait for is decided elsewhere. Two kinds of
 users: the SDK reads a clock and sleeps on it; the emulator also parks requests and sets timers.

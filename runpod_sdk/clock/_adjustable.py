@@ -1,4 +1,4 @@
-"""A clock that can be paused, moved on and made faster while others wait on it."""
+"""A clock that can be paused, advanced and sped up while others wait on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every clock offers, and what is known of those who wait on one."""
+"""The interface of clocks, and the record of who waits on one."""
 
 from __future__ import annotations
 

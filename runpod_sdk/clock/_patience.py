@@ -1,4 +1,4 @@
-"""A timeout for tasks whose loop may stand still: the process was stopped, the machine asleep, or a callback took long.
+"""A timeout that allows for a stalled event loop: a stopped process, a sleeping machine, a slow callback.
 
 A loop that goes on late runs its timers before the tasks for which something came meanwhile.
 """

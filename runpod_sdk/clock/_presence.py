@@ -1,4 +1,4 @@
-"""A place among those for whom virtual time waits, which a worker may have in any thread, or in a process of its own.
+"""A participant that virtual time waits for; a worker may be one from any thread or process.
 
 A process lives in real time, whatever the clock says. While it is at work, virtual time stands still: but work that
 takes longer than `HELD` real seconds takes as long on the clock, so that a handler that hangs meets its timeouts.

@@ -1,4 +1,4 @@
-"""A clock that jumps while everybody waits; see the top of the package."""
+"""A clock that jumps to the next timer when everyone waits; see the package's docstring."""
 
 # The clock, its participants and their waits are one machine.
 # pyright: reportPrivateUsage=false

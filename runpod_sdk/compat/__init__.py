@@ -1,4 +1,4 @@
-"""Runs code that was written for the official client: `from runpod_sdk import compat as runpod`.
+"""A drop-in for the official client: `from runpod_sdk import compat as runpod`.
 
 The names, arguments and return types of the official package `runpod` 1.12.0, as far as they call endpoints, on top of
 `Client` and `AsyncClient`. Its defects are left out: failed jobs raise, streams end, input is wrapped once. What is

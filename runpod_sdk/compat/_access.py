@@ -1,4 +1,4 @@
-"""Whose key, and where: found where the official package finds it, and then in the environment."""
+"""Finds API key and base URL where the official package looks for them, then in the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official client for tasks, on top of `AsyncClient`. Its twin for threads is `_sync.py`."""
+"""The official async client's interface on top of `AsyncClient`. `_sync.py` has the sync one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What callers hand to `run` and `run_sync`, taken apart: the input, and what stands beside it. Pure."""
+"""Splits what callers pass to `run` and `run_sync` into the input and the fields beside it. Pure."""
 
 from __future__ import annotations
 

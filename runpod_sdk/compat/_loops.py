@@ -1,4 +1,4 @@
-"""One `AsyncClient` for each key and address of an event loop, closed when the loop is shut down."""
+"""One `AsyncClient` per key, address and event loop, closed when the loop shuts down."""
 
 from __future__ import annotations
 

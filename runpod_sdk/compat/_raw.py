@@ -1,4 +1,4 @@
-"""Requests as the official `RunPodClient.get` and `.post` make them: paths of endpoints, and the service's own JSON.
+"""Raw requests, as the official `RunPodClient.get` and `.post` make them.
 
 What a path asks for is sent as the native client sends it: submits are never repeated when they may have arrived.
 """

@@ -1,4 +1,4 @@
-"""The official client for threads, on top of `Client`. Its twin for tasks is `_async.py`."""
+"""The official sync client's interface on top of `Client`. `_async.py` has the async one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the official `runpod.error` names, for `except` and for `raise`; a 401 of this module is a RuntimeError, too."""
+"""The exceptions of the official `runpod.error`; here, a 401 is a RuntimeError too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What code for the official client imports of `runpod.http_client`: sessions, a header, an error to catch."""
+"""What code imports from the official `runpod.http_client`: sessions, a header, an exception."""
 
 from __future__ import annotations
 

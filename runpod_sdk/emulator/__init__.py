@@ -1,4 +1,4 @@
-"""An emulator of the Runpod serverless queue service, for tests and for work without an account.
+"""An emulator of Runpod's serverless queue service, for tests and for work without an account.
 
 >>> import httpx
 >>> from runpod_sdk.emulator import Emulator

@@ -1,4 +1,4 @@
-"""The emulator: endpoints, clock and doors tied together."""
+"""The emulator: ties endpoints, clock and entrances together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts a declared endpoint behind the hub: its queue, and who runs its jobs."""
+"""Deploys a declared endpoint: its queue in the hub, and its workers."""
 
 from __future__ import annotations
 

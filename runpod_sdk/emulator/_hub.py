@@ -1,4 +1,4 @@
-"""One lock, one clock, all endpoints: requests go in to the queues, and what comes of them is carried out.
+"""One lock and one clock for all endpoints: passes requests to queues, and carries out their effects.
 
 This file decides who is woken and when deadlines are looked at. Nothing here waits: a caller parks on the `Waiter` it
 was given, outside the lock, because leaving a wait may move a virtual clock, whose timers come back in here.

@@ -1,4 +1,4 @@
-"""One endpoint in the hub, and what is asked there by which name."""
+"""One endpoint as the hub knows it."""
 
 from __future__ import annotations
 

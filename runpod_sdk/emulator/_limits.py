@@ -1,4 +1,4 @@
-"""The service's own numbers: sizes, ranges, defaults and how long things are kept.
+"""The service's documented numbers: sizes, ranges, defaults, retention.
 
 Seconds unless the name says otherwise; each with its source. What the emulator lets you choose is in `_options.py`.
 """

@@ -1,4 +1,4 @@
-"""The emulator's warnings: on standard error, unless somebody has said where log records go.
+"""The emulator's warnings: to standard error, unless logging is configured.
 
 The SDK is silent by default, by a NullHandler; so Python's own last resort is not asked for what the emulator logs.
 """

@@ -1,4 +1,4 @@
-"""What the emulator lets you choose, where the service's behaviour is unknown or differs from what clients can bear."""
+"""Options where the service's behaviour is unknown, or where tests want another one."""
 
 from __future__ import annotations
 

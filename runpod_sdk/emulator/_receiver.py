@@ -1,4 +1,4 @@
-"""One POST to somebody's server: whatever that answers, or does not, it ends in time.
+"""Sends one POST to a user's server, and ends in time whatever that server does.
 
 No redirect is followed and no proxy used: whoever tests a webhook has it nearby. Of the answer, the status is read,
 and nothing of the body.

@@ -1,4 +1,4 @@
-"""How many workers an endpoint has, and when: what you may choose of it, as one value.
+"""The scaling settings of an endpoint, as one value.
 
 Who is started and stopped, and when, is decided in `_queue/_fleet.py`.
 """

@@ -1,4 +1,4 @@
-"""Where an emulator is reached by URL, whoever listens there, and the worker processes that are fed from there."""
+"""A running server: its URLs, and the worker processes that it feeds."""
 
 from __future__ import annotations
 

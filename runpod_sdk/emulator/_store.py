@@ -1,4 +1,4 @@
-"""Keeps the state of an emulator in a SQLite file: jobs, unread chunks, counts, ledger, and what time it was.
+"""Saves the emulator's state in a SQLite file: jobs, unread chunks, counts, ledger, time.
 
 A hub notes here what each request has changed, as its effects say, and before an answer leaves it sees to it that all
 of this is in the file: what was acknowledged is there, whatever ends the process. What nobody waits for, such as the

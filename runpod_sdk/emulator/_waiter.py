@@ -1,4 +1,4 @@
-"""One held request of a caller: where it waits, and what it is told."""
+"""One held request: where it waits, and how it is answered."""
 
 from __future__ import annotations
 

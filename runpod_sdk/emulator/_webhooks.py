@@ -1,4 +1,4 @@
-"""Delivers webhooks: a POST when a job ends, and two more tries where it is not answered with 200.
+"""Delivers webhooks: a POST when a job ends, with two more tries unless the answer is 200.
 
 Each delivery is made by a thread of its own kind, for real: the receiver is somebody's server. While it is made it
 counts as a running handler on the clock, and the pause between two tries passes on the clock, so that an hour of

@@ -1,4 +1,4 @@
-"""Fixtures and a mark for tests of worker files, and of code that calls endpoints.
+"""Fixtures and a mark for testing worker files, and code that calls endpoints.
 
 `runpod_emulator` is in this process, and its time is virtual: nobody else can reach it, which is why an hour of waiting
 takes milliseconds. `runpod_server` has a URL, for whatever is not this process or makes its own client, and the time of

@@ -1,4 +1,4 @@
-"""What `runpod_emulator` and `runpod_server` are: an emulator, a client on it, and worker files served by name."""
+"""The fixtures `runpod_emulator` and `runpod_server`: an emulator, a client, and worker files by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report of a failed test shows of its jobs: the traceback of the worker, with the line in its file."""
+"""Adds workers' tracebacks, with the line in their file, to the report of a failed test."""
 
 from __future__ import annotations
 

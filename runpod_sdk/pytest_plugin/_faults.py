@@ -1,4 +1,4 @@
-"""The mark `runpod_fault`: what it may hold, and whether what it promises came true."""
+"""The mark `runpod_fault`: its arguments, and the check that the fault really struck."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a test away from the real service: nothing of this process finds Runpod's hosts while it lasts.
+"""Keeps tests away from the real service: Runpod's hosts cannot be resolved while one runs.
 
 Programs have the address of the service written into them, and so do most packages that call it. A name that is not
 found is what each HTTP library bears, whatever it is; what is patched is the one function that all of them ask.

@@ -1,4 +1,4 @@
-"""`runpod_test_inputs`: the tests that a worker's repository brings, each as a test of pytest."""
+"""`runpod_test_inputs`: the tests in a worker's repository, each as a pytest test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`assert_each_job_ran_once`: what the ledger says of each job that did not run exactly once, in words."""
+"""`assert_each_job_ran_once`: explains every job that did not run exactly once."""
 
 from __future__ import annotations
 

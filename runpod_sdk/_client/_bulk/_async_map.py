@@ -1,4 +1,4 @@
-"""The results of a bulk run, as they come, for tasks; `_map.py` is the same for threads."""
+"""The async iterator over the results of a bulk run. `_map.py` is the sync one."""
 
 from __future__ import annotations
 

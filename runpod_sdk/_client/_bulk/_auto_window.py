@@ -1,4 +1,4 @@
-"""How many jobs are in flight at once, where nobody says: decided by what the endpoint's health shows. Pure.
+"""`concurrency="auto"`: how many jobs to keep in flight, given what /health shows. Pure.
 
 An endpoint that scales by request count starts a worker for every so many jobs that are queued or running, and no more:
 a window that is too small keeps it small. A window that is too large only makes the queue longer. How many workers

@@ -1,4 +1,4 @@
-"""The inputs of one batch of a bulk run, by their keys: which of them a result belongs to, if to any. Pure.
+"""The inputs of one batch of a bulk run, by key: which input a result belongs to. Pure.
 
 The service gives no key, index or echo of the input. So a result belongs to the input whose key the caller finds in its
 output; where all but one have theirs, the one without an output is that of the input that is left. What is left beyond

@@ -1,4 +1,4 @@
-"""Jobs that were submitted before, in the order in which they end: `as_completed`, for both flavours of handles."""
+"""`as_completed`: jobs submitted earlier, in the order in which they end, for sync and async handles."""
 
 from __future__ import annotations
 

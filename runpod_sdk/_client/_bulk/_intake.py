@@ -1,4 +1,4 @@
-"""Inputs taken in a thread of their own: one that is slow to come keeps nobody from the results that are there.
+"""Reads inputs in a thread of its own, so that slow inputs never hold up finished results.
 
 An iterator of the caller's may read a file, a database or a queue that this very run fills; nobody can know how long
 its next item takes.

@@ -1,4 +1,4 @@
-"""A bulk run with a journal: which inputs are left out, and what is noted before a submit, after it, and at its end.
+"""A bulk run with a journal: which inputs are skipped, and what is recorded before and after each submit.
 
 What is known of an input is looked up where inputs are taken, so that a million that are done cost no task each. What
 an input comes to is noted in its own task, before its result goes out: a slow disk then holds up no other.

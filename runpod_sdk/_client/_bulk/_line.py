@@ -1,4 +1,4 @@
-"""A bulk run under way in the running loop: inputs are taken, worked on and turned into results that wait to go out."""
+"""The pipeline of a bulk run in the running event loop: inputs in, jobs at work, results out."""
 
 from __future__ import annotations
 

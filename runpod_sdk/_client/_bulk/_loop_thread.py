@@ -1,4 +1,4 @@
-"""A thread with a loop in which a line is at work for callers that are no tasks; and what a sync client lends it.
+"""A thread with an event loop of its own, in which bulk runs of the sync client work.
 
 One thread drives any number of jobs. It ends with `close`, and is never seen again after a fork.
 """

@@ -1,4 +1,4 @@
-"""Bulk runs: many inputs on one endpoint, so many at once, in memory that does not grow with their number.
+"""Bulk runs for the sync client: many inputs, a bounded number at once, in constant memory.
 
 Decides how far inputs are taken ahead of results, and when a run is over, for threads; `_async_map.py` is the same for
 tasks. What becomes of one input is decided in `_map_job.py`, who works on it in `_task_pool.py` (tasks) and

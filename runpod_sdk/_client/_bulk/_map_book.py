@@ -1,4 +1,4 @@
-"""What both flavours keep of a bulk run: its results in numbers, what is listed apart, and its journal."""
+"""The state that sync and async bulk runs share: counts, failures, unknowns, and the journal."""
 
 from __future__ import annotations
 

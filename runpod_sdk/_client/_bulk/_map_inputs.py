@@ -1,4 +1,4 @@
-"""The inputs of a bulk run, taken one by one: numbered, with their keys, and no further than is wanted."""
+"""Takes the inputs of a bulk run one at a time, numbers them, and works out their keys."""
 
 from __future__ import annotations
 

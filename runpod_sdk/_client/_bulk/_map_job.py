@@ -1,4 +1,4 @@
-"""What becomes of one input of a bulk run: submitted, waited for, retried; and whatever happens, a result.
+"""Runs one input of a bulk run: submit, wait, retry. It always ends in a result.
 
 Two requests a job: `run`, whose results are kept for 30 minutes, and one held status, or several for a long job.
 """

@@ -1,4 +1,4 @@
-"""What `map` takes by name beside the inputs, for those who check types; its signature has it in full."""
+"""The keyword arguments of `map` as a TypedDict, for type checkers."""
 
 from __future__ import annotations
 

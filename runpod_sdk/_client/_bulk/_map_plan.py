@@ -1,4 +1,4 @@
-"""What a bulk run was asked for, checked before anything is sent."""
+"""The arguments of a bulk run, validated before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a bulk run is, in a line; see `_display/_surfaces.py` for where it is shown."""
+"""The progress line of a bulk run; `_display/_surfaces.py` decides where it is shown."""
 
 from __future__ import annotations
 

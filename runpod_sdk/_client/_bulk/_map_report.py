@@ -1,4 +1,4 @@
-"""What came of a bulk run, in numbers: counts, percentiles, seconds. Its size does not grow with the number of jobs."""
+"""The report of a bulk run: counts, percentiles, durations. Constant size."""
 
 from __future__ import annotations
 

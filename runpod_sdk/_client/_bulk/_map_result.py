@@ -1,4 +1,4 @@
-"""What becomes of one input of a bulk run, as its caller sees it."""
+"""The result of one input of a bulk run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The span of a bulk run: what it came to, and an event for each result that is no success."""
+"""The span of a bulk run: its totals, and an event for each result that is not a success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a bulk run submits no more: what a caller says, and what has come of the run so far."""
+"""When a bulk run stops submitting: the caller's conditions, checked against the run so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables as inputs of a bulk run, and its results as a table: pandas, polars and Arrow, where they are installed.
+"""Tables as inputs and outputs of bulk runs: pandas, polars and Arrow, where installed.
 
 No library is imported here for inputs: whoever has a table has its library.
 """

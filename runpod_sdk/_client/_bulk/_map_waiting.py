@@ -1,4 +1,4 @@
-"""Results that wait for the caller: they are in memory, and the service forgets them after a while."""
+"""Results that the caller has not taken yet: held in memory, while the service's retention runs out."""
 
 from __future__ import annotations
 

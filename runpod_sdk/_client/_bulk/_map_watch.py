@@ -1,4 +1,4 @@
-"""Looks at the endpoint while a bulk run goes on: sets its window by what is seen, or says that it is what limits."""
+"""Watches the endpoint's health during a bulk run: adjusts the window, or warns that it is the bottleneck."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a bulk run may go: how many inputs may be taken, how many be begun, and when it is over. Counting only."""
+"""How many inputs a bulk run may read and start, and when it is over. Pure counting."""
 
 from __future__ import annotations
 

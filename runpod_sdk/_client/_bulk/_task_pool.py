@@ -1,4 +1,4 @@
-"""Tasks at work for a bulk run: so many at once, the others in line; and the order in which results go out.
+"""A bounded pool of asyncio tasks, and the order in which their results are handed out.
 
 Knows nothing of jobs: work is any coroutine function. A task of its own for each item costs 10 µs, and gives each its
 own context and its own cancellation.

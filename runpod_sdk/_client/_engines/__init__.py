@@ -1,3 +1,3 @@
-"""What engines that run tasks again need of this SDK."""
+"""Helpers for engines that rerun tasks."""
 
 from . import once as once

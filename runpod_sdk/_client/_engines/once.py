@@ -1,4 +1,4 @@
-"""At most one submit for each task of an engine that runs tasks again: Airflow, Temporal, DBOS, a queue of your own.
+"""Submit at most once per task, in engines that rerun tasks: Airflow, Temporal, DBOS, your own queue.
 
 Such an engine records what each step returned, and runs a step again where its worker died. For a step that submits a
 job, again is too much: the job may have been queued, and the API has no idempotency key. So there are three steps:

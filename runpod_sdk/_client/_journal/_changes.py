@@ -1,4 +1,4 @@
-"""Each change of a journal, as SQL and its values; and the tables. No I/O.
+"""Every change to a journal as SQL with its parameters, and the schema. No I/O.
 
 Of what is written, two things are waited for: the intent, before the request goes out, since without it a job could run
 twice and nobody would know; and the end, before it is handed out. The loss of an id at a power failure makes a job

@@ -1,4 +1,4 @@
-"""A journal as a database of SQLite: opened, checked, and its errors told in ours."""
+"""The SQLite database of a journal: opened, checked, with its errors translated into ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal's inputs as lines of JSON, as CSV or as Parquet."""
+"""Exports a journal as JSON lines, CSV or Parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journal has of one input, as users see it; and the answers of the service that it keeps."""
+"""What a journal knows of one input, as users see it, with the service's answers it keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Journal`: what a bulk run has on disk, to look at, to write out, and to tell it what became of an unknown submit."""
+"""`Journal`: inspect and export a bulk run on disk, and resolve its unknown submits."""
 
 from __future__ import annotations
 

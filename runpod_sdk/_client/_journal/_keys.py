@@ -1,4 +1,4 @@
-"""By what an input is known in all runs: the key that it was given, else a fingerprint of what it holds. No I/O."""
+"""How an input is identified across runs: its key, or a fingerprint of its content. No I/O."""
 
 from __future__ import annotations
 

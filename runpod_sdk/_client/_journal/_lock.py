@@ -1,4 +1,4 @@
-"""A lock file that says who holds it. The system takes the lock back when its holder ends, however that happens."""
+"""A lock file that names its holder. The system releases the lock however the holder ends."""
 
 from __future__ import annotations
 

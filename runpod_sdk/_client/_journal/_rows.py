@@ -1,4 +1,4 @@
-"""What a journal knows of an input, and what follows from it for the next run. No I/O.
+"""The states of an input in a journal, and what the next run does about each. No I/O.
 
 | known of the input | what the next run does |
 |---|---|

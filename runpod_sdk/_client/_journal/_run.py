@@ -1,4 +1,4 @@
-"""A journal while a run is at work with it: locked, read where inputs are taken, written by a thread of its own."""
+"""A journal in use by a run: locked, read as inputs arrive, written by a thread of its own."""
 
 from __future__ import annotations
 

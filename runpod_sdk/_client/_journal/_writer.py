@@ -1,4 +1,4 @@
-"""One thread that writes a journal: whatever has come in while it was at the disk goes there in one transaction.
+"""The one thread that writes a journal. Everything that arrives during a commit goes into the next one.
 
 So a slow disk costs each job its time, and not all of them one after the other.
 """

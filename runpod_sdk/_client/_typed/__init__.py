@@ -1,4 +1,4 @@
-"""Outputs read as the `output_type` that was asked for."""
+"""Outputs converted to the requested `output_type`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads JSON as attrs classes, dataclasses, TypedDicts and plain types: cattrs, made to take JSON at its word.
+"""Converts JSON to attrs classes, dataclasses, TypedDicts and plain types with a strict cattrs converter.
 
 By itself cattrs makes the number 5 out of "5", a list out of a string, and a class out of anything where all of its
 fields have defaults. This file decides that it does not, and in which order the members of a union are tried.

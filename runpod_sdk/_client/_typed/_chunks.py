@@ -1,4 +1,4 @@
-"""Reads the chunks of a stream as the `chunk_type` that was asked for: as outputs are, each for itself."""
+"""Converts the chunks of a stream to the requested `chunk_type`, one by one."""
 
 from __future__ import annotations
 

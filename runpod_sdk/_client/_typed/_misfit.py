@@ -1,4 +1,4 @@
-"""Where an output does not fit its type, as a value, and how places and types are named to a reader."""
+"""Where an output does not match its type, and how that place is named in messages."""
 
 from __future__ import annotations
 

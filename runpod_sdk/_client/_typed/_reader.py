@@ -1,4 +1,4 @@
-"""Reads a job's output as the `output_type` that was asked for; decides what fits, and says where it does not.
+"""Converts a job's output to the requested `output_type`, or says exactly where it does not match.
 
 An output is JSON, and is taken at its word: "5" is no int, and what a type does not name is ignored. A type that holds
 a pydantic model is pydantic's business; any other is read with cattrs (the extra `typed`), made strict. Both are

@@ -1,4 +1,4 @@
-"""The command `batch`: many requests in one batch, from its draft to a file of its results.
+"""The command `batch`: many requests in one batch, from draft to result file.
 
 This file decides which verb takes what, and what each prints. How results get into a file: `_results.py`.
 """

@@ -1,4 +1,4 @@
-"""The results of a batch in a file, a line of JSON each: appended as they come, each request once over all runs."""
+"""A batch's results as JSON lines: appended as they arrive, each request once across all runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `completion`: what a shell needs to complete command lines, read off the parsers themselves."""
+"""The command `completion`: shell completion, generated from the parsers."""
 
 from __future__ import annotations
 

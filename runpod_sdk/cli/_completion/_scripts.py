@@ -1,4 +1,4 @@
-"""The completion scripts: for each shell a text, of commands."""
+"""The completion script for each shell."""
 
 from __future__ import annotations
 

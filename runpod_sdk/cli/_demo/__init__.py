@@ -1,4 +1,4 @@
-"""The command `demo`: the documentation's scenarios, in both flavours, on an emulator behind a real socket.
+"""The command `demo`: the documentation's scenarios, sync and async, on an emulator behind a real socket.
 
 This file decides what is run, in what order, and the exit code. What must come out of a scenario stands beside its
 code in `_sync.py` and `_async.py`.

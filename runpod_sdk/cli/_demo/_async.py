@@ -1,4 +1,4 @@
-"""The scenarios through AsyncClient. Their twins through Client are in `_sync.py`, in the same order.
+"""The scenarios with AsyncClient; `_sync.py` has the same ones with Client, in the same order.
 
 A scenario returns what happened, in words, and only if all was as it must be; else it raises.
 """

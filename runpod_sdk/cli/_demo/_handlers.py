@@ -1,4 +1,4 @@
-"""The demo's endpoints, and what their workers do: plain callables, as in the documentation of handlers."""
+"""The demo's endpoints and their handlers, in the style of the service's documentation."""
 
 from __future__ import annotations
 

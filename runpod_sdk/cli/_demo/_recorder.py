@@ -1,4 +1,4 @@
-"""What the demo knows of its scenarios: what was seen of their jobs, how long it took, and what was wrong.
+"""Records what each scenario of the demo saw: its jobs, its duration, and what went wrong.
 
 What is shown of that, and how, is decided in `_views.py`.
 """

@@ -1,4 +1,4 @@
-"""The scenarios through Client. Their twins through AsyncClient are in `_async.py`, in the same order.
+"""The scenarios with Client; `_async.py` has the same ones with AsyncClient, in the same order.
 
 A scenario returns what happened, in words, and only if all was as it must be; else it raises.
 """

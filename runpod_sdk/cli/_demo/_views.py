@@ -1,4 +1,4 @@
-"""How the demo is shown: as plain lines, as a live table, or as one line of JSON."""
+"""How the demo is displayed: plain lines, a live table, or one line of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `emulate`: the emulator on a socket, with a handler file, real workers, or the built-in handler.
+"""The command `emulate`: the emulator on a socket, with worker files, real workers, or the built-in handler.
 
 This file says what it takes, and decides what is declared; the others, what is printed and how it all ends.
 """

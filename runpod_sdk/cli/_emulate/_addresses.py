@@ -1,4 +1,4 @@
-"""By which addresses others reach this machine, where `emulate` listens on all of them."""
+"""The addresses at which others reach this machine when `emulate` listens on all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `emulate` prints when it is ready: where it is, what runs there, and what clients and workers need."""
+"""What `emulate` prints when ready: URLs, endpoints, and the environment for clients and workers."""
 
 from __future__ import annotations
 

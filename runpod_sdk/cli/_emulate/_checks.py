@@ -1,4 +1,4 @@
-"""What `emulate` refuses, before anything is started: arguments that cannot be meant."""
+"""Arguments of `emulate` that are refused before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `emulate` ends: the first signal ends it all in order, any other kills the workers."""
+"""How `emulate` ends: the first signal shuts down in order, any further one kills the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of a worker in a file, as `docker run --env-file` takes it."""
+"""Writes a worker's environment to a file for `docker run --env-file`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that endpoints are made of: when they have changed, and why one cannot be loaded."""
+"""The files behind endpoints: whether they changed, and why one cannot be loaded."""
 
 from __future__ import annotations
 

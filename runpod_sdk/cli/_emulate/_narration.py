@@ -1,4 +1,4 @@
-"""What `emulate` says of what happens: lines for rows of the ledger, and for what happens to workers. Pure."""
+"""The log lines of `emulate`, for ledger rows and worker events. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints what happens, line by line, in a thread of its own: nothing waits for who reads it."""
+"""Prints the log of `emulate` in a thread of its own, so that a slow terminal blocks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`emulate --test-inputs`: runs the tests that a worker's repository brings, and says how each ended."""
+"""`emulate --test-inputs`: runs the tests in a worker's repository, and reports each."""
 
 from __future__ import annotations
 

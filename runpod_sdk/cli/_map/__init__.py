@@ -1,4 +1,4 @@
-"""The command `map`: a file of inputs, many jobs at once, a file of results; and the same again after any end.
+"""The command `map`: a file of inputs, many jobs at once, a file of results; resumable after any interruption.
 
 This file decides what is written of a result, what is said at the end, and what becomes of an interrupted run.
 """

@@ -1,4 +1,4 @@
-"""Files of version 0.1, and outputs whose journal is gone: read once, and made a journal of the SDK.
+"""Converts files of version 0.1, and outputs without a journal, to a journal.
 
 An output has a line for each input that has an end; where there are several, the last one counts. The journal of
 version 0.1 is lines of JSON, too: one before each submit, one with the job's id, one when its result was written.

@@ -1,4 +1,4 @@
-"""What kind of file the inputs are, by its name and how it begins. No I/O."""
+"""Detects the format of an input file from its name and first bytes. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of a bulk run; read as they are needed."""
+"""Reads the inputs of a bulk run as they are needed."""
 
 from __future__ import annotations
 

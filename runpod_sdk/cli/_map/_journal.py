@@ -1,4 +1,4 @@
-"""The journal of an output: what became of each input, over all runs with the same output.
+"""The journal beside an output file: the fate of each input, over all runs with that output.
 
 The journal of the SDK, OUTPUT.journal, knows it. The output is written from it: a line as each result is handed out,
 and all of it anew at the end of a run where it would not be the same as what the journal has.

@@ -1,4 +1,4 @@
-"""Files that grow by whole lines of JSON, and survive the end of the process that writes them."""
+"""Append-only files of JSON lines that survive the end of their writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of results: lines of JSON, which grow as results come; or a table, written when a run ends."""
+"""The result file: JSON lines appended as results arrive, or a table written at the end of a run."""
 
 from __future__ import annotations
 

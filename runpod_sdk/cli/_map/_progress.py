@@ -1,4 +1,4 @@
-"""How far a bulk run is: a line that changes in a terminal; elsewhere a line every few seconds."""
+"""Progress of a bulk run: one updated line in a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result is in the output: a status in one word, and facts; the same of a result and of what a journal has."""
+"""One record of the result file: a status word and facts, from a result or from the journal."""
 
 from __future__ import annotations
 

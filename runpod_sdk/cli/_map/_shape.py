@@ -1,4 +1,4 @@
-"""How a record becomes an input: which of its fields is the key, which are sent, and which are kept beside it."""
+"""How a record becomes an input: the key field, the fields that are sent, the fields that are carried along."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of a file of inputs, one after the other: of lines of JSON, of an array, of a CSV, of a Parquet file.
+"""Reads records one by one from JSON lines, a JSON array, CSV or Parquet.
 
 A file that cannot be read as a whole is refused before anything is sent, where it can be read twice. A record that is
 none is told in its place, and the next one is read.

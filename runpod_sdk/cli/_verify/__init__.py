@@ -1,4 +1,4 @@
-"""The command `verify`: compares what this project claims about the service with an endpoint of the user's own.
+"""The command `verify`: checks this project's claims about the service against an endpoint of yours.
 
 This file decides which checks run, asks before anything is submitted, and turns the findings into an exit code. What
 is claimed stands beside its check, in `_requests.py`, `_jobs.py`, `_streams.py`, `_batches.py` and `_deadlines.py`.

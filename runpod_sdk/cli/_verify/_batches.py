@@ -1,4 +1,4 @@
-"""Claims about batches, a beta: what can be seen of a draft, which is never finalized, so that nothing of it runs."""
+"""Claims about batches, checked on a draft that is never finalized, so that nothing runs."""
 
 from __future__ import annotations
 

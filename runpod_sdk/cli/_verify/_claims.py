@@ -1,4 +1,4 @@
-"""What a check is: one claim about the service, how well it is known, and what tells whether it holds."""
+"""A check: one claim about the service, how well it is known, and the code that tests it."""
 
 from __future__ import annotations
 

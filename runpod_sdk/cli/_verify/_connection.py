@@ -1,4 +1,4 @@
-"""Requests over httpx, as plain as they can be: the checks want to see what really comes back."""
+"""Plain requests with httpx, so that the checks see exactly what comes back."""
 
 from __future__ import annotations
 

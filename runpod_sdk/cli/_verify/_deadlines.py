@@ -1,4 +1,4 @@
-"""Claims about the service's deadlines, and about workers that die: each takes a while."""
+"""Claims about the service's deadlines and about workers that die; these take a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about jobs: how they are submitted, what they show, and how they end."""
+"""Claims about jobs: submitting, states, and endings."""
 
 from __future__ import annotations
 

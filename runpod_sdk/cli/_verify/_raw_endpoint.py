@@ -1,4 +1,4 @@
-"""What the checks stand on: raw answers of the service, and the few steps that most of them share.
+"""Raw requests to the endpoint, and the few steps that most checks share.
 
 Here bodies are plain JSON: a model would hide what does not fit it, and that is what is looked for. Whether an answer
 is as it should be is decided in the checks.

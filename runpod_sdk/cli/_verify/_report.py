@@ -1,4 +1,4 @@
-"""What came of the checks: lines for a reader, and a file that can be sent in."""
+"""The report of the checks: lines to read, and a file to send in."""
 
 from __future__ import annotations
 

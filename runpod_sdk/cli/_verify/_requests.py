@@ -1,4 +1,4 @@
-"""Claims about requests: who is let in, what is refused, and how the endpoint as a whole answers."""
+"""Claims about requests: authentication, refusals, and the endpoint as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about /stream; what a generator yields needs a worker with one."""
+"""Claims about /stream; some need a worker with a generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classes that the official `runpod.endpoint` and its modules define."""
+"""The classes of the official `runpod.endpoint` and its submodules."""
 
 from __future__ import annotations
 

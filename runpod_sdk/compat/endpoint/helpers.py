@@ -1,4 +1,4 @@
-"""What the official `runpod.endpoint.helpers` defines. runpod-python 1.12.0 and 2.0.0rc2."""
+"""The names of the official `runpod.endpoint.helpers`, in runpod-python 1.12.0 and 2.0.0rc2."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How requests come in and answers go out: HTTP into typed requests and back, in this process and on sockets."""
+"""The emulator's entrances: HTTP to typed requests and back, in process and on sockets."""

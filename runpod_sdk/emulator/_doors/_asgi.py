@@ -1,4 +1,4 @@
-"""The door for sockets: an ASGI application. It carries bytes; what they mean is said by the rows of `_routes`.
+"""The entrance for sockets: an ASGI application. The rows in `_routes` give requests their meaning.
 
 A plain callable: the routes are the same as those of `_transport.py`, and twice as many requests per second go
 through it as through a web framework.

@@ -1,4 +1,4 @@
-"""Who may call what, as far as the head of a request says where it comes from. Pure: one table, and its words.
+"""Access rules by Host and Origin: one table, and the texts of refusals. Pure.
 
 A browser lets any page send simple requests to this machine, and a page whose own name has been made to lead here (DNS
 rebinding) also reads the answers. Neither shall reach more than a stranger on the network does.

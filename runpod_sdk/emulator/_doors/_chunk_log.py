@@ -1,4 +1,4 @@
-"""What jobs have yielded, read or not, for the console; the chunks of the last ones."""
+"""The latest chunks of recent jobs, whether read or not, for the console."""
 
 from __future__ import annotations
 

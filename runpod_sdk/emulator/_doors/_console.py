@@ -1,4 +1,4 @@
-"""What the console is told: its page and modules, what has happened since it last heard, and one job, masked. Pure.
+"""The console's data: its page and modules, recent events, and one job in detail, with secrets masked. Pure.
 
 The console shows the ledger: it is told of rows as they are written, and makes jobs and their steps of them itself.
 """

@@ -1,4 +1,4 @@
-"""The routes of whoever runs the emulator, under /_emulator: readiness, reset, state, faults, ledger, time.
+"""The routes under /_emulator: readiness, reset, state, faults, ledger, time.
 
 They need no key as long as they are called by a name of this machine (localhost, 127.0.0.1, [::1]), so that a server
 that listens on other addresses too gives nothing away. Pages of other origins are refused: `_callers.py` decides.

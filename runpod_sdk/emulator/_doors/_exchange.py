@@ -1,4 +1,4 @@
-"""One HTTP request, from its head to its answer and its record, whichever door it came through.
+"""One HTTP request from its head to its recorded answer, for every entrance.
 
 Here faults that were injected strike a request, and here both are written to the ledger. How a connection is dropped
 or an answer cut short is left to the doors: they get a `Damaged` instead of an answer.

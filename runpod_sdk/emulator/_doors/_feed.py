@@ -1,4 +1,4 @@
-"""What a call below /openai/ is answered with: what its job yields, as it is yielded, or the answer as a whole.
+"""Answers to OpenAI-style calls: the job's chunks as they are yielded, or the answer as a whole.
 
 Source: worker-vllm yields server-sent lines as they are to be sent, or JSON; without "stream" it yields one answer,
 which is also the first of its aggregated output. assumed: how a failed job is told.

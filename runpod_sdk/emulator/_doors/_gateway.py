@@ -1,4 +1,4 @@
-"""What every door of an emulator leads to: its routes, its hub, its faults and its limits."""
+"""What all entrances share: routes, hub, faults and rate limits."""
 
 from __future__ import annotations
 

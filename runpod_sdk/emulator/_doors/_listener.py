@@ -1,4 +1,4 @@
-"""A socket of this machine, and uvicorn in a thread that answers on it; what it answers is an ASGI application's."""
+"""A listening socket with uvicorn in a thread of its own."""
 
 from __future__ import annotations
 

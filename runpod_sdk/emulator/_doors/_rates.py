@@ -1,4 +1,4 @@
-"""The documented rate limits, as the emulator keeps them when it is told to. Pure: the time is an argument.
+"""The documented rate limits, enforced where asked for. Pure: time is an argument.
 
 Each operation of each endpoint may be asked so often in ten seconds, and so often at once, by whichever method; both
 grow with the workers. Some operations share one limit.

@@ -1,4 +1,4 @@
-"""One socket for many emulators, each below a path of its own, so that none sees anything of the others."""
+"""One socket for many emulators, each isolated under a path of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time it is in an emulator, and how it is moved, paused and made faster from outside."""
+"""The emulator's time, and how it is paused, advanced and sped up from outside."""
 
 from __future__ import annotations
 

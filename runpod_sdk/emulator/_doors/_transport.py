@@ -1,4 +1,4 @@
-"""The door without a socket: an httpx transport, for `httpx.Client` and `httpx.AsyncClient` alike.
+"""The entrance without a socket: an httpx transport for sync and async clients.
 
 The time between a request and its answer passes on the emulator's clock, and so does the request's read timeout.
 """

@@ -1,1 +1,1 @@
-"""What a bulk run will take: the emulator's queue and fleet, run to the end in virtual time, and what comes of it."""
+"""The planner: simulates a bulk run on the emulator's queue and fleet in virtual time."""

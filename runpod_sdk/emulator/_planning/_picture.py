@@ -1,4 +1,4 @@
-"""Draws runs as SVG: two bars a run, side by side. Readable on a light page and on a dark one; no library."""
+"""Draws plans as SVG bar charts that work on light and dark pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bulk run will take, window by window: how long, how many workers, what it costs."""
+"""The plan of a bulk run per window size: duration, workers, cost."""
 
 from __future__ import annotations
 

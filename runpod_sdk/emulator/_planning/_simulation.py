@@ -1,4 +1,4 @@
-"""One bulk run in virtual time: a client that keeps a window of jobs in flight, and workers that start and stop.
+"""Simulates one bulk run: a client with a fixed window, and workers that start and stop.
 
 The queue is the emulator's own, asked directly: no threads, no HTTP, no waiting. Each worker always asks for a job, and
 runs it for as long as is drawn; the client submits the next job a moment after one has ended.

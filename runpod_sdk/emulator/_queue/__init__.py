@@ -1,1 +1,1 @@
-"""One endpoint as pure code: its jobs and workers, and what each request does to them. No clock, no I/O, no threads."""
+"""One endpoint as pure code: jobs, workers, and the effect of each request. No clock, I/O or threads."""

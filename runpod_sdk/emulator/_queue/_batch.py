@@ -1,4 +1,4 @@
-"""One batch: its requests, which become jobs when it is finalized, and how it looks to users. Pure.
+"""One batch: its requests, which become jobs when it is finalized, and how users see it. Pure.
 
 Source: the documentation's page batch-jobs, a beta. What it does not say is an option, or marked here as assumed.
 """

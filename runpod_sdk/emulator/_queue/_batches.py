@@ -1,4 +1,4 @@
-"""The batches of one endpoint: what each request does to them. Pure; the jobs that they become are those of `_jobs.py`.
+"""The batches of one endpoint, and the effect of each request on them. Pure; `_jobs.py` has their jobs.
 
 Limits are documented; what is answered beyond them is not (assumed: 400, and 429 for what may fit later).
 """

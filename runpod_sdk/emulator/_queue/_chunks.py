@@ -1,4 +1,4 @@
-"""What becomes of a chunk that is too large: the service splits it. Pure."""
+"""Splits chunks that are too large, as the service does. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request, or the time, does beyond its own answer: values, which the queue returns and the hub carries out.
+"""Effects of a request or of time beyond the answer: values that the queue returns and the hub carries out.
 
 Nothing here happens by itself and nothing is kept: each call of a queue makes its own `Effects` and hands them over.
 """

@@ -1,4 +1,4 @@
-"""Which workers of an endpoint are up: started when they are wanted, stopped when they are idle for long. Pure.
+"""Which workers of an endpoint are up: started on demand, stopped when idle. Pure.
 
 A worker that asks for jobs for the first time is stopped: it gets none before it was started, which takes a while. What
 it does in earnest, as a process or a thread, is not touched; being up is what the service would say of it, and what is

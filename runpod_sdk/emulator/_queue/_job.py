@@ -1,4 +1,4 @@
-"""One job: what a queue knows of it, and how it looks to users."""
+"""One job: what the queue knows of it, and how users see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The jobs of one endpoint: where each is, in which order they wait, how long each is kept, and who waits for it. Pure.
+"""The jobs of one endpoint: their states, queue order, retention, and waiting callers. Pure.
 
 Which worker has which job, and for how long that is believed, is the business of `_workers.py`; what a request does to
 both is decided in `_queue.py`. The rule for the time to live is `Jobs.keep`, and nothing else.

@@ -1,4 +1,4 @@
-"""What is kept of a job while the emulator is down, as JSON takes it; times as seconds since 1970. Pure."""
+"""How a job is saved while the emulator is down: JSON, with times in seconds since 1970. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's states, and what each event does to them: one table, and nothing else.
+"""The states of a job, and what each event does to them: a single table.
 
 `Jobs.move` applies it; where the table has no row, the event is refused and the job stays as it is. What else an event
 does to a job (its times, its output, who is told) is decided in `_jobs.py`.

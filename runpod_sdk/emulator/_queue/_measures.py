@@ -1,4 +1,4 @@
-"""What can be measured of one endpoint: its jobs, its workers, and how long jobs waited and ran. Pure."""
+"""Measurements of one endpoint: jobs, workers, queueing and execution times. Pure."""
 
 from __future__ import annotations
 

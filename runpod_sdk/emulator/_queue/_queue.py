@@ -1,4 +1,4 @@
-"""One endpoint: what users ask of it, what time does to it, who gets which job. Pure: no clock, no I/O, no threads.
+"""One endpoint: users' requests, the passing of time, and job assignment. Pure: no clock, I/O or threads.
 
 `handle(request, now)` returns an answer, or a hold that is answered later, and what else is to happen as `Effects`,
 for the hub to carry out. `Effects.next_deadline` says when to call `advance`, `Hold.until` when to call `expire_hold`.

@@ -1,4 +1,4 @@
-"""What may be asked of a queue, and what it answers: typed values that no HTTP has touched.
+"""The requests a queue takes and the answers it gives: typed values, free of HTTP.
 
 Users' routes, in-process workers and whatever else reaches a queue build these; only `_queue.py` answers them.
 All spans are in seconds.

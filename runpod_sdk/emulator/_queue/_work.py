@@ -1,4 +1,4 @@
-"""What workers ask of an endpoint. Pure.
+"""Requests from workers. Pure.
 
 A worker takes jobs, pings, reports and leaves. Who gets which job is decided in `_queue.py`, what becomes of a job in
 `_jobs.py`, how long a worker is believed in `_workers.py`.

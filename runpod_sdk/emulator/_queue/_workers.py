@@ -1,4 +1,4 @@
-"""The workers of one endpoint: who is at work, on what lease, and what each is still to be told. Pure.
+"""The workers of one endpoint: their leases, their jobs, and pending messages to them. Pure.
 
 A worker in this process is never doubted: its jobs are its own until it says otherwise. A *remote* worker speaks HTTP
 and may vanish without a word, so it holds each job on a lease, which its pings, progress and chunks renew. A remote

@@ -1,1 +1,1 @@
-"""What is to go wrong, and what has happened: faults, the ledger and its verdict."""
+"""Injected faults, the ledger of events, and its verdict."""

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: a `Fault` says what happens, and to which requests. Values, and their JSON.
+"""`Fault`: what goes wrong on purpose, and for which requests. Values, and their JSON.
 
 Which of those that were injected strikes a request, and what that does to it, is decided in `_injection.py`.
 """

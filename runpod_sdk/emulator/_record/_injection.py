@@ -1,4 +1,4 @@
-"""Which of the injected faults strikes a request, and what that does to it. Pure: chance is an argument.
+"""Decides which fault applies to a request, and what it does. Pure: randomness is an argument.
 
 The first fault that strikes ends the search. What each kind does is said in `disruption_of`, once for all doors; they,
 and the hub, only carry it out.

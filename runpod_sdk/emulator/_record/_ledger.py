@@ -1,4 +1,4 @@
-"""What happened, in order: every request and its answer, every step of a job, every fault, every delivery. Pure.
+"""The ledger: every request and answer, job event, fault and delivery, in order. Pure.
 
 Rows are only ever added; each names its cause, the number of another row where there is one. Beside the rows, which
 are bounded, the ledger keeps an account of each job, from which `verdict()` says what was lost or doubled.

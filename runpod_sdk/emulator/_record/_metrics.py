@@ -1,4 +1,4 @@
-"""What is measured of an emulator, in the text form of Prometheus (version 0.0.4). Pure.
+"""Metrics of an emulator in Prometheus' text format (version 0.0.4). Pure.
 
 The names follow its conventions: seconds, `_total` for what only grows, one family a thing, labels for its kinds.
 """

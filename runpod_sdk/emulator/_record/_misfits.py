@@ -1,4 +1,4 @@
-"""An answer whose fields are of wrong kinds, all but those that decide, as after some update of a service. Pure."""
+"""A fault: answers whose fields have wrong types, as after an update of the service. Pure."""
 
 from __future__ import annotations
 

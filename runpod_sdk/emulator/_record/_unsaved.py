@@ -1,4 +1,4 @@
-"""What of a ledger outlives it, and what is made of rows that nobody finished. Pure."""
+"""Which ledger rows survive a restart, and how unfinished rows are closed. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ledger says at the end: what was submitted, where it all went, and what was doubled."""
+"""The verdict of a ledger: what was submitted, how it ended, and what was lost or doubled."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What HTTP means: one row a route, from the path of a request to what it asks of a queue, and back. Pure."""
+"""The HTTP interface as a table: one row per route, from path to request and back. Pure."""

@@ -1,4 +1,4 @@
-"""The routes of batches, a beta of the service. What each does is decided in `_queue/_batches.py`."""
+"""The routes of batches, in beta at the service. `_queue/_batches.py` decides what they do."""
 
 from __future__ import annotations
 

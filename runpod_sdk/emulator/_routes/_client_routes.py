@@ -1,4 +1,4 @@
-"""The routes of users. To add one, add its row to `CLIENT_ROUTES`, and what it asks."""
+"""The routes of users. To add one, add its row to `CLIENT_ROUTES` and the request it makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The route of what OpenAI's clients call: each path below /openai/ becomes a job, which says what it was.
+"""The route for OpenAI clients: each path below /openai/ becomes a job.
 
 Source: worker-vllm reads `openai_route` and `openai_input` of a job's input. assumed: the bodies of refusals, which
 have the shape that OpenAI's clients read, and the limit of a body, which is that of /run. What a job yields is written

@@ -1,4 +1,4 @@
-"""What stands behind the question mark: bounds, and seconds out of milliseconds."""
+"""Query parameters: bounds, and conversion from milliseconds."""
 
 from __future__ import annotations
 

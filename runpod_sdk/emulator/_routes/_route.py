@@ -1,4 +1,4 @@
-"""What a route is: a row that says how it is called, what may be sent to it, what it asks of a queue, and its answer.
+"""One route: how it is called, what it accepts, the request it makes of a queue, and its answer.
 
 The rows of users are in `_client_routes.py`, those of workers in `_worker_routes.py`; `_router.py` finds the row of a
 request. Whatever else has to know the routes (faults, rate limits, the contract tests) reads the rows.

@@ -1,4 +1,4 @@
-"""Finds the row of a request, or the answer that turns it away: by its path, its method, its key and its endpoint."""
+"""Finds the route of a request, or the answer that rejects it: by path, method, key and endpoint."""
 
 from __future__ import annotations
 

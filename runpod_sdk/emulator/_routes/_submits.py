@@ -1,4 +1,4 @@
-"""What /run and /runsync ask: which bodies are accepted, and the job that each becomes."""
+"""Which bodies /run and /runsync accept, and the jobs they become."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of workers: what the official worker library says over HTTP.
+"""The routes of workers, as the official worker library calls them.
 
 Source of every route: runpod-python 1.12.0, serverless/modules: rp_job.py (job-take, job-take-batch, job-stop),
 rp_http.py (job-done, job-stream), rp_ping.py (ping). The official worker takes no answer for a reason to slow down but

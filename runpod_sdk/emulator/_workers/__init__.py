@@ -1,1 +1,1 @@
-"""Who runs the jobs: callables in this process, handler files as they are, and commands under supervision."""
+"""Runs the jobs: callables in this process, worker files, and supervised commands."""

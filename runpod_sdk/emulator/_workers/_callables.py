@@ -1,4 +1,4 @@
-"""Workers in this process: each takes a job, runs a Python callable on it, sends the result, and takes the next.
+"""Workers in this process: take a job, call a Python callable, send the result, repeat.
 
 A worker talks to its queue in the same typed requests as a worker anywhere else. Async handlers run on one event loop
 in a thread of the emulator, all others in a thread per worker, so that none blocks another. How one job runs is

@@ -1,4 +1,4 @@
-"""One endpoint of an emulator, as it was declared: what runs its jobs, and what there is to see of them."""
+"""One endpoint as declared: what runs its jobs, and what can be observed of it."""
 
 from __future__ import annotations
 

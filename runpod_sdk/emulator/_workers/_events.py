@@ -1,4 +1,4 @@
-"""What happens to workers, as it is told to whoever wants to know: starts, deaths, restarts, and what they print."""
+"""Worker events for subscribers: starts, deaths, restarts, printed lines."""
 
 from __future__ import annotations
 

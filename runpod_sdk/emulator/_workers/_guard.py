@@ -1,4 +1,4 @@
-"""What ends worker processes when the process that runs the emulator is killed: a shell that waits for that.
+"""Ends worker processes when the emulator's own process is killed: a shell that waits for that.
 
 It is told of each group of processes, and kills those that are left when its standard input ends, however that comes,
 and what has left them.

@@ -1,4 +1,4 @@
-"""The event loop of the async handlers in this process, in a thread of its own."""
+"""The event loop for async handlers in this process, in a thread of its own."""
 
 from __future__ import annotations
 

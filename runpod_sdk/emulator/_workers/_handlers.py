@@ -1,4 +1,4 @@
-"""Loads a worker's file in this process: runs it, and keeps what it hands to `runpod.serverless.start`.
+"""Loads a worker file in this process: runs it, and captures what it passes to `runpod.serverless.start`.
 
 `start` of the official package never returns; here it takes the handler and ends the file, so that nothing after it
 runs either. What is different from a process of its own: the file is `__main__`, with arguments of its own, only while

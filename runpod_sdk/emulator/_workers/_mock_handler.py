@@ -1,4 +1,4 @@
-"""The built-in handler: it does what the official mock worker does, as its input says.
+"""The built-in handler: does what the input says, like the official mock worker.
 
 `mock_return` is returned, "Hello World!" by default; the items of a list are also streamed, one by one. `mock_delay`
 seconds pass first on the emulator's clock (in a list: before each item). `mock_logs` are logged at the start,

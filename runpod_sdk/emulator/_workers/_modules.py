@@ -1,4 +1,4 @@
-"""The modules beside a worker's file that is loaded in this process: each load has modules of its own.
+"""Separate copies of the modules beside a worker file, for each time it is loaded in this process.
 
 They are kept under names that nobody else uses, and the file, and they themselves, import them under the names that
 they have in production, whenever they do. Two files with a `utils.py` each do not meet, and no test finds the `utils`

@@ -1,4 +1,4 @@
-"""What worker processes print, line by line."""
+"""The output of worker processes, line by line."""
 
 from __future__ import annotations
 

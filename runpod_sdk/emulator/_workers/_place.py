@@ -1,4 +1,4 @@
-"""One place for a worker process: what it takes and sends, how it dies, and who follows it.
+"""One slot for a worker process: its traffic, its death, and its replacement.
 
 A process asks for jobs and reports through the hub like any other worker, so that leases, retries, faults and the
 ledger see no difference. On a virtual clock it counts as at work from its start until it asks for a job, and again from

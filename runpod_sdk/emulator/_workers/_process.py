@@ -1,4 +1,4 @@
-"""One worker process: how it is started, what goes to it and comes from it, and how it ends with all it has started.
+"""One worker process: starting it, talking to it, and ending it with all its children.
 
 It leads a group of its own, which is killed when it has gone: what it has started ends with it, and what has left the
 group, too. What its words mean is decided in `_place.py`.

@@ -1,4 +1,4 @@
-"""The worker processes of an emulator: which of them are to be started, what they are called, where their logs are."""
+"""All worker processes of an emulator: which to start, their names and their logs."""
 
 from __future__ import annotations
 

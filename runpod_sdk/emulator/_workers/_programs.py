@@ -1,4 +1,4 @@
-"""What a worker is started from: a file, a module or a function, with arguments. Pure but for a look at the disk.
+"""What a worker runs: a file, module or function, with arguments. Pure, but for a look at the disk.
 
 A file that belongs to a package, and imports from it, is run as `python -m` would run it, from the folder that holds
 the package; any other file as `python FILE` would, from its own folder.

@@ -1,4 +1,4 @@
-"""One thread that waits for all worker processes of an emulator: what they say, what they print, and their end.
+"""One thread that serves all worker processes: their messages, output and exits.
 
 Nothing that it runs may wait. What an action raises is logged, and the thread goes on.
 """

@@ -1,4 +1,4 @@
-"""What workers send, as the service takes it in: JSON, and nothing else. Pure.
+"""Checks what workers send, as the service does: it must be JSON. Pure.
 
 What they build is in `_host/_results.py`; when it is sent, and to whom, in `_run.py` and `_place.py`.
 """

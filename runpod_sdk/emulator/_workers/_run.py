@@ -1,4 +1,4 @@
-"""One job on a worker in this process: how its handler runs, in a thread or on a loop, and what is sent of it.
+"""One job on a worker in this process: runs the handler in a thread or on a loop, and sends its results.
 
 From the moment a job is assigned until its result is sent, its run counts as a busy handler on the clock. What is sent
 is decided in `_results.py`.

@@ -1,4 +1,4 @@
-"""What of all that a worker has started is still there: in its group, or away from it, with `setsid` or as a daemon.
+"""Finds processes that a worker started and that outlived it, even after `setsid` or as daemons.
 
 In production they end with the worker's container. Here each worker has a mark in its environment, which all that it
 starts inherits, and by which they are found. Only Linux shows the environment of processes, in /proc.

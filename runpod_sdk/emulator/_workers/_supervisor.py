@@ -1,4 +1,4 @@
-"""Real worker processes: started, watched, replaced and stopped, each with all that it has started.
+"""Supervises worker commands: starts, watches, replaces and stops them with all their children.
 
 The official worker starts a pinger that outlives it, so every worker has a process group of its own, and the group is
 killed when its worker has gone. A worker is told by SIGTERM to end; it exits when its held requests are answered and

@@ -1,4 +1,4 @@
-"""A worker process that is only to become ready: whether a file can be a worker, before others are replaced by it."""
+"""Starts a worker once to see whether its file works, before running workers are replaced by it."""
 
 from __future__ import annotations
 

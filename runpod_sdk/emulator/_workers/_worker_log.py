@@ -1,4 +1,4 @@
-"""What workers have printed and what became of them, as lines, for who comes to look later; the last ones."""
+"""The latest output and events of workers, as lines."""
 
 from __future__ import annotations
 

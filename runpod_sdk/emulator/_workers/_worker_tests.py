@@ -1,4 +1,4 @@
-"""The tests that worker repositories bring, in `test_input.json` and `.runpod/tests.json`: where, and what is in them.
+"""The tests in worker repositories, `test_input.json` and `.runpod/tests.json`: finding and reading them.
 
 docs: hub/publishing-guide, tests.json: a list "tests" of objects with name, input, and timeout in milliseconds;
 official source: rp_local.py, test_input.json: an object with input. `expected_output` stands in some of both.

@@ -1,4 +1,4 @@
-"""The classes that the official `runpod.endpoint.asyncio` defines."""
+"""The classes of the official `runpod.endpoint.asyncio`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classes that the official `runpod.endpoint.asyncio.asyncio_runner` defines."""
+"""The classes of the official `runpod.endpoint.asyncio.asyncio_runner`."""
 
 from __future__ import annotations
 

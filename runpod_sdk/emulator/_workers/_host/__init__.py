@@ -1,4 +1,4 @@
-"""What runs in a worker process: the user's file as a program, and the loop of the official worker around its handler.
+"""What runs in a worker process: the user's file, and the official worker's loop around its handler.
 
 It is started by its path and imports nothing but the standard library, so that a worker is ready in a tenth of a second
 and finds its modules as it would in production. What it says and hears goes over one socket, in frames (`_wire.py`);

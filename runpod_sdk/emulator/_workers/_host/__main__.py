@@ -1,4 +1,4 @@
-"""Where a worker process begins: `python …/host/__main__.py FD KIND TARGET [ARGUMENT …]`.
+"""The entry point of a worker process: `python …/host/__main__.py FD KIND TARGET [ARGUMENT …]`.
 
 KIND says what TARGET is: a `file` or a `module`, run as a program; or a `function`, FILE:NAME or MODULE:NAME. FD is the
 socket to the emulator. The working directory is set already.

@@ -1,4 +1,4 @@
-"""What a handler prints, kept for the error of its job, as workers of runpod 2.0 do where they are told to.
+"""Captures what a handler prints for its job's error, as runpod 2.0 workers optionally do.
 
 Source: runpod-python 2.0.0rc2, serverless/modules/rp_capture.py. What is printed goes where it went before, too. What
 a handler prints in threads of its own is not kept; what it hands to `asyncio.to_thread` is.

@@ -1,4 +1,4 @@
-"""The fitness checks that a file has registered: a worker passes them before it takes its first job, or ends.
+"""Fitness checks registered by a file: a worker passes them before its first job, or exits.
 
 Source: runpod-python 1.12.0, serverless/worker.py, run_worker, and modules/rp_fitness.py. Its own checks of GPU, memory
 and network are left out, as the environment of an emulator's worker says.

@@ -1,4 +1,4 @@
-"""One job in a worker process: the handler is called as the official worker calls it, and what comes of it is sent.
+"""One job in a worker process: calls the handler as the official worker does, and sends the result.
 
 Source: runpod-python 1.12.0, serverless/modules/rp_job.py, handle_job, run_job and run_job_generator. A sync handler
 blocks the loop; a sync generator lets it go on between two chunks.

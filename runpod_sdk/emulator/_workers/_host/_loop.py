@@ -1,4 +1,4 @@
-"""The loop of a worker process: it takes jobs, runs them, and ends in order when it is told to.
+"""The loop of a worker process: takes jobs, runs them, and shuts down cleanly when told to.
 
 Source: runpod-python 1.12.0, serverless/modules/rp_scale.py, JobScaler. Handlers run in its event loop, in the main
 thread; how many at once, the file's `concurrency_modifier` says, which is asked before each look for jobs. Three things

@@ -1,4 +1,4 @@
-"""The package `runpod`, as a worker's file finds it: the official one, where it is installed, or the stand-in.
+"""The `runpod` package that a worker file imports: the official one where installed, else the stand-in.
 
 In both, `start`, `progress_update` and what sends results by hand are replaced; whoever loads the file says by what.
 """

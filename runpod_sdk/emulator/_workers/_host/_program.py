@@ -1,4 +1,4 @@
-"""The user's file as a program: `sys.argv`, `sys.path` and `__main__` as it expects them, and what `start` does."""
+"""Runs the user's file as a program, with the `sys.argv`, `sys.path` and `__main__` that it expects."""
 
 from __future__ import annotations
 

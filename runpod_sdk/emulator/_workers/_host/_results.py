@@ -1,4 +1,4 @@
-"""What a worker sends for what its handler did: exactly as the official worker library builds it. Pure.
+"""Builds results exactly as the official worker library does. Pure.
 
 Source of every rule: runpod-python 1.12.0, serverless/modules/rp_job.py and rp_http.py. Its log lines are among the
 rules: they format what handlers return and raise, so that a `__str__` that raises changes what becomes of a job. Where

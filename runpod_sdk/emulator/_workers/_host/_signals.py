@@ -1,4 +1,4 @@
-"""The signals that tell a worker to end, and what its forked children make of them.
+"""The signals that stop a worker, and how its forked children treat them.
 
 Handlers take the place of those of the file, as the official worker's do.  # runpod-python 1.12.0 rp_scale.py: start
 A child that a handler forks is told by the pool that it belongs to, which may wait for its end: there the signals end

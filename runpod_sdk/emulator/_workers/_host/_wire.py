@@ -1,4 +1,4 @@
-"""Frames between an emulator and a worker process: a head, which is JSON, and a body, which is bytes.
+"""The frames between emulator and worker process: a JSON head and a body of bytes.
 
 A frame travels in parts, each written at once. Where the system keeps what was written at once together (SEQPACKET, not
 on macOS), an exception that a signal handler raises in the middle of a frame spoils that frame and no other; so do

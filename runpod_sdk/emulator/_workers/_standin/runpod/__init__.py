@@ -1,4 +1,4 @@
-"""A stand-in for the official `runpod` package, as far as worker files use it in an emulator."""
+"""A stand-in for the official `runpod` package, as far as worker files need it in an emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stand-in says of a name that it does not have, and how it loads what few files need."""
+"""The error for names the stand-in lacks, and lazy loading of rarely used modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads to a bucket, and links to what lies in it, signed as AWS Signature Version 4 wants them.
+"""S3 uploads and presigned links, with AWS Signature Version 4.
 
 docs: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. The bucket is part of the path, as
 boto3 has it with an address of one's own.
