@@ -12,6 +12,8 @@ import pytest
 
 from runpod_sdk import Client, JobFailedError
 from runpod_sdk.emulator import Emulator, HandlerFileError
+from runpod_sdk.emulator._workers._standin.runpod.serverless.modules.rp_logger import RunPodLogger
+from runpod_sdk.emulator._workers._standin.runpod.serverless.modules.rp_tips import check_return_size
 from runpod_sdk.emulator._workers._standin.runpod.serverless.utils._s3 import S3Bucket
 from tests.files_server import FilesServer
 
@@ -89,12 +91,14 @@ def test_uploads_to_a_bucket_arrive(worker: Endpoint, files: FilesServer) -> Non
     assert [link[0] for link in links] == [
         "/kept/of/me/a%20b.png",
         "/kept/job/NAME.png",
+        "/kept/t.txt",
         "/kept/n.txt",
         "/mine/job/out.png",
     ]
     assert [(kind, body) for kind, body, _ in files.uploads.values()] == [
         ("binary/octet-stream", b"pixels"),
         ("image/png", b"pixels"),
+        ("text/plain", b"pixels"),
         ("binary/octet-stream", b"bytes"),
         ("binary/octet-stream", b"pixels"),
     ]
@@ -119,6 +123,51 @@ def test_timers_checks_and_what_else_files_use(worker: Endpoint) -> None:
     assert do(worker, "checks")[0] == {"validated_input": {"prompt": "a cat", "steps": 20, "scale": 1.0, "seed": None}}
     small = do(worker, "small")
     assert (small[0], small[4]) == (["sync", "async"], 1), "the checks that ran, and how many jobs do"
+
+
+def test_inputs_are_checked_as_the_official_package_checks_them(worker: Endpoint) -> None:
+    missing, required = "Schema error, missing type for a.", "a is a required input."
+    assert do(worker, "checks")[-12:] == [
+        {"validated_input": {"a": 200}},  # of its default's type, so nobody asks the constraints
+        {"errors": ["a should be <class 'int'> type, not <class 'str'>.", "a does not meet the constraints."]},
+        {"errors": [required, "a does not meet the constraints."]},
+        {"errors": ["a should be <class 'float'> type, not <class 'bool'>."]},
+        "KeyError: 'type'",
+        {"errors": [required]},
+        {"errors": [missing, "Schema error, missing default value for a."]},
+        {"validated_input": {"a": 2}},
+        "TypeError: isinstance() arg 2 must be a type, a tuple of types, or a union",
+        {"errors": ["Schema error, a is not a dictionary.", missing, required]},
+        {"errors": [missing, required]},
+        "TypeError: the JSON object must be str, bytes or bytearray, not int",
+    ]
+
+
+def test_a_folder_on_a_volume_and_the_rest_of_the_package(worker: Endpoint) -> None:
+    kept = [["logs.tmp", "logs.tmp"], ["org/weights", "org/weights"]]
+    assert do(worker, "volume")[4:6] == [2, kept]
+    found = do(worker, "more")
+    assert found[:4] == [["job-a", None], [True, True], 0, ["WARN", "DEBUG"]]
+    assert found[5][0] == "ValueError: Invalid debug level: LOUD"
+
+
+def test_a_logger_writes_what_is_grave_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    written = RunPodLogger()
+    written.set_level("ERROR")
+    for write in (written.trace, written.debug, written.info, written.warn):
+        write("not grave")
+    written.error("grave", "job-1")
+    check_return_size(b"small")
+    check_return_size(bytes(21_000_000))
+    written.set_level("NOTSET")
+    written.error("nothing")
+    written.tip("nothing")
+    written.set_level("DEBUG")
+    written.secret("token", "abcdef")
+    grave, tip, *others = capsys.readouterr().err.splitlines()
+    assert grave == "ERROR  | job-1 | grave"
+    assert tip.startswith("TIP    | Your return body is 21.00 MB")
+    assert others == ["INFO   | Log level set to DEBUG", "INFO   | token: a****f"]
 
 
 def test_a_check_that_fails_ends_the_worker(tmp_path: Path) -> None:
@@ -199,9 +248,9 @@ class StableDiffusionXLPipeline:
 """,
     "rp_schemas.py": """
 INPUT_SCHEMA = {
-    "prompt": {"type": str, "required": True},
+    "prompt": {"type": str, "required": True, "constraints": lambda prompt: prompt != "bad"},
     "image_url": {"type": str, "required": True},
-    "steps": {"type": int, "required": False, "default": 25, "constraints": lambda steps: steps < 100},
+    "steps": {"type": int, "required": False, "default": 25},
 }
 """,
     "rp_handler.py": """
@@ -254,8 +303,8 @@ def test_a_worker_for_images_as_public_repositories_have_them(tmp_path: Path, fi
             output = client.endpoint("e").run_sync({**wanted, "steps": steps}, timeout=60)
             assert output["image"] == f"a cat of pixels in {steps}"
             assert {"jobs", "simulated_uploaded"} & set(output["left"]) == set()
-        with pytest.raises(JobFailedError, match="steps does not meet the constraints"):
-            client.endpoint("e").run_sync({**wanted, "steps": 200}, timeout=60)
+        with pytest.raises(JobFailedError, match="prompt does not meet the constraints"):
+            client.endpoint("e").run_sync({**wanted, "prompt": "bad"}, timeout=60)
 
 
 def test_a_name_that_is_missing_is_said_in_the_job(tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ WHAT = (
     "upload_nowhere",
     "upload",
     "checks",
+    "volume",
     "measured",
     "small",
+    "more",
     "by_hand",
 )
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import runpod
 from runpod.error import AuthenticationError, QueryError, RunPodError
 from runpod.serverless.modules import rp_fitness, rp_handler, rp_http, rp_tips
+from runpod.serverless.modules.rp_logger import RunPodLogger
 from runpod.serverless.modules.rp_progress import progress_update
 from runpod.serverless.modules.worker_state import JobsProgress
 from runpod.serverless.utils import (
@@ -28,8 +31,12 @@ from runpod.serverless.utils import (
 )
 from runpod.serverless.utils.rp_download import file as rp_file
 from runpod.serverless.utils.rp_model_cache import resolve_model_cache_path_from_hugginface_repository as cached
-from runpod.serverless.utils.rp_ssrf import SSRFError, is_safe_address
+from runpod.serverless.utils.rp_ssrf import SSRFError, is_safe_address, max_download_bytes
 from runpod.serverless.utils.rp_validator import validate
+from runpod.serverless.utils.rp_volume_cache import VolumeCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 os.chdir(tempfile.mkdtemp())
 CHECKED: list[str] = []
@@ -46,6 +53,21 @@ INPUTS: list[dict[str, Any]] = [
     {"prompt": 1, "scale": 3, "more": True},
     {"steps": 1.5},
     {"prompt": "a", "seed": "x"},
+]
+# Schemas that are odd, each with an input.
+ODD: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"a": 200}, {"a": {"type": int, "required": False, "default": 20, "constraints": lambda a: a < 100}}),
+    ({"a": "b"}, {"a": {"type": int, "required": False, "default": 20, "constraints": lambda a: a == "c"}}),
+    ({}, {"a": {"type": int, "required": True, "constraints": lambda a: a is not None}}),
+    ({"a": True}, {"a": {"type": float, "required": True}}),
+    ({"a": 1}, {"a": {"required": True}}),
+    ({}, {"a": {"type": int}}),
+    ({}, {"a": {"required": False}}),
+    ({}, {"a": '{"type": "int", "required": false, "default": 2}'}),
+    ({"a": 1}, {"a": '{"type": "int", "required": true}'}),
+    ({"a": 1}, {"a": "no JSON"}),
+    ({"a": 1}, {"a": "[1]"}),
+    ({"a": 1}, {"a": 3}),
 ]
 
 
@@ -143,6 +165,7 @@ def upload(url: str) -> Any:
         links = [
             upload_file_to_bucket("a b.png", "out.png", bucket_name="kept", prefix="of/me"),
             rp_upload.upload_image("job", "out.png", bucket_name="kept"),
+            upload_file_to_bucket("t.txt", "out.png", bucket_name="kept", extra_args={"ContentType": "text/plain"}),
         ]
     finally:
         for name in CREDENTIALS:
@@ -161,7 +184,49 @@ def _link(link: str) -> Any:
 
 
 def checks(_: str) -> Any:
-    return [validate(given, dict(SCHEMA)) for given in INPUTS]
+    return [validate(given, dict(SCHEMA)) for given in INPUTS] + [_checked(given, schema) for given, schema in ODD]
+
+
+def _checked(given: dict[str, Any], schema: dict[str, Any]) -> Any:
+    try:
+        return validate(given, dict(schema))
+    except Exception as error:  # noqa: BLE001  it is told
+        return f"{type(error).__name__}: {error}"
+
+
+def volume(_: str) -> Any:
+    """Keep a folder on a volume, change it, and let the next worker have it."""
+    home = Path(tempfile.mkdtemp()).resolve()
+    folder, other = home / "models", home / "volume"
+    other.mkdir()
+    cache = VolumeCache(folder, namespace="abc", volume_path=other)
+    found: list[Any] = [cache.available, cache.hydrate()]
+    for name in ("org/weights", "refs/main", "weights.lock", "half.rpvc.tmp", "logs.tmp", "gone"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    cache.sync(background=False)
+    (folder / "gone").unlink()
+    cache.sync(background=False)
+    found += [cache.hydrate(), _texts(folder)]
+    shutil.rmtree(folder)
+    (folder / "org").mkdir(parents=True)
+    (folder / "org" / "weights").write_text("half")
+    os.utime(folder / "org" / "weights", (1e9, 1e9))
+    found += [cache.hydrate(), _texts(folder)]
+    found += [_refused_cache(namespace="a/b"), _refused_cache(namespace=".."), _refused_cache(max_workers=0)]
+    return [*found, VolumeCache(folder, namespace="abc", volume_path=home / "none").available]
+
+
+def _texts(folder: Path) -> Any:
+    return sorted([str(path.relative_to(folder)), path.read_text()] for path in folder.rglob("*") if path.is_file())
+
+
+def _refused_cache(**options: Any) -> str:
+    try:
+        VolumeCache("models", **options)
+    except ValueError as error:
+        return str(error)
+    return "nothing raised"
 
 
 def measured(_: str) -> Any:
@@ -197,6 +262,57 @@ def small(_: str) -> Any:
         rp_download.calculate_chunk_size(5_000_000),
         rp_download.extract_disposition_params('attachment; filename="a.png"; Size=3'),
     ]
+
+
+def more(_: str) -> Any:
+    running = JobsProgress()
+    for job in ("job-a", {"id": "job-b", "input": {"n": 1}}, "job-a"):
+        running.add(job)
+    listed = sorted((running.get_job_list() or "").split(","))
+    found: list[Any] = [running.get(name) and running.get(name).id for name in ("job-a", "job-x")]
+    running.remove("job-a")
+    running.remove({"id": "job-b"})
+    log = RunPodLogger()
+    log.set_level("warn")
+    levels = [RunPodLogger().level]
+    log.set_level(2)
+    log.secret("token", "abcdef")
+    sizes = [_largest(given) for given in ("7", "-1", "many")]
+    regions = ["https://a.s3.eu-1.amazonaws.com", "https://ams3.digitaloceanspaces.com", "https://example.org"]
+    return [
+        found,
+        [name in listed for name in ("job-a", "job-b")],
+        sum("job-" in job.id for job in running),
+        [*levels, log.level],
+        _raised(lambda: running.add(3)),
+        [_raised(partial(log.set_level, level)) for level in ("loud", 6, -1)],
+        _raised(lambda: rp_debugger.Checkpoints().start("none")),
+        _raised(lambda: rp_debugger.Checkpoints().stop("none")),
+        sizes,
+        [rp_upload.extract_region_from_url(region) for region in regions],
+        [rp_download.calculate_chunk_size(size) for size in (1, 5_000_000, 5_000_000_000)],
+        [
+            str(RunPodError("why")),
+            QueryError("why", "query").query,
+            runpod.version.get_version().split(".")[0].isdigit(),
+        ],
+    ]
+
+
+def _largest(given: str) -> int:
+    os.environ["RUNPOD_MAX_DOWNLOAD_BYTES"] = given
+    try:
+        return max_download_bytes()
+    finally:
+        del os.environ["RUNPOD_MAX_DOWNLOAD_BYTES"]
+
+
+def _raised(call: Callable[[], object]) -> Any:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  it is told
+        return f"{type(error).__name__}: {error}"
+    return "nothing raised"
 
 
 def imports(lines: list[str]) -> Any:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _LEVELS = ["NOTSET", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
 
 
 class RunPodLogger:
-    """Writes what is at least as grave as its level: RUNPOD_LOG_LEVEL, or DEBUG."""
+    """Writes what is at least as grave as its level: RUNPOD_LOG_LEVEL, or DEBUG; there is one of these."""
 
+    _one: ClassVar[RunPodLogger | None] = None
     level = os.environ.get("RUNPOD_LOG_LEVEL", os.environ.get("RUNPOD_DEBUG_LEVEL", "DEBUG")).upper()
+
+    def __new__(cls) -> Self:
+        """Return the one there is."""
+        if RunPodLogger._one is None:
+            RunPodLogger._one = object.__new__(cls)
+        return RunPodLogger._one  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
     def set_level(self, new_level: str | int) -> None:
         """Write nothing below this level from now on."""
-        level = _LEVELS[new_level] if isinstance(new_level, int) else new_level.upper()
+        if isinstance(new_level, int) and 0 <= new_level < len(_LEVELS):
+            new_level = _LEVELS[new_level]
+        level = str(new_level).upper()
         if level not in _LEVELS:
             raise ValueError(f"Invalid debug level: {level}")
         self.level = level
+        self.info(f"Log level set to {level}")
 
     def log(self, message: object, message_level: str = "INFO", job_id: str | None = None) -> None:
         """Write a line."""

@@ -44,13 +44,21 @@ def _missing(name: str, rules: dict[str, Any], raw_input: dict[str, Any], values
 
 
 def _wrong(name: str, rules: dict[str, Any], values: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a value; an int is made a float where one is wanted."""
+    """Return what is wrong with a value; an int is made a float where one is wanted.
+
+    As in the official package, nothing is said of a value that is of its default's type, whatever the constraints are.
+    """
     errors: list[str] = []
-    if name in values and "type" in rules:
-        if rules["type"] is float and type(values[name]) is int:
+    if name in values:
+        try:
+            wants_float = rules["type"] is float
+        except TypeError:  # no dictionary
+            return errors
+        if wants_float and type(values[name]) is int:
             values[name] = float(values[name])
-        is_like_default = "default" in rules and isinstance(values[name], type(rules["default"]))
-        if not (is_like_default or isinstance(values[name], rules["type"])):
+        if "default" in rules and isinstance(values[name], type(rules["default"])):
+            return errors
+        if not isinstance(values[name], rules["type"]):
             errors.append(f"{name} should be {rules['type']} type, not {type(values[name])}.")
     if "constraints" in rules and not rules["constraints"](values.get(name)):
         errors.append(f"{name} does not meet the constraints.")
