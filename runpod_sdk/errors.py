@@ -29,7 +29,7 @@ RunpodError
 ├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
 ├── MapStoppedError                 an input of a bulk run was not submitted, as its `stop` said so
 ├── JournalError                    the journal of a bulk run cannot be used, or not be written
-└── ConfigurationError              a variable of the environment cannot be meant (also a ValueError); nothing was sent
+└── ConfigurationError              an environment variable is invalid (also a ValueError); nothing was sent
 
 What else can leave the SDK: ValueError and TypeError for bad arguments, and ImportError for an extra that is not
 installed, before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and
@@ -332,7 +332,7 @@ class JobsError(RunpodError, ExceptionGroup[RunpodError]):
 
 
 class WaitTimeoutError(JobBoundError, TimeoutError):
-    """The `timeout` of this call passed before the job ended; see the notes for what became of the job."""
+    """The `timeout` of this call passed before the job ended; see the notes for what happened to the job."""
 
 
 class BatchError(RunpodError):

@@ -1,6 +1,6 @@
 """Read the webhook that the service POSTs when a job ends, and check that it is genuine.
 
-**Nobody signs it.** Whoever learns the URL can post anything there. There are two real means, and they go together:
+**It is not signed.** Anyone who learns the URL can post anything there. Two measures help, best taken together:
 
 - A token of your own in the URL: `run(…, webhook=f"https://me.example/runpod?token={token}")`, compared by `is_token`.
   It keeps strangers out, for as long as the URL stays out of logs.

@@ -56,7 +56,7 @@ PASSAGES = {
     "next(source, OVER) if isinstance(source, Iterator) else await anext(source, OVER)": "next(source, OVER)",
     "import AsyncMap\nfrom ._bulk._batch": "import AsyncMap, taken_by\nfrom ._bulk._batch",
     '''    async def aclose(self) -> None:
-        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        """End the run: see `on_abandon` for what happens to batches that are under way. May be called twice."""
         self._closed = True
         await self._shell._out_of_reach(self._left(sys.exception()), sys.exception())
 
@@ -66,7 +66,7 @@ PASSAGES = {
         finally:
             await self._ended()
 ''': '''    def close(self) -> None:
-        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        """End the run: see `on_abandon` for what happens to batches that are under way. May be called twice."""
         try:
             self._leave(sys.exception())
         finally:

@@ -51,7 +51,7 @@ class AsyncClient(AsyncShell):
         limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
 
     Raises:
-        TypeError, ValueError: no key, a base URL that cannot be meant, or another bad argument.
+        TypeError, ValueError: no key, an invalid base URL, or another bad argument.
         ConfigurationError: the environment names a proxy or certificates that cannot be used, or a level of the log
             that there is not.
 
@@ -98,7 +98,7 @@ class AsyncClient(AsyncShell):
 
         log_as_told()
         key = Hidden(api_key)
-        del api_key  # no traceback of an argument that cannot be meant shows it
+        del api_key  # no traceback of an invalid argument shows it
         service = Service.resolve(key, base_url, allow_http=allow_http)
         clock = clock or SystemClock()
         self.base_url = service.base_url

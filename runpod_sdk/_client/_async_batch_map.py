@@ -182,7 +182,7 @@ class AsyncBatchMap(AsyncMap[T_co]):
                 await batch.cancel()
 
     async def _refused(self, filled: AsyncFilled[T_co], error: APIError | BatchError) -> None:
-        """Tell what becomes of inputs whose batch could not be submitted, as far as anybody knows."""
+        """Report inputs whose batch could not be submitted, as far as their fate is known."""
         if filled.batch is None or not filled.is_whole:
             await self._drop(filled)
             self._hand_out(filled.inputs.all_failed(error))
@@ -258,7 +258,7 @@ class AsyncBatchMap(AsyncMap[T_co]):
     # The end.
 
     async def aclose(self) -> None:
-        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        """End the run: see `on_abandon` for what happens to batches that are under way. May be called twice."""
         self._closed = True
         await self._shell._out_of_reach(self._left(sys.exception()), sys.exception())
 
@@ -269,7 +269,7 @@ class AsyncBatchMap(AsyncMap[T_co]):
             await self._ended()
 
     async def _leave(self, error: BaseException | None) -> None:
-        """Do what becomes of batches that are under way; a second call does what the first did not come to."""
+        """Cancel or detach batches in flight; a second call finishes what the first could not."""
         settings = self._shell._settings
         deadline = settings.deadline(GRACE, grace=0.0)
         self._stop_reading()

@@ -138,7 +138,7 @@ class AsyncEndpoint(Generic[T_co]):
             input: what the worker gets as `job["input"]`, as for `run`: 20 MiB at most (10 MiB when `timeout` is below
                 a second).
             timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
-            on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
+            on_abandon: what happens to the job when this call ends before it: "cancel" or "detach".
             on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
                 queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
             options: see `SubmitOptions`.
@@ -148,7 +148,7 @@ class AsyncEndpoint(Generic[T_co]):
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
             OutputTypeError: it completed, with an output that is not of the endpoint's `output_type`.
-            WaitTimeoutError: the timeout passed first; a note says what became of the job.
+            WaitTimeoutError: the timeout passed first; a note says what happened to the job.
             APIError: the job was not queued, or the service could not be reached.
         """
         given, chosen = Hidden(input), HiddenOptions(options)
@@ -237,7 +237,7 @@ class AsyncEndpoint(Generic[T_co]):
         progress: bool = False,
         **options: Unpack[SubmitOptions],
     ) -> AsyncMap[T_co, Any]:
-        """Return the results of many jobs, as they end: one job for each input, so many at once.
+        """Return the results of many jobs as they end: one job per input, a limited number at once.
 
         Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
         never an exception: bad inputs, refused submits, failed jobs. Memory does not grow with the number of inputs: at
@@ -257,8 +257,8 @@ class AsyncEndpoint(Generic[T_co]):
             ordered: hand results out in the order of their inputs.
             retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
                 unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
-            journal: a file that remembers what became of each input, so that the same call goes on after any end of the
-                process: see `Journal`. What has ended is not submitted again, and handed out again only if it had not
+            journal: a file that records what happened to each input, so that the same call can go on after a crash:
+                see `Journal`. What has ended is not submitted again, and handed out again only if it had not
                 been; jobs under way are asked for by their ids, first of all; what was refused is submitted. An input
                 is known by its key, a text or a whole number, else by its content and how many equal ones came before;
                 its result has that as its `key`. Another input under a known key is refused.
@@ -278,7 +278,7 @@ class AsyncEndpoint(Generic[T_co]):
             key_of: called with an output, as it came; returns the key of its input. Needed with `via="batch"`, as the
                 service does not tell which input a result belongs to; keys have to differ. An input without a result of
                 its own has a BatchResultError, and `unassigned` the results that have the key of none.
-            on_abandon: what becomes of jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
+            on_abandon: what happens to jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
                 or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
             on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
                 job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
@@ -353,7 +353,7 @@ class AsyncEndpoint(Generic[T_co]):
     @property
     def openai(self) -> OpenAIAccess:
         """What a client of OpenAI's needs to call this endpoint, if its worker speaks that language. No request."""
-        with loading("what clients of OpenAI's are told"):
+        with loading("the settings for OpenAI clients"):
             from runpod_sdk._values._openai import OpenAIAccess
 
         return OpenAIAccess(base_url=f"{self.url}/openai/v1", api_key=self._client._service.api_key.reveal())

@@ -76,7 +76,7 @@ class AsyncJob(Generic[T_co]):
 
         Args:
             timeout: most seconds; 0 looks once; None waits until the job ends or the service forgets it.
-            on_abandon: what becomes of the job when this call ends before it: "cancel" or "detach".
+            on_abandon: what happens to the job when this call ends before it: "cancel" or "detach".
             on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
                 queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
 
@@ -139,7 +139,7 @@ class AsyncJob(Generic[T_co]):
 
         Args:
             timeout: most seconds from the first read to the last chunk.
-            on_abandon: what becomes of the job when the stream is closed, or times out, before its end.
+            on_abandon: what happens to the job when the stream is closed, or times out, before its end.
             on_gap: what to do when an answer, and maybe chunks with it, was lost: "repair" holds back what follows and
                 fills in from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
             chunk_type: what each chunk is made into, and checked to be, as outputs are for an `output_type`.

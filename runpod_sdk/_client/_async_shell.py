@@ -51,7 +51,7 @@ def load_shield() -> object:
 
 
 class TaskWire(Protocol):
-    """What sends for tasks; see `AsyncWire`."""
+    """Sends requests on asyncio; see `AsyncWire`."""
 
     def transfer(self, request: Request, until: float, begun_by: float) -> Transfer:
         """Return a request to be sent now."""
@@ -67,7 +67,7 @@ class TaskWire(Protocol):
 
 
 class AsyncShell:
-    """Drives flows for tasks, by one client's settings and connections."""
+    """Drives flows on asyncio, with one client's settings and connections."""
 
     def __init__(self, settings: Settings, wire: TaskWire, unknowns: Unknowns) -> None:
         self._settings = settings
@@ -145,7 +145,7 @@ class AsyncShell:
     async def _settle(
         self, submission: Submission[AsyncShieldedSend], error: BaseException, on_known: OnKnown | None = None
     ) -> None:
-        """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
+        """Deal with a submit that an exception ends: its job is abandoned, or a record is kept of it.
 
         One that is on its way may come home first. Cancelling again changes nothing: all of it is bounded. `on_known`
         is called with a job that is known, before it is abandoned.
@@ -174,7 +174,7 @@ class AsyncShell:
                 submission.outcome = Left(job=job, end=end)
 
     async def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
+        """Deal with a job whose caller stops waiting; bounded in time, and said in a note on the exception.
 
         Returns what the job then is; None where it goes on.
         """
@@ -222,7 +222,7 @@ def new_lock() -> AbstractContextManager[object]:
 def watcher(
     on_update: Callable[[T], object] | None, *, once: bool
 ) -> AbstractContextManager[Callable[[T], object] | None]:
-    """Provide who is told of a wait: whoever the caller says; the client for threads may show a line, too."""
+    """Provide the callback of a wait; the sync client may show a status line, too."""
     del once
     return nullcontext(on_update)
 

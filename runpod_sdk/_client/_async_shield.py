@@ -1,6 +1,6 @@
 """Shields a submit from cancellation (asyncio): until its answer arrives, nobody knows the job's id.
 
-For tasks. A task may be cancelled in each of its awaits, and again while it tidies up: scopes of anyio cancel what is
+For asyncio. A task may be cancelled in each of its awaits, and again while it tidies up: scopes of anyio cancel what is
 in them over and over. So what has to be done is done in a task of its own, which nobody else knows of.
 """
 

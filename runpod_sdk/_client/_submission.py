@@ -1,6 +1,6 @@
 """How far one submit has got, so that an interruption can always say what it leaves behind.
 
-For threads and for tasks. How a submit is kept from interruptions stands in `_shield.py` and `_async_shield.py`.
+For threads and for asyncio. How a submit is kept from interruptions stands in `_shield.py` and `_async_shield.py`.
 """
 
 from __future__ import annotations

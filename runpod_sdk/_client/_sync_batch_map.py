@@ -183,7 +183,7 @@ class BatchMap(Map[T_co]):
                 batch.cancel()
 
     def _refused(self, filled: Filled[T_co], error: APIError | BatchError) -> None:
-        """Tell what becomes of inputs whose batch could not be submitted, as far as anybody knows."""
+        """Report inputs whose batch could not be submitted, as far as their fate is known."""
         if filled.batch is None or not filled.is_whole:
             self._drop(filled)
             self._hand_out(filled.inputs.all_failed(error))
@@ -259,14 +259,14 @@ class BatchMap(Map[T_co]):
     # The end.
 
     def close(self) -> None:
-        """End the run: see `on_abandon` for what becomes of batches that are under way. May be called twice."""
+        """End the run: see `on_abandon` for what happens to batches that are under way. May be called twice."""
         try:
             self._leave(sys.exception())
         finally:
             super().close()
 
     def _leave(self, error: BaseException | None) -> None:
-        """Do what becomes of batches that are under way; a second call does what the first did not come to."""
+        """Cancel or detach batches in flight; a second call finishes what the first could not."""
         settings = self._shell._settings
         deadline = settings.deadline(GRACE, grace=0.0)
         self._stop_reading()

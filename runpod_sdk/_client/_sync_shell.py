@@ -101,7 +101,7 @@ class Shell:
         return self._drive(flow, recorded, submission)
 
     def _settle(self, submission: Submission[ShieldedSend], error: BaseException) -> None:
-        """Do what becomes of a submit that an exception ends: its job is abandoned, or a record is kept of it.
+        """Deal with a submit that an exception ends: its job is abandoned, or a record is kept of it.
 
         One that is on its way may come home first. Another interruption is not held back: what is known then is told.
         """
@@ -119,7 +119,7 @@ class Shell:
             raise
 
     def _abandon(self, job: JobRef, on_abandon: OnAbandon, error: BaseException) -> JobState | None:
-        """Do what becomes of a job whose caller stops waiting; bounded, and told in a note on the exception.
+        """Deal with a job whose caller stops waiting; bounded in time, and said in a note on the exception.
 
         Returns what the job then is; None where it goes on.
         """

@@ -45,7 +45,7 @@ def add(settings: Settings, batch: BatchRef, calls: Sequence[tuple[Request, int]
     """Add requests to a draft, each once, and return its size.
 
     Raises:
-        BatchError: its size is neither what it was nor what it should be: somebody else adds to it.
+        BatchError: its size is neither the old nor the expected one: another process adds to it.
         APIError: the service refused, or could not be reached; then what this call had sent may be in the draft.
     """
     size = batch.size

@@ -72,7 +72,7 @@ def cancel(settings: Settings, job: JobRef, deadline: Deadline) -> Flow[JobState
 
 
 def end_instead(error: BaseException, state: JobState | None) -> JobState | None:
-    """Return the end that a job had found before it was cancelled for this error, if whoever waits can have it instead.
+    """Return the result a job had reached before it was cancelled for this error, if the caller can have it instead.
 
     That is so where the wait gave up; not where the caller was interrupted, or a callback of the caller's raised.
     """

@@ -34,7 +34,7 @@ class Delivery:
         count: how many chunks were handed out.
         gap_after: after how many of them the first was lost, or is another than in the output; None where all is well.
         is_verified: whether what was handed out is the job's output; None while that is not known, or cannot be.
-        may_begin_late: somebody else may have read the first chunks.
+        may_begin_late: another reader may have taken the first chunks.
     """
 
     def __init__(self, on_gap: OnGap) -> None:

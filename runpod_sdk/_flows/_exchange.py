@@ -223,7 +223,7 @@ class TurnTooLate(Exception):  # noqa: N818  in the place of a transport's error
 
 
 def _too_late(settings: Settings, request: Request, seconds: float) -> Refused:
-    """Return what becomes of a request that was not sent."""
+    """Return the outcome of a request that was not sent."""
     why = TurnTooLate(f"the turn of this request comes in {seconds:.1f} s")
     error = APITimeoutError(
         f"{request.about}: not sent: requests are paced, and its turn would come in {seconds:.1f} s, after the timeout",

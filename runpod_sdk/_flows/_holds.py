@@ -46,7 +46,7 @@ class Path:
         return max(HOLD_MIN, most)
 
     def bore(self, seconds: float) -> None:
-        """Note an answer that came after so many quiet seconds."""
+        """Note an answer that came after this many quiet seconds."""
         self.borne = max(self.borne, seconds)
         if self.broken is not None and seconds >= self.broken:
             self.broken = None

@@ -153,7 +153,7 @@ class Limiter:
         self._buckets: dict[tuple[str, OperationName], Bucket] = {}
 
     def turn(self, endpoint_id: str, operation: OperationName, now: float, within: float = math.inf) -> Turn:
-        """Return when a request may be sent, and take that place for it if it comes within so many seconds."""
+        """Return when a request may be sent, and reserve that slot if it comes within this many seconds."""
         if self._limits == "off":
             return Turn(0.0, is_taken=True)
         with self._lock:

@@ -209,7 +209,7 @@ class AsyncConnections:
 
 
 async def _looked_up(resolver: Resolver, loop: asyncio.AbstractEventLoop) -> list[SocketAddress]:
-    """Return the addresses of the host. Whoever is cancelled leaves the lookup to the others."""
+    """Return the addresses of the host. If one caller is cancelled, the lookup goes on for the others."""
     found = resolver.lookup()
     if not found.done():
         arrived = asyncio.Event()

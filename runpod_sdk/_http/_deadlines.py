@@ -80,7 +80,7 @@ def _called(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def improve(client: httpx.Client | httpx.AsyncClient) -> None:
-    """Make the connections of a client of httpx's obey `within`, for threads, and have TCP keep all alive.
+    """Make the connections of a sync httpx client obey `within`, with TCP keepalive on all of them.
 
     httpx has no argument for httpcore's network backend, so it is exchanged in the pool before the first connection.
     Where a later httpx keeps it elsewhere, each read is bounded as before, and a test says so.
@@ -93,7 +93,7 @@ def improve(client: httpx.Client | httpx.AsyncClient) -> None:
 
 
 class KeptAlive:
-    """A network backend of httpcore, for tasks, whose connections are kept alive by TCP."""
+    """An async network backend of httpcore, with TCP keepalive on its connections."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend

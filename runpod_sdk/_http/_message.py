@@ -51,7 +51,7 @@ class Address:
         proxy: the one on the way.
 
     Raises:
-        ConfigurationError: a variable of the environment that cannot be meant.
+        ConfigurationError: an invalid environment variable.
     """
 
     def __init__(self, service: Service, *, is_ours: bool) -> None:
@@ -232,7 +232,7 @@ class Transfer:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether the client's time is virtual: then who carries it has no other limit than what it is told."""
+        """Whether the client's time is virtual: then the connection keeps no limit of its own."""
         from runpod_sdk.clock import VirtualClock  # noqa: PLC0415  few need it
 
         return isinstance(self._term.clock, VirtualClock)

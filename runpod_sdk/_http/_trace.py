@@ -50,7 +50,7 @@ class Trace:
         tells: whether its transport is known to say all that it does.
 
     Attributes:
-        is_heard: whether it has a connection that says what becomes of it.
+        is_heard: whether its connection reports its progress.
     """
 
     def __init__(self, transfer: Transfer, *, tells: bool) -> None:

@@ -32,7 +32,7 @@ def httpx_options(address: Address) -> dict[str, Any]:
 
 
 class HttpxConnections:
-    """Those of an httpx client for threads: a given one, or one of our own with `most` connections at once."""
+    """Those of a sync httpx client: a given one, or one of our own with `most` connections at once."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class HttpxConnections:
 
 
 class AsyncHttpxConnections:
-    """Those of an httpx client for tasks: a given one, or one of our own with `most` connections at once."""
+    """Those of an async httpx client: a given one, or one of our own with `most` connections at once."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class Carrier(Protocol):
 
 
 class AsyncCarrier(Protocol):
-    """Connections for tasks."""
+    """Connections for asyncio."""
 
     async def carry(self, transfer: Transfer) -> None:
         """Make one request, count what is sent of it, and feed it its answer."""
@@ -154,7 +154,7 @@ class Wire:
         return HttpxConnections(self._address, self._given, self._transport, trust=self._trust, **limits)
 
     def twin(self) -> AsyncWire | None:
-        """Return a wire for tasks that ends no later than this one; None where what was given knows no tasks."""
+        """Return an async wire that ends no later than this one; None if the caller's transport has no async side."""
         import httpx  # noqa: PLC0415  as above
 
         self.check_open()
@@ -183,7 +183,7 @@ class Wire:
 
 
 class AsyncWire:
-    """Sends for tasks of one event loop. A client of the caller's own is used as it is, and never closed.
+    """Sends requests on one event loop. A client of the caller's own is used as it is, and never closed.
 
     `trust` says that connect errors of what is given prove that nothing was sent, where it cannot say so itself.
     """

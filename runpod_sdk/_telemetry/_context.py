@@ -13,7 +13,7 @@ _FIELDS = frozenset({"traceparent", "tracestate"})
 
 
 def with_trace(url: str) -> str:
-    """Return the URL of a webhook with the context of the current span in its query, for whoever receives it.
+    """Return the URL of a webhook with the context of the current span in its query, for its receiver.
 
     As it is, where there is no such span, or where the program does not use OpenTelemetry.
 

@@ -173,7 +173,7 @@ def _nothing(_metric: Metric) -> Observed:
 
 
 def _of(request: Request) -> Facts:
-    """Return what metrics are told apart by: few values, so no job's id."""
+    """Return the attributes of metrics: few distinct values, so no job ids."""
     return {names.ENDPOINT_ID: request.endpoint_id, names.OPERATION: request.operation}
 
 

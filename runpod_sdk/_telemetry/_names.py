@@ -108,7 +108,7 @@ _WORD = re.compile(r"[\w.:@/-]{1,128}")
 
 
 def request_facts(request: Request) -> Facts:
-    """Return what is told of a request: to what it is about, nothing of what it holds."""
+    """Return the attributes of a request: what it is about, nothing of its content."""
     facts: Facts = {OPERATION: request.operation, ENDPOINT_ID: request.endpoint_id}
     if request.job_id is not None:
         facts[JOB_ID] = request.job_id
@@ -116,7 +116,7 @@ def request_facts(request: Request) -> Facts:
 
 
 def state_facts(state: JobState) -> Facts:
-    """Return what is told of a job's state: nothing of its input, output, progress or error text."""
+    """Return the attributes of a job's state: nothing of its input, output, progress or error text."""
     facts: Facts = {JOB_ID: state.id, STATUS: _word(state.status) or "?", RETRIES: state.retries}
     worker_id = _word(state.worker_id)
     if worker_id is not None:
@@ -129,7 +129,7 @@ def state_facts(state: JobState) -> Facts:
 
 
 def error_facts(error: BaseException) -> Facts:
-    """Return what is told of an error: its class, and numbers and words beside it."""
+    """Return the attributes of an error: its class, with numbers and words."""
     facts: Facts = {ERROR_TYPE: class_of(error)}
     if isinstance(error, AnsweredError):
         facts[HTTP_STATUS] = error.status_code

@@ -63,7 +63,7 @@ def note_retry(error: BaseException, endpoint_id: str, job_id: str) -> None:
 
 
 def note_batch(error: BaseException | None, endpoint_id: str, batch_id: str, what: str, ask: str = "results") -> None:
-    """Say on an exception, if there is one, and in the log, what becomes of a batch, and how to ask for more."""
+    """Note on an exception, if there is one, and in the log, what happens to a batch, and how to find out more."""
     note = f"{what}: {way_back_to_batch(endpoint_id, batch_id)}.{ask}()"
     if error is not None:
         error.add_note(note)

@@ -32,7 +32,7 @@ _FAILED = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
 
 
 class CallSpan:
-    """What is told of one call while it lasts. This one tells nobody: it stands for all calls without a span."""
+    """The span of one call. This class is the null object: it stands for calls without a span."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
 """Which fields may stand beside "input" in a request body or a worker's test. Pure.
 
-The input of a job is what stands under "input", so whoever passes the whole object hands the worker an input in an
+The input of a job is what stands under "input", so a caller who passes the whole object hands the worker an input in an
 input, and pays for it.
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    # Is told of each field that does not fit: its name, and what stood there.
+    # Called for each field of a wrong type: its name and value.
     Told = Callable[[str, object], object]
 
 # Above this nothing is a count or a number of milliseconds; ours, and what most languages hold.

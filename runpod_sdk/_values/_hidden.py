@@ -1,7 +1,7 @@
 """Wrappers for secrets and inputs whose repr shows nothing.
 
 Tracebacks with locals, error trackers and debuggers write down what stands in the frames of a program. What is hidden
-here is written there as `<hidden>`, whoever looks: it is no text, no bytes and no mapping that somebody could walk
+here is written there as `<hidden>`: it is no text, no bytes and no mapping that could be walked
 through. It is revealed in the expression that hands it on, and never put into a variable.
 """
 

@@ -41,7 +41,7 @@ WAITING_CALLS = frozenset({"run_sync", "wait", "stream"})
 
 
 class Rate(NamedTuple):
-    """A documented limit: so many requests in 10 seconds, and so many at once."""
+    """A documented limit: requests per 10 seconds, and requests at once."""
 
     per_window: int
     burst: int

@@ -74,7 +74,7 @@ class BodyTooLargeError(Exception):
 
 
 class Outcome(Enum):
-    """What became of one request."""
+    """The outcome of one request."""
 
     ANSWERED = auto()  # 2xx, whole
     NEVER_SENT = auto()  # proven: not one byte of it was sent

@@ -27,7 +27,7 @@ ANSWER_MIN, ANSWER_SHARE = 1.0, 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """What `RetryPolicy.on_retry` is told: this attempt did not get through, the next follows after `wait` seconds."""
+    """Passed to `RetryPolicy.on_retry`: this attempt failed, the next follows after `wait` seconds."""
 
     operation: str
     endpoint_id: str
@@ -142,7 +142,7 @@ class Deadline:
     def request_end(self, now: float, timeout: float, hold: float) -> float:
         """Return when one request has to be over: after its hold and the client's `timeout`, but hardly after the end.
 
-        It is the one limit of a request: whoever carries it asks what is left until then.
+        It is the only limit of a request: each step asks how much is left of it.
         """
         end = now + hold + timeout
         return end if self.at is None else min(end, max(now + REQUEST_MIN, self.at + self.grace))

@@ -90,7 +90,7 @@ def _known(key: str, request: Request) -> _Secrets:
 
 
 def _secrets(key: str, request: Request, content: str) -> Iterator[str]:
-    """Return what is secret as a whole, whoever quotes it: the key, headers, parameters, and those of a webhook."""
+    """Return what is always secret: the key, headers, parameters, and those of a webhook."""
     yield key
     for name, value in request.headers.reveal().items():
         if name.lower() not in _OWN_HEADERS:
@@ -155,7 +155,7 @@ def _holds(word: str, known: _Secrets) -> bool:
 
 
 def _runs(text: str, texts: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Return where a text shares so many characters in a row with one of the others."""
+    """Return where a text shares this many consecutive characters with one of the others."""
     for other in texts:
         at = 0
         while at + _PIECE <= len(text):

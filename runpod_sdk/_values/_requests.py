@@ -112,7 +112,7 @@ class HiddenOptions(Hidden[SubmitOptions]):
 
     @property
     def on_unknown(self) -> OnUnknown:
-        """What becomes of a submit that may have arrived."""
+        """What happens to a submit that may have arrived."""
         return self.reveal().get("on_unknown", "raise")
 
     @property

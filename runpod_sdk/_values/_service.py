@@ -48,7 +48,7 @@ class Service:
         """Check both, taking what is None from the environment.
 
         Raises:
-            TypeError, ValueError: no key, a key that no header can carry, or a base URL that cannot be meant.
+            TypeError, ValueError: no key, a key that no header can carry, or an invalid base URL.
         """
         if base_url is None:
             variable, given = base_url_of_environment()
@@ -65,7 +65,7 @@ class Service:
         """Return one endpoint at a URL of its own, called with the same key.
 
         Raises:
-            TypeError, ValueError: a URL that cannot be meant.
+            TypeError, ValueError: an invalid URL.
         """
         place = checked_url("url", _text("url", url), allow_http=self.allow_http)
         if place.segments and place.segments[-1] in OPERATIONS:

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None takes those of the process.
 
     Raises:
-        SystemExit: after --help and --version (0), and for arguments that cannot be meant (2).
+        SystemExit: after --help and --version (0), and for invalid arguments (2).
     """
     _open_what_is_closed()
     try:

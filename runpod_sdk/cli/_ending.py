@@ -25,12 +25,12 @@ CODES = {
 
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
-    """Add how long to wait, and what becomes of the job otherwise."""
+    """Add the options for how long to wait, and what happens to the job after that."""
     parser.add_argument("--timeout", type=seconds, metavar="TIME", help="most for all of it: 90, 30s, 5m, 1h30m")
     parser.add_argument(
         "--on-abandon",
         choices=("detach", "cancel"),
-        help="what becomes of the job when the timeout or Ctrl-C comes before its end: it goes on (detach, the "
+        help="what happens to the job when the timeout or Ctrl-C comes before its end: it goes on (detach, the "
         "default), or is cancelled",
     )
     parser.add_argument("--traceback", action="store_true", help="show the worker's traceback, too")

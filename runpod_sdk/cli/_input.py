@@ -64,7 +64,7 @@ def read_input(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def is_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Whether standard input is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]  closed by <&-
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
 
 _DESCRIPTION = """\
-Removes all jobs that wait in the queue of an endpoint, whoever submitted them;
+Removes all queued jobs of an endpoint, no matter who submitted them;
 running jobs go on. Asks first, unless --yes is given; where nobody can answer,
 nothing is removed without it."""
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _consents(endpoint: Endpoint) -> bool:
-    """Ask, where somebody can answer; on standard error, as the answer is for nobody else."""
+    """Ask for confirmation in a terminal, on standard error, so that output can be piped."""
     if not is_terminal():
         return False
     waiting = endpoint.health().jobs.in_queue

@@ -21,7 +21,7 @@ _SCALERS = {"request-count": "request_count", "queue-delay": "queue_delay"}
 def add_scaling(parser: argparse._ArgumentGroup) -> None:
     """Take arguments for `Scaling`; those that are not given are None."""
     parser.add_argument("--max-workers", type=int, metavar="N", help="no more workers than this are up (3)")
-    parser.add_argument("--min-workers", type=int, metavar="N", help="so many workers are always up (0)")
+    parser.add_argument("--min-workers", type=int, metavar="N", help="how many workers are always up (0)")
     parser.add_argument("--scaler", type=_scaler, metavar="NAME:N", help="request-count:N or queue-delay:N (…-delay:4)")
     parser.add_argument("--step", type=int, metavar="N", help="queue-delay adds no more workers at once")
     parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="a worker without a job stops after it (5)")

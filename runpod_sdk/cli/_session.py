@@ -33,7 +33,7 @@ _BATCH = re.compile(r'client\.endpoint\((?:url=)?"([^"]+)"\)\.batches\.batch\("(
 
 
 class BadCallError(Exception):
-    """The command cannot be meant as it stands, in one line; nothing was sent for it."""
+    """The command line makes no sense, for this reason, in one line; nothing was sent."""
 
 
 def epilog(codes: dict[int, str]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AdjustableClock(SystemClock):
-    """The clock of the machine, until it is told otherwise: to stand still, to go faster or slower, to go on.
+    """The system's clock, until it is paused, sped up, slowed down or advanced.
 
     Who waits on it waits for its time, whatever becomes of the rate meanwhile.
 
@@ -42,7 +42,7 @@ class AdjustableClock(SystemClock):
         self._ahead = time.time() - now
 
     def set_rate(self, rate: float) -> None:
-        """Let so many seconds pass in each real one from now on; 0: it stands still.
+        """Set how many seconds pass in each real one from now on; 0 pauses it.
 
         Raises:
             ValueError: a rate that is negative, or no number.
@@ -83,7 +83,7 @@ class AdjustableClock(SystemClock):
         await self.parking(self.monotonic() + max(0.0, seconds)).wait_async()
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Return what ends after so many seconds at the present rate; of a clock that stands still, at its own."""
+        """Return a timeout that ends after this many seconds at the present rate; if paused, at the normal rate."""
         from ._patience import PatientTimeout  # noqa: PLC0415  brings asyncio, see SystemClock
 
         return PatientTimeout(seconds / (self.rate or 1.0))

@@ -20,12 +20,12 @@ HELD = 10.0
 
 
 def passes(clock: ParkingClock) -> bool:
-    """Whether time on this clock jumps, and so waits for whoever is at work."""
+    """Whether this clock jumps, and so waits for participants at work."""
     return isinstance(clock, VirtualClock) and clock.auto_jump
 
 
 class Presence:
-    """Somebody at work on a clock, from now until `leave`; the thread does not matter.
+    """A participant at work on a clock, from now until `leave`, in any thread.
 
     Attributes:
         context: in it the clock knows who this is.

@@ -30,7 +30,7 @@ _NOTHING = nullcontext()
 
 
 class VirtualClock:
-    """A clock that stands still until somebody waits for it; see the top of the package.
+    """A clock that stands still until someone waits on it; see the package's docstring.
 
     Args:
         start: what `time()` says at the beginning, seconds since 1970 (UTC).
@@ -224,7 +224,7 @@ class VirtualClock:
             self._ask(loops[1:], activity)
 
     def _jump(self) -> None:
-        """Run timers, the next moment first, until somebody has something to do."""
+        """Run timers in order of time, until a participant has something to do."""
         while True:
             with self._lock:
                 timer = self._pop(math.inf) if self._may_jump() else None
@@ -298,7 +298,7 @@ class _VirtualParking:
         self._notify()
 
     def _begin(self, notify: Callable[[], object], loop: asyncio.AbstractEventLoop | None) -> Timer | None:
-        """Park, unless woken already. Whoever wakes it at the same moment finds it parked, or not: nothing between."""
+        """Park, unless woken already. Parking is atomic with respect to a wake-up at the same moment."""
         timer = None
         with self._lock:
             if self._woken is not None:

@@ -317,7 +317,7 @@ class Emulator:
     def reset(self) -> None:
         """Forget every job, every request and every fault, and begin a new ledger; endpoints and workers stay.
 
-        Jobs that run are told to stop. Ids are not given out again, and the clock goes on.
+        Running jobs are told to stop. Ids are not reused, and the clock goes on.
         """
         self.faults.clear()
         if self._gateway is not None:

@@ -118,7 +118,7 @@ def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> P
 
 
 def size_of(workers: int, options: Options) -> int:
-    """Return for how many workers there is a place, of which so many were asked for."""
+    """Return how many of the requested workers there is room for."""
     return workers if options.scaling is None or not workers else options.scaling.max_workers
 
 

@@ -206,7 +206,7 @@ class Hub:
     # The whole.
 
     def reset(self) -> None:
-        """Forget every job, and begin a new ledger; who waits for a job is told 404, workers and endpoints stay."""
+        """Forget every job, and begin a new ledger; callers waiting for a job get 404, workers and endpoints stay."""
         with self._lock:
             self.ledger.reset()
             if self._store is not None:
@@ -284,7 +284,7 @@ class Hub:
         return answer
 
     def _accept(self, endpoint: HubEndpoint, effects: Effects, cause: LoggedRequest | str | None = None) -> None:
-        """Note what has happened, in order; the rest is carried out once whoever asked has been noted, too."""
+        """Record what has happened, in order; effects are carried out once the request itself is recorded, too."""
         with _NOTHING if self._store is None else self._store.lock:
             if effects.changes and self.ledger.is_on:
                 self.ledger.jobs(endpoint.queue.endpoint_id, effects, cause)

@@ -21,7 +21,7 @@ class Options:
             `{"status": 404, "title": …, "detail": …}`, whose number the official asyncio client takes for a job status.
         check_policy: False accepts any `policy`, and takes the defaults for what is out of range.
         require_input: True refuses a body without `input`, or with null, with 400; the service takes both as `{}`.
-        empty_input: what becomes of `"input": {}`. "lost": as on the service, the worker gets a job without input, and
+        empty_input: what happens to `"input": {}`. "lost": as on the service, the worker gets a job without input, and
             the job fails after one retry. "delivered": the handler gets an empty dict.
         cancel_finished: what cancelling a finished job answers: "answered" is 200 with the job as it is, "refused" 400.
         execution_timeout: the endpoint's setting, in seconds, for jobs whose policy names none.
@@ -40,7 +40,7 @@ class Options:
             does, so that pages change while it runs.
         batch_status: True: `/status` and the other operations know the requests of batches as jobs.
         batch_cancel_draft: what cancelling a draft does.
-        batch_webhook: the URL that is told of a batch that is CANCELLED or FAILED; where the service has it from is
+        batch_webhook: the URL that receives batches that are CANCELLED or FAILED; where the service has it from is
             unknown.
         stream_hold: seconds that `/stream` is held without `wait`; below the 10 seconds of the official Python client.
         status_sync_hold: seconds that `/status-sync` is held without `wait`.

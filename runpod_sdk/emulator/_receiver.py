@@ -1,6 +1,6 @@
 """Sends one POST to a user's server, and ends in time whatever that server does.
 
-No redirect is followed and no proxy used: whoever tests a webhook has it nearby. Of the answer, the status is read,
+No redirect is followed and no proxy used: a webhook under test is nearby. Of the answer, only the status is read,
 and nothing of the body.
 """
 

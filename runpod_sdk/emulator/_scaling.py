@@ -17,7 +17,7 @@ class Scaling:
     The defaults are those of the service, where it has documented ones.
 
     Attributes:
-        min_workers: so many are always up.
+        min_workers: how many are always up.
         max_workers: more are never up; 0: jobs stay in the queue.
         scaler: "queue_delay" adds a worker for each job that has waited for more than `scaler_value` seconds;
             "request_count" wants ceil((jobs in the queue + jobs in progress) / `scaler_value`) workers. Jobs with
@@ -54,7 +54,7 @@ class Scaling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that make no sense."""
         _check_count("max_workers", self.max_workers)
         _check_count("min_workers", self.min_workers)
         if self.min_workers > self.max_workers:

@@ -413,7 +413,7 @@ def test_who_listens_beyond_this_machine_is_warned() -> None:
             assert answer.status_code == 200, f"nobody can call 0.0.0.0, but {url}"
         code, errors = running.end()
     assert code == 0
-    assert errors.startswith("warning: listening on 0.0.0.0: whoever reaches this machine")
+    assert errors.startswith("warning: listening on 0.0.0.0: anyone who reaches this machine")
     assert "the key is all that guards it, and 'test' is known to everybody: --api-key takes another" in errors
 
 

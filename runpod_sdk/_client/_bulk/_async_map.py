@@ -134,7 +134,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         return await self._table(arrow_of)
 
     async def aclose(self) -> None:
-        """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
+        """End the run: see `on_abandon` for what happens to jobs in flight. May be called twice."""
         self._closed = True
         await self._shell._out_of_reach(self._ended(), sys.exception())
 

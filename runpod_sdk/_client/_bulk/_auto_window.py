@@ -46,7 +46,7 @@ class AutoWindow:
     """Says how many jobs may be in flight.
 
     Attributes:
-        size: so many.
+        size: how many jobs in flight.
         is_capped: whether it would be more, if there was no cap.
     """
 

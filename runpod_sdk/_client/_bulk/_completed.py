@@ -91,7 +91,7 @@ def as_completed(
 
 
 class _NoProgress:
-    """What comes of no jobs: of which flavour they would have been nobody knows."""
+    """The result of waiting for no jobs at all, which is neither sync nor async."""
 
     def __iter__(self) -> Self:
         return self
@@ -108,7 +108,7 @@ class _NoProgress:
 
 @dataclass(frozen=True, slots=True)
 class _End(Generic[J]):
-    """What became of one wait."""
+    """How one wait ended."""
 
     job: J
     state: JobState | None

@@ -104,7 +104,7 @@ class Intake(Generic[Item]):
                 timer.cancel()
 
     def _want(self, most: int) -> bool:
-        """Have so many taken; return whether something is there."""
+        """Ask for this many inputs; return whether one is ready."""
         with self._state:
             if self._ready or self._is_over:
                 return bool(self._ready)

@@ -216,7 +216,7 @@ class JournaledRunner(Generic[R]):
         self._runner: Runner[R] = Runner(shell, plan, kept, tally, brake, self)
 
     async def result(self, item: Item) -> R | None:
-        """Return what becomes of an input; None where another task will."""
+        """Return the result of an input; None if another task will return it."""
         known = item.known
         if known is None:  # of an earlier run
             return await self._rescued(item)

@@ -118,7 +118,7 @@ class LoopThread(Generic[Result]):
 
     @property
     def line(self) -> Line[Any, Result] | None:
-        """The line; None where there is none yet."""
+        """The pipeline; None before it starts."""
         return self._line
 
     @property
@@ -185,7 +185,7 @@ def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> No
 
 
 class PooledWire:
-    """Sends for tasks by a wire for threads, where nothing else is known of how to send."""
+    """Sends for asyncio through a sync wire, where there is no async one."""
 
     def __init__(self, wire: Wire, most: int) -> None:
         self._wire = wire
@@ -208,7 +208,7 @@ class PooledWire:
 
 
 def twin_of(shell: Shell) -> AsyncShell:
-    """Return a shell for tasks with the settings and the records of a sync client's, and connections like its own.
+    """Return an async shell with the settings and records of a sync client's, and connections like its own.
 
     A client or transport of the caller's own that knows no tasks is used from `THREADS_MAX` threads instead.
     """

@@ -1,7 +1,7 @@
 """Bulk runs for the sync client: many inputs, a bounded number at once, in constant memory.
 
 Decides how far inputs are taken ahead of results, and when a run is over, for threads; `_async_map.py` is the same for
-tasks. What becomes of one input is decided in `_map_job.py`, who works on it in `_task_pool.py` (tasks) and
+tasks. What happens to one input is decided in `_map_job.py`, who works on it in `_task_pool.py` (tasks) and
 `_loop_thread.py` (one thread with a loop, for sync runs).
 """
 
@@ -136,7 +136,7 @@ class Map(Defaulted, Generic[T_co, K_co]):
         return self._table(arrow_of)
 
     def close(self) -> None:
-        """End the run: see `on_abandon` for what becomes of jobs in flight. May be called twice."""
+        """End the run: see `on_abandon` for what happens to jobs in flight. May be called twice."""
         self._closed = True
         _leave(self._thread, self._book)
 

@@ -51,7 +51,7 @@ HOPELESS = (AuthenticationError, PaymentRequiredError, PermissionDeniedError, No
 
 
 class Log(Protocol):
-    """What is told of the submit of an input, as it happens."""
+    """Callbacks for the submit of one input."""
 
     async def intent(self, item: Item) -> None:
         """Note that it is about to be sent; what it raises keeps it from being sent."""
@@ -212,7 +212,7 @@ class Runner(Generic[R]):
         return self.of(item, error=why)
 
     async def waited(self, item: Item, ref: JobRef, job: Any) -> R:
-        """Return what becomes of a job that is submitted."""
+        """Return the result of a submitted job."""
         shell = self._shell
         try:
             with span("wait", ref.endpoint_id, ref.job_id, at=self._plan.endpoint_url):

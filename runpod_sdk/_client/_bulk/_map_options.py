@@ -47,7 +47,7 @@ class KeyingOptions(PlainOptions, total=False):
 
 
 class MapOptions(KeyingOptions, Generic[T], total=False):
-    """What the client for threads takes."""
+    """The keyword arguments of the sync client."""
 
     on_result: OnResult[T] | None
 
@@ -59,7 +59,7 @@ class UnkeyedMapOptions(PlainOptions, Generic[T], total=False):
 
 
 class AsyncMapOptions(KeyingOptions, Generic[T], total=False):
-    """What the client for tasks takes."""
+    """The keyword arguments of the async client."""
 
     on_result: AsyncOnResult[T] | None
 

@@ -121,7 +121,7 @@ def again_of(again: Iterable[str], journal: object) -> frozenset[str]:
 
 
 def abandon_of(on_abandon: OnAbandon | None, journal: object) -> OnAbandon:
-    """Return what becomes of jobs in flight where the caller says nothing: whoever has a journal finds them again."""
+    """Return the default of `on_abandon`: with a journal, jobs in flight can be found again, so they are detached."""
     if on_abandon is not None:
         return on_abandon
     return "cancel" if journal is None else "detach"

@@ -27,7 +27,7 @@ class MapProgress:
         self._notice = f"; {text}"
 
     def update(self, done: int, failed: int) -> None:
-        """Show that so many inputs are done, and so many of those without success."""
+        """Show how many inputs are done, and how many of them failed."""
         of = "" if self._total is None else f"/{self._total}"
         self._surface.show(Caption(self._title, f"{done}{of} done, {failed} failed{self._notice}", done, self._total))
 

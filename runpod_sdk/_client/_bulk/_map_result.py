@@ -44,7 +44,7 @@ class Result(Defaulted, Generic[T_co, K_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapResult(Result[T_co, K_co]):
-    """What became of one input of a bulk run: a `MapSuccess` or a `MapFailure`, which `if result.is_success:` tells.
+    """The result of one input of a bulk run: a `MapSuccess` or a `MapFailure`; `if result.is_success:` tells which.
 
     Attributes:
         key: its key, where the inputs are a mapping or pairs; else its index.
@@ -98,7 +98,7 @@ class MapFailure(MapResult[T_co, K_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncMapResult(Result[T_co, K_co]):
-    """What became of one input of a bulk run: a `MapResult` whose `job` is an AsyncJob."""
+    """The result of one input of a bulk run: a `MapResult` whose `job` is an AsyncJob."""
 
     job: AsyncJob[T_co] | None = None
 

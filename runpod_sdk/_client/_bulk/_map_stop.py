@@ -20,14 +20,14 @@ class Stop:
     """When a bulk run submits no more, whichever comes first. What is in flight then is waited for and handed out.
 
     Attributes:
-        failures: as soon as so many results are no success.
+        failures: after this many results that are not a success.
         failure_share: as soon as this share of the results, from 0 to 1, is no success; judged from 20 results on.
         cost: as soon as the run has cost so much, at `price_per_second`. Workers are paid from their start to their
             stop, idle or not, so they are counted: every 10 seconds, before an input is submitted, the endpoint's
             health is asked for those that start, run and are idle, whoever's jobs they run. Where it does not tell, and
             where that is more, it is the time that the jobs ran. `report().stopped` says which it was.
         price_per_second: of a worker, in the currency of `cost`.
-        after: so many seconds after the run began.
+        after: this many seconds after the run began.
 
     Raises:
         TypeError, ValueError: a limit that is none, or a cost without a price.

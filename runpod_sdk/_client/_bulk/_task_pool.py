@@ -37,7 +37,7 @@ class TaskPool(Generic[Item, Result]):
 
     Args:
         work: what is done with an item; an exception of it is a failure of the whole. None is no result.
-        scheduler: is told what begins and ends.
+        scheduler: counts what begins and ends.
         deliver: called with each result, in the loop.
         fail: called with an exception of `work`, in the loop.
 

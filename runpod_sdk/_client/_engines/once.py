@@ -93,7 +93,7 @@ def submit(endpoint: Endpoint[Any], input: Mapping[str, Any], *, ticket: str, **
 async def submit_async(
     endpoint: AsyncEndpoint[Any], input: Mapping[str, Any], *, ticket: str, **options: Unpack[SubmitOptions]
 ) -> str:
-    """Do what `submit` does, for tasks."""
+    """Do what `submit` does, async."""
     given, chosen = Hidden(input), HiddenOptions(options)
     del input, options
     _take(endpoint, given, ticket, chosen)
@@ -114,7 +114,7 @@ def collect(endpoint: Endpoint[T], job_id: str, *, timeout: float | None = None)
 
 
 async def collect_async(endpoint: AsyncEndpoint[T], job_id: str, *, timeout: float | None = None) -> T:
-    """Do what `collect` does, for tasks."""
+    """Do what `collect` does, async."""
     return await endpoint.job(job_id).output(timeout, on_abandon="detach")
 
 

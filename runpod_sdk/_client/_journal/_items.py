@@ -92,7 +92,7 @@ def state_from(path: Path, text: str, endpoint_id: str) -> JobState:
     """Return the state that an answer in a journal tells of.
 
     Raises:
-        JournalError: it was changed by somebody else.
+        JournalError: it was changed by another process.
     """
     try:
         return _answers.state_of(json.loads(text), endpoint_id, _untold)

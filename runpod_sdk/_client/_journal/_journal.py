@@ -33,7 +33,7 @@ _STAGES = {SENDING: Stage.INTENT, SUBMITTED: Stage.SUBMITTED, UNKNOWN: Stage.UNK
 
 
 class Journal:
-    """The journal of a bulk run: a file in which `endpoint.map(inputs, journal=…)` notes what becomes of each input.
+    """The journal of a bulk run: a file in which `endpoint.map(inputs, journal=…)` notes what happens to each input.
 
     It can be looked at while a run is at work with it, from other processes too. `with` closes it, though there is
     nothing to close but what has been begun.
@@ -112,7 +112,7 @@ class Journal:
         return list(self.items(UNKNOWN))
 
     def resolve(self, key: Key, job: str | bytes | bytearray | Mapping[str, Any]) -> bool:
-        """Tell what became of a submit that is unknown; may be called while a run is at work, from any process.
+        """Tell what happened to a submit that is unknown; may be called while a run is at work, from any process.
 
         Args:
             key: of the input, as `unknowns` has it, and as `input_options` was given it. A text that is no key may be

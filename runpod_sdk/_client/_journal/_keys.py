@@ -52,7 +52,7 @@ def digest_of_job(job_id: str) -> bytes:
 
 
 def named(digest: bytes, occurrence: int) -> str:
-    """Return the key of an input that has none of its own: equal inputs are told apart by their number, from 0."""
+    """Return the key of an input without one; equal inputs are numbered from 0."""
     return f"{digest.hex()[:_SHOWN]}-{occurrence}"
 
 

@@ -33,7 +33,7 @@ RESERVE = 2**19
 
 
 class Writer:
-    """Writes changes in the order in which they come; for threads and for tasks.
+    """Writes changes in the order in which they come; for threads and for asyncio.
 
     Args:
         path: of the journal, for its errors.

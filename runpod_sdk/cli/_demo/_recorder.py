@@ -40,7 +40,7 @@ class WrongOutcomeError(Exception):
 
 
 class Viewer(Protocol):
-    """Who is told what happens."""
+    """Receives what happens."""
 
     def began(self, scene: Scene) -> None:
         """Note that a scenario begins."""
@@ -156,7 +156,7 @@ class Expecting(Generic[E]):
 
 
 class Recorder:
-    """All scenes, and who is told of them."""
+    """All scenes, and their audience."""
 
     def __init__(self, clock: Clock, viewer: Viewer) -> None:
         self.clock = clock
@@ -185,7 +185,7 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What became of everything.
+    """The outcome of all scenes.
 
     Attributes:
         scenes: all of them.

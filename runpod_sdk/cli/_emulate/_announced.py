@@ -72,7 +72,7 @@ def _warning(arguments: argparse.Namespace) -> str:
         if arguments.api_key == DEFAULT_KEY
         else "the key is all that guards it"
     )
-    who = "whoever reaches this machine and knows the key runs jobs on it"
+    who = "anyone who reaches this machine and knows the key can run jobs on it"
     return f"warning: listening on {arguments.host}: {who}; {guard}"
 
 

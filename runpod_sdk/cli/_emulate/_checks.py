@@ -17,7 +17,7 @@ DEFAULT_KEY = "test"
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be meant."""
+    """Refuse values that make no sense."""
     arguments.external = arguments.external or arguments.env_file is not None
     arguments.module = None if arguments.module is None else f"-m {arguments.module}"
     given = [arguments.target, arguments.module, arguments.worker, arguments.external or None]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def write_env_file(path: Path, environment: dict[str, str]) -> None:
     """Write an environment as `docker run --env-file` takes it, without quotes. It holds a key: for its owner alone.
 
-    A file that is there already is replaced, as whoever has it open could go on reading; what is no file is written to.
+    An existing file is replaced, as a process that has it open could go on reading; a pipe or device is written to.
     """
     text = "".join(f"{name}={value}\n" for name, value in environment.items())
     try:

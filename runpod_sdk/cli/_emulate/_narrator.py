@@ -25,7 +25,7 @@ class Narrator(logging.Handler):
     """Tells of an emulator on standard error, from now on until it is closed.
 
     Args:
-        emulator: whose rows, events and log records are told.
+        emulator: whose ledger rows, events and log records are printed.
         is_quiet: only what workers print, how they die, and warnings.
     """
 
@@ -45,7 +45,7 @@ class Narrator(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take in a warning; what workers do is told already."""
+        """Take in a warning; worker events are printed already."""
         if not getattr(record, "is_worker_event", False):
             self._told.put(self.format(record))
 

@@ -1,6 +1,6 @@
 """The command `map`: a file of inputs, many jobs at once, a file of results; resumable after any interruption.
 
-This file decides what is written of a result, what is said at the end, and what becomes of an interrupted run.
+This file decides what is written of a result, what is said at the end, and what happens to an interrupted run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ._shape import Input
 
 _DESCRIPTION = """\
-Runs a job for each line of a file, so many at once, and appends a line to the
+Runs a job for each line of a file, several at once, and appends a line to the
 output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
 own if it likes, or an input as it is, known by its content: lines may be added,
 left out and moved. Equal ones are told apart by their number.
@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-abandon",
         choices=("detach", "cancel"),
         default="detach",
-        help="what becomes of jobs in flight at Ctrl-C: they go on and are collected by the next run (detach, the "
+        help="what happens to jobs in flight at Ctrl-C: they go on and are collected by the next run (detach, the "
         "default), or are cancelled and submitted again by the next run",
     )
     parser.add_argument("--price-per-second", type=float, metavar="PRICE", help="of a worker, for an estimated cost")

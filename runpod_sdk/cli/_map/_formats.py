@@ -55,7 +55,7 @@ class Format:
 
 
 def format_of(name: str, head: bytes) -> Format:
-    """Return what kind of file begins with these lines, two of them if there are so many.
+    """Return what kind of file begins with these lines, two of them if there are that many.
 
     Raises:
         BadCallError: none that inputs are read from; it says what to do instead.

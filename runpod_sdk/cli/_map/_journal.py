@@ -56,7 +56,7 @@ class OutputJournal(Journal):
         collected: how many jobs of earlier runs are asked for.
 
     Raises:
-        BadCallError: the output is another endpoint's, or no output of ours, or somebody else is at it.
+        BadCallError: the output belongs to another endpoint, is not one of ours, or is in use by another process.
         JournalError: the journal could not be written.
         OSError: the output could not.
     """
@@ -101,7 +101,7 @@ class OutputJournal(Journal):
         return self._run.strangers.get(result.index)
 
     def record(self, result: MapResult[Any]) -> str:
-        """Write what became of one input, and return it in one word."""
+        """Write the result of one input, and return it in one word."""
         facts = facts_of(result)
         status: str = facts["status"]
         if status in (REFUSED, UNSUBMITTED):

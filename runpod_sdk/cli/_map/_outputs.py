@@ -46,7 +46,7 @@ class Output(Protocol):
         ...
 
     def mend(self) -> None:
-        """See that it is ours, and that more can follow, though somebody else has been at it.
+        """Check that it is ours and can be appended to, even if others have edited it.
 
         Raises:
             BadCallError: it is not.

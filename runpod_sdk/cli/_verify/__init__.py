@@ -150,7 +150,7 @@ def verify(
 
 
 def _consents() -> bool:
-    """Ask, where somebody can answer."""
+    """Ask for confirmation, in a terminal."""
     return sys.stdin.isatty() and input("Submit them? [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -61,7 +61,7 @@ def _crash(endpoint: RawEndpoint) -> Result:
 
 
 def _is_forgotten(endpoint: RawEndpoint, job_id: str, seconds: float) -> Result:
-    """Require that the job is answered 404 after so many seconds, or soon after."""
+    """Require that the job is answered 404 after this many seconds, or soon after."""
     began = endpoint.clock.monotonic()
     while True:
         answer = endpoint.status(job_id)

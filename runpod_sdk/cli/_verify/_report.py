@@ -19,7 +19,7 @@ class Report:
     """The findings of one run.
 
     Attributes:
-        base_url: of the service; only its host is told.
+        base_url: of the service; only its host is shown.
         date: when it was, in ISO 8601.
         findings: what came of each check, in order.
     """

@@ -244,7 +244,7 @@ class Exchange:
         return answer
 
     def _loses_work(self) -> bool:
-        """Whether a fault strikes the jobs in this answer; what becomes of them is up to their lease."""
+        """Whether a fault strikes the jobs in this answer; what happens to them is up to their lease."""
         call = self._call
         if call is None:
             return False

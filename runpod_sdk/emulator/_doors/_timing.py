@@ -26,7 +26,7 @@ class _Movable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What a door has to do before it says what time it is: move the clock by so many seconds."""
+    """What an entrance does before it reports the time: advance the clock by this many seconds."""
 
     clock: _Movable
     seconds: float

@@ -230,7 +230,7 @@ def _cost(run: PlannedRun) -> str:
 
 
 def told(seconds: float) -> str:
-    """Return seconds as somebody would say it."""
+    """Return seconds as a person would say them."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -151,7 +151,7 @@ class Fleet:
         self._stopped.pop(place, None)
 
     def bar(self, throttled: int | None, unhealthy: int | None) -> None:
-        """Let so many workers be throttled, and so many unhealthy, from now on; None: as many as before."""
+        """Set how many workers are throttled and unhealthy from now on; None: as many as before."""
         if throttled is not None:
             self._demanded[Power.THROTTLED] = throttled
         if unhealthy is not None:
@@ -257,7 +257,7 @@ class Fleet:
                 return place
         return None
 
-    # What becomes of one.
+    # The life of one worker.
 
     def _start(self, place: Berth) -> None:
         is_warm = self.now - place.stopped_at < self._scaling.warm_for

@@ -117,7 +117,7 @@ class Jobs:
         return True
 
     def ignore(self, job: QueuedJob, event: Event, effects: Effects) -> None:
-        """Note what somebody sent who does not have the job."""
+        """Record a message from a worker that does not have the job."""
         effects.changes.append(JobChange(job.id, event, None, job.state, job.worker_id, job.retries))
 
     def start(self, worker_id: str, lease: Lease, now: float, effects: Effects) -> QueuedJob:
@@ -185,7 +185,7 @@ class Jobs:
         self.keep(job)
 
     def forget(self, job: QueuedJob, effects: Effects) -> None:
-        """Drop a job whose time is over; who still waits for it is told 404."""
+        """Drop a job whose retention is over; callers still waiting for it get 404."""
         self.queued.pop(job.id, None)
         del self.known[job.id]
         self.move(job, Event.EXPIRE, effects)
@@ -238,7 +238,7 @@ class Jobs:
     # Who waits for a job, and what it looks like.
 
     def hold(self, request: ask.Submit | ask.Status | ask.ReadStream, until: float, job: QueuedJob) -> Hold:
-        """Let somebody wait for a job."""
+        """Add a caller that waits for a job."""
         hold = ask.Hold(request, until, job.id)
         job.holds.append(hold)
         return hold
@@ -250,7 +250,7 @@ class Jobs:
             job.holds.remove(hold)
 
     def answer(self, hold: Hold, effects: Effects) -> Reply:
-        """Return what a hold is told of its job as it is."""
+        """Return the answer to a held request, given the job's present state."""
         job = self.known.get(hold.job_id or "")
         if job is None:
             return NOT_FOUND

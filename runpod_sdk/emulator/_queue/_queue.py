@@ -146,9 +146,9 @@ class Queue:
         return [record_of(job, self.endpoint_id) for job in self._jobs.known.values()]
 
     def clear(self) -> Effects:
-        """Forget every job and every count, at once; idle workers go on waiting, running ones are told to stop.
+        """Forget every job and every count at once; idle workers keep waiting, busy ones are told to stop.
 
-        Holds of users are not answered; whoever clears does it.
+        Users' held requests are not answered here; the caller does that.
         """
         effects = Effects()
         for job in self._jobs.known.values():

@@ -164,7 +164,7 @@ class Take:
 
     Attributes:
         wait: how long; None: for as long as it takes. The body is empty when no job came.
-        batch: it takes so many at once; the body is then `{"jobs": […]}`.
+        batch: how many it takes at once; the body is then `{"jobs": […]}`.
         lease: how long it is believed without a sign of the job; None: it is in this process, and never doubted.
     """
 
@@ -214,7 +214,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportProgress:
-    """A worker tells how far its job is, in so many bytes."""
+    """A worker reports its job's progress; its size in bytes."""
 
     worker_id: str
     job_id: str
@@ -263,7 +263,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarWorkers:
-    """Let so many workers of an endpoint that scales be throttled, and so many unhealthy; None: as many as before."""
+    """Set how many workers of a scaling endpoint are throttled and unhealthy; None: as many as before."""
 
     throttled: int | None = None
     unhealthy: int | None = None

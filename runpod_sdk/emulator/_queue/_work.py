@@ -1,6 +1,6 @@
 """Requests from workers. Pure.
 
-A worker takes jobs, pings, reports and leaves. Who gets which job is decided in `_queue.py`, what becomes of a job in
+A worker takes jobs, pings, reports and leaves. Who gets which job is decided in `_queue.py`, what happens to a job in
 `_jobs.py`, how long a worker is believed in `_workers.py`.
 """
 

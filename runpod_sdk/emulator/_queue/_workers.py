@@ -3,7 +3,7 @@
 A worker in this process is never doubted: its jobs are its own until it says otherwise. A *remote* worker speaks HTTP
 and may vanish without a word, so it holds each job on a lease, which its pings, progress and chunks renew. A remote
 worker that hangs up while it is held is suspect: its pings prove nothing any more, because the official worker's pinger
-is a process of its own and outlives it. What becomes of a job whose lease is over is decided in `_jobs.py`.
+is a process of its own and outlives it. What happens to a job whose lease is over is decided in `_jobs.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Power(Enum):
 
 
 class Watcher(Protocol):
-    """Who is told of workers."""
+    """Receives events about workers."""
 
     def freed(self, worker: KnownWorker) -> None:
         """A worker has no job any more."""
@@ -122,7 +122,7 @@ class Workers:
     Attributes:
         takers: who waits for a job, the longest idle first.
         put_aside: who waits for one, and is not up.
-        watcher: who is told, if anybody is.
+        watcher: receives events about workers, if given.
     """
 
     def __init__(self) -> None:

@@ -147,7 +147,7 @@ class Fault:
 
     @classmethod
     def delay(cls, seconds: float, **where: Any) -> Self:
-        """Process the request at once, and answer so many seconds later."""
+        """Process the request at once, and answer this many seconds later."""
         return cls._made("delay", where, seconds=seconds, when="after")
 
     @classmethod
@@ -219,7 +219,7 @@ class Fault:
 
     @classmethod
     def late_result(cls, seconds: float, **where: Any) -> Self:
-        """Deliver a result so many seconds late; its worker takes the next job meanwhile."""
+        """Deliver a result this many seconds late; its worker takes the next job meanwhile."""
         return cls._made("late", {"on": "job-done", **where}, seconds=seconds)
 
     @classmethod

@@ -33,7 +33,7 @@ class Disruption:
         times: how often the request is processed.
         late: seconds until it is processed once more; None: it is not.
         kills: the worker that it is from, or for, dies first.
-        fate: what becomes of the answer; "whole" is sent.
+        fate: what happens to the answer; "whole" is sent.
         pause: seconds until then.
         instead: whose answer is sent, in place of the true one; None: the true one.
         repeats: the next request for the same gets the same answer.

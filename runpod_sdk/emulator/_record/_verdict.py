@@ -18,7 +18,7 @@ class Ambiguous:
         endpoint_id: where it went.
         operation: "run" or "runsync".
         job_id: the job that it became; None: it was not accepted.
-        fate: what became of the answer.
+        fate: what happened to the answer.
         status: the HTTP status of the answer, if there was one.
     """
 

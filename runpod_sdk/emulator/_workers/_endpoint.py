@@ -103,7 +103,7 @@ class EmulatedEndpoint:
             self._tell(ask.UpdateWorkers())  # refused where the endpoint does not scale
 
     def bar_workers(self, *, throttled: int | None = None, unhealthy: int | None = None) -> None:
-        """Let so many workers be throttled, and so many unhealthy, from now on, as `/health` then says.
+        """Set how many workers are throttled and unhealthy from now on, as `/health` then reports.
 
         A worker that has a job keeps it, and is kept out after it.
 

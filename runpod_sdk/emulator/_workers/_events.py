@@ -38,7 +38,7 @@ class WorkerStarted(WorkerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady(WorkerEvent):
-    """A worker process takes jobs, so many seconds after its start."""
+    """A worker process is ready, this many seconds after its start."""
 
     seconds: float
 
@@ -52,7 +52,7 @@ class WorkerPrinted(WorkerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobNoted(WorkerEvent):
-    """Something of a job that nobody else is told: what could not be sent, and why."""
+    """Something about a job that appears nowhere else: what could not be sent, and why."""
 
     job_id: str
     text: str

@@ -38,7 +38,7 @@ _LOOK_EVERY, _LOOKS = 0.005, 60  # real seconds between two looks whether a kill
 
 
 class Owner(Protocol):
-    """Who is told of a process, in the thread of the reactor."""
+    """Receives events about a process, in the reactor's thread."""
 
     def said(self, process: WorkerProcess, head: list[Any], body: bytes, /) -> None:
         """Take in what it says."""
@@ -57,7 +57,7 @@ class WorkerProcess:
     """A process that runs a user's program as a worker; made, and called, in the thread of the reactor.
 
     Args:
-        owner: who is told.
+        owner: receives its events.
         program: what it runs.
         environment: what it finds beside what this process has.
         reactor: the thread.

@@ -43,7 +43,7 @@ class ProcessPool:
         grace: real seconds that a process has to end by itself, and a job that was stopped.
         reactor: the thread.
         guard: what ends processes if this one is killed.
-        feed: who is told.
+        feed: receives its events.
 
     Attributes:
         aggregates: what the file says of its generator; None before the first process is ready.
@@ -161,7 +161,7 @@ class ProcessPool:
         return False
 
     def _with(self, hub: Hub, worker_id: str, action: Callable[[WorkerPlace], None], *, holds: bool = False) -> None:
-        """Let a place act on its worker, if that is still there; `holds`: time waits for what comes of it."""
+        """Let a slot act on its worker, if that is still there; `holds`: virtual time waits for the result."""
         presence = Presence(hub.clock) if holds else None
 
         def act() -> None:

@@ -40,7 +40,7 @@ class WorkerProcesses:
         seed: of their ids.
         api_key: what they send.
         grace: seconds that each has to end by itself.
-        captures: they are told to send what a handler that raises has printed.
+        captures: workers send what a failing handler has printed.
     """
 
     def __init__(self, seed: int, api_key: str, grace: float, *, captures: bool) -> None:
@@ -83,7 +83,7 @@ class WorkerProcesses:
         return pool
 
     def has(self, worker_id: str) -> bool:
-        """Whether this is a process of ours, and not one that somebody else has started."""
+        """Whether this is a process of ours, and not one started by others."""
         return worker_id in self._known
 
     def new_external_id(self) -> str:

@@ -29,7 +29,7 @@ class Program:
     Attributes:
         named: what the user called it.
         kind: how it is run.
-        target: the file, the module, or either with `:function`; what the worker host is told.
+        target: the file, the module, or either with `:function`; passed to the worker host.
         folder: the working directory.
         arguments: what stands behind it in `sys.argv`.
         path: its file; None: a module that is only found when it is run.

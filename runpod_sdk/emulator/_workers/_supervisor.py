@@ -2,7 +2,7 @@
 
 The official worker starts a pinger that outlives it, so every worker has a process group of its own, and the group is
 killed when its worker has gone. A worker is told by SIGTERM to end; it exits when its held requests are answered and
-its job is delivered, which is why it is drained first. What becomes of its job when it dies is decided in `_jobs.py`.
+its job is delivered, which is why it is drained first. What happens to its job when it dies is decided in `_jobs.py`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Supervisor:
         logs: the folder of the logs, one a process, named by its worker id.
         grace: seconds that a worker has to end by itself.
         guard: what ends workers if this process is killed.
-        feed: who is told.
+        feed: receives its events.
         keep: called with the log of a worker that has failed.
     """
 

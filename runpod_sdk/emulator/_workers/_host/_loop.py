@@ -35,7 +35,7 @@ class ModifierError(Exception):
 
 
 class WorkerLoop:
-    """Runs jobs until it is told to end.
+    """Runs jobs until it is told to stop.
 
     Args:
         wire: the emulator.
@@ -76,7 +76,7 @@ class WorkerLoop:
         self._wire.flush()
         self._loop.remove_reader(self._wire.fileno())
 
-    # What it is told.
+    # Messages to it.
 
     def _signalled(self) -> None:
         self._is_ending = True

@@ -87,7 +87,7 @@ class HostedProgram:
         return 0
 
     def start(self, config: Any, _: Callable[[Any], None]) -> None:
-        """Stand in for `runpod.serverless.start`: run jobs until the worker is told to end."""
+        """Replace `runpod.serverless.start`: run jobs until the worker is told to stop."""
         if self._loads_function:
             self._configs.append(config)
             raise _StartCalled

@@ -1,7 +1,7 @@
 """Builds results exactly as the official worker library does. Pure.
 
 Source of every rule: runpod-python 1.12.0, serverless/modules/rp_job.py and rp_http.py. Its log lines are among the
-rules: they format what handlers return and raise, so that a `__str__` that raises changes what becomes of a job. Where
+rules: they format what handlers return and raise, so that a `__str__` that raises changes what happens to a job. Where
 a function here raises what it got from a user's value, the official library fails there, too; what then becomes of the
 job is said with each.
 """

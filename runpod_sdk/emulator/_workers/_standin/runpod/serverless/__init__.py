@@ -17,7 +17,7 @@ log = RunPodLogger()
 
 
 def start(config: dict[str, Any]) -> None:  # noqa: ARG001  the official signature
-    """Run a worker; whoever loads a worker's file puts a function of its own here."""
+    """Run a worker; replaced by the loader of the worker's file."""
     raise RuntimeError("runpod.serverless.start: no emulator is loading this file; run `runpod-sdk emulate FILE`")
 
 

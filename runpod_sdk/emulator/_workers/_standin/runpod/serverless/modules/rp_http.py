@@ -21,7 +21,7 @@ log = RunPodLogger()
 
 
 async def send_result(session: Any, job_data: Any, job: dict[str, Any], is_stream: bool = False) -> None:  # noqa: ARG001, FBT001, FBT002  the official signature
-    """Send what became of a job, or its progress."""
+    """Send a job's result, or its progress."""
     log.log("A result of a process that is no worker is not sent.", "ERROR", job["id"])
 
 
