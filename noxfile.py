@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -366,6 +367,8 @@ def _bill_of_materials(session: nox.Session, python: str, path: Path) -> None:
     bill["dependencies"] = [part for part in bill["dependencies"] if part["ref"].partition("==")[0] not in installers]
     version = path.name.split("-")[1].removesuffix(".cdx.json")
     bill["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/runpod-sdk@{version}"}
+    # What is reproducible comes without; GitHub attests none that has no number, so it is one of what the bill says.
+    bill["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True)).urn
     path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 

@@ -53,6 +53,24 @@ def test_a_workflow_holds_no_secret_and_keeps_no_credentials(path: Path) -> None
                 assert step["with"]["persist-credentials"] is False
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_what_others_wrote_is_named_by_its_commit(path: Path) -> None:
+    """A tag can be moved by whoever takes over its repository; of which release the commit is, a comment says."""
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    foreign = [each for each in used if not each.startswith("./")]
+    assert foreign
+    assert [each for each in foreign if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+
+
+def test_the_bill_that_is_attested_is_named_in_full() -> None:
+    """The action reads one file, and knows no patterns."""
+    steps = workflow("release.yml")["jobs"]["build"]["steps"]
+    [named] = [step["with"]["sbom-path"] for step in steps if "sbom-path" in step.get("with", {})]
+    [step, output] = re.findall(r"steps\.(\w+)\.outputs\.(\w+) }}$", named)[0]
+    [script] = [each["run"] for each in steps if each.get("id") == step]
+    assert f"{output}=%s" in script
+
+
 def test_the_tag_is_compared_with_the_version_as_it_is_written() -> None:
     [check] = [step for step in workflow("release.yml")["jobs"]["build"]["steps"] if "tag" in step.get("name", "")]
     [pattern] = re.findall(r"s/(\^__version__.*)/\\1/p", check["run"])
