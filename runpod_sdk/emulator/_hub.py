@@ -46,7 +46,7 @@ class Hub:
     """The state behind every door of an emulator.
 
     Attributes:
-        on_chunk: told (job id, worker id, body) of each chunk that is taken in, under the lock.
+        on_report: told of each chunk, and word of progress, that is taken in, under the lock.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Hub:
         self.clock = clock
         self.endpoints: dict[str, HubEndpoint] = {}
         self.closed = False
-        self.on_chunk: Callable[[str, str, dict[str, Any]], None] = lambda _job_id, _worker_id, _body: None
+        self.on_report: Callable[[Chunk | ReportProgress], None] = lambda _report: None
         self._lock = threading.Lock()
         self.ledger = Ledger(clock.time, threading.Lock(), self._known, options.ledger)
         self._deliveries: dict[Hold, Callable[[Reply], None]] = {}
@@ -279,8 +279,8 @@ class Hub:
             self.ledger.not_begun(request.worker_id, [request.job_id])
         answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
         self._accept(endpoint, effects, logged or NAMES.get(type(request)))
-        if isinstance(request, ask.Chunk) and any(change.before is not None for change in effects.changes):
-            self.on_chunk(request.job_id, request.worker_id, request.body)
+        if isinstance(request, ask.Chunk | ask.ReportProgress) and any(each.before is not None for each in effects.changes):
+            self.on_report(request)
         return answer
 
     def _accept(self, endpoint: HubEndpoint, effects: Effects, cause: LoggedRequest | str | None = None) -> None:

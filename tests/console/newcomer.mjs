@@ -12,7 +12,8 @@ export async function newcomer({ page, text, until, press, submit, choice }) {
   await until("facts", "ONE TWO THREE");
   await page.getByRole("region", { name: "Stream" }).getByText("ONE TWO THREE").waitFor();
   assert.ok(!(await text("facts")).includes("hunter2"), "secrets are masked");
-  assert.match(await text("steps"), /queued[\s\S]*taken by [\s\S]*completed on /);
+  const words = ["ONE", "TWO", "THREE"].map((word, n) => `chunk ${n + 1}: ${word}`).join("[\\s\\S]*");
+  assert.match(await text("steps"), new RegExp(`queued[\\s\\S]*taken by [\\s\\S]*${words}[\\s\\S]*completed on `));
   await until("clean", "clean: nothing lost, nothing doubled");
   await page.getByRole("heading", { name: "Stream, 3 chunks" }).waitFor();
 
@@ -30,6 +31,7 @@ export async function newcomer({ page, text, until, press, submit, choice }) {
   await press("Kill its worker");
   await until("steps", `lost by ${taken}, queued again`);
   await page.waitForFunction(() => document.querySelectorAll("#steps li").length >= 4);
+  assert.match(await text("steps"), /chunk 1: A[\s\S]*lost by /, "what it had sent stands before its loss");
   await until("h-job", "IN_PROGRESS");
   await until("facts", "A LONG TEXT AND");
   await until("clean", "not clean: 1 job run too often");

@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from runpod_sdk.clock import AdjustableClock, VirtualClock
-from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator import Emulator, Fault, progress_update
 from runpod_sdk.emulator._doors._chunk_log import ChunkLog
 from runpod_sdk.emulator._doors._console import MASK, Watch, masked
 from runpod_sdk.emulator._hub import Hub
+from runpod_sdk.emulator._queue._requests import Chunk
 from runpod_sdk.emulator._workers._events import WorkerPrinted
 from runpod_sdk.emulator._workers._worker_log import LINES, WorkerLog
 
@@ -353,14 +354,45 @@ def test_tests_of_a_worker_are_run_as_they_stand_and_its_lines_and_chunks_are_sh
 
 
 def test_chunks_that_were_read_are_shown_and_a_job_that_begins_again_begins_anew() -> None:
-    log = ChunkLog()
+    log = ChunkLog(lambda: 0.0, lambda: 1)
+
+    def add(job_id: str, worker_id: str, output: Any) -> None:
+        log.add(Chunk(job_id=job_id, worker_id=worker_id, body={"output": output}))
+
     for number in range(3):
-        log.add("job", "one", {"output": number})
-    log.add("job", "another", {"output": "again"})
+        add("job", "one", number)
+    add("job", "another", "again")
     assert log.of("job") == ["again"]
+    assert [each["output"] for each in log.reports("job")[0]] == [0, 1, 2, "again"], "its timeline has both runs"
     for number in range(1000):
-        log.add(f"job {number}", "one", {"output": number})
+        add(f"job {number}", "one", number)
     assert (log.of("job"), log.of("job 999")) == ([], [999]), "the last ones are kept"
+    for number in range(2500):
+        add("long", "one", number)
+    reports, more = log.reports("long")
+    assert (len(reports), more) == (2000, 500)
+
+
+def test_what_a_job_sends_stands_between_its_steps(world: World) -> None:
+    def talks(job: dict[str, Any]) -> Iterator[Any]:
+        yield job["input"]["a"]
+        progress_update(job, {"token": "hunter2", "done": 0.5})
+        yield "x" * 500
+
+    world.emulator.endpoint("talks", talks)
+    job_id = world.ask("POST", "v2/talks/run", {"input": {"a": {"n": 1}}}).json()["id"]
+    with world.listening() as told:
+        steps = {}
+        while "succeed" not in steps:
+            steps |= {row["event"]: row["n"] for row in until(told, "rows") if row["kind"] == "job"}
+    shown = world.ask("GET", f"jobs/{job_id}").json()
+    assert [(each["kind"], each["output"]) for each in shown["reports"]] == [
+        ("chunk", '{"n": 1}'),
+        ("progress", f'{{"token": "{MASK}", "done": 0.5}}'),
+        ("chunk", "x" * 80 + "…"),
+    ]
+    assert all(steps["take"] <= each["after"] < steps["succeed"] for each in shown["reports"])
+    assert shown["more_reports"] == 0
 
 
 def test_lines_are_numbered_and_the_last_ones_kept() -> None:

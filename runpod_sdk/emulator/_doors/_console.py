@@ -17,6 +17,7 @@ from runpod_sdk.emulator._routes._route import HttpAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runpod_sdk.emulator._doors._chunk_log import ChunkLog
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
 
@@ -48,6 +49,7 @@ EVENTS_HEAD = HttpAnswer(
 # Rows, and lines, of one event: what a browser takes in without a stutter; ours.
 _ROWS = 1000
 _LINES = 500
+_REPORT = 80  # characters of what a job has sent that stand in its timeline; ours
 _UNJUDGED = 10  # so often rows are told without a verdict; ours
 MASK = "•••"
 # Names whose values are for nobody's eyes; s3Config holds keys as a whole.
@@ -113,16 +115,25 @@ class Seen:
     tests: Callable[[str], Sequence[Sample]]
 
 
-def job_of(record: JobRecord, chunks: list[Any]) -> dict[str, Any]:
+def job_of(record: JobRecord, log: ChunkLog) -> dict[str, Any]:
     """Return what the console shows of one job."""
+    reports, more = log.reports(record.id)
     return {
         "endpoint": record.endpoint_id,
         "input": masked(record.input),
         "state": masked(record.state),
-        "chunks": masked(chunks),
+        "chunks": masked(log.of(record.id)),
+        "reports": [{**each, "output": _short(masked(each["output"]))} for each in reports],
+        "more_reports": more,
         "unread": record.chunks,
         "low_priority": record.low_priority,
     }
+
+
+def _short(value: Any) -> str:
+    """Return the beginning of what a job has sent, for a line of its own."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _REPORT else f"{text[:_REPORT]}…"
 
 
 class Watch:

@@ -191,7 +191,7 @@ class ControlApi:
         return (
             json_answer(404, {"error": "job not found"})
             if found is None
-            else json_answer(200, job_of(found, self._gateway.chunks.of(found.id)))
+            else json_answer(200, job_of(found, self._gateway.chunks))
         )
 
     def forward(self, request: ControlRequest) -> HttpAnswer | Forward:

@@ -50,7 +50,7 @@ class Gateway:
         self.router = router
         self.faults = faults
         self.rates = rates
-        self.chunks = ChunkLog()
-        hub.on_chunk = self.chunks.add
+        self.chunks = ChunkLog(hub.clock.time, lambda: hub.ledger.last)
+        hub.on_report = self.chunks.add
         self.records: deque[RequestRecord] = deque(maxlen=record)
         self.repeats: dict[tuple[str, str, str], HttpAnswer] = {}

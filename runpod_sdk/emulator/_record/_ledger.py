@@ -127,6 +127,11 @@ class Ledger:
         return [as_dict(row) for row in rows] if self.is_on else []
 
     @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return self._count
+
+    @property
     def history(self) -> int:
         """How often it has begun anew."""
         return self._history

@@ -19,12 +19,15 @@ const WORDS = {
   expire: "forgotten",
   deliver: "delivered",
 };
+const REPORTS_AT_ENDS = 15; // of a long row of chunks these are shown, the first ones and the last ones
 
 export class Detail {
   constructor(model) {
     this.model = model;
     this.id = null; // of the job that is shown
     this.shown = "";
+    this.reports = []; // what it has sent on its way, as far as it was asked for
+    this.more = 0;
   }
 
   get isRunning() {
@@ -32,6 +35,9 @@ export class Detail {
   }
 
   async show(id = this.id) {
+    if (this.id !== id) {
+      [this.reports, this.more] = [[], 0];
+    }
     this.id = id;
     const job = this.model.jobs.get(id);
     at("detail").hidden = job === undefined;
@@ -49,18 +55,19 @@ export class Detail {
       known = null; // it is gone
     }
     if (this.id === id) {
+      if (known) {
+        [this.reports, this.more] = [known.reports, known.more_reports];
+        this.#steps(job);
+      }
       this.#facts(known);
     }
   }
 
   #steps(job) {
     const first = job.steps[0].time;
-    const items = job.steps.map((step) => {
-      const where = { take: "by ", lose: "", submit: null }[step.event] ?? "on ";
-      const who = step.worker && step.event !== "submit" ? ` ${where}${step.worker}` : "";
-      const again = step.event === "lose" ? ", queued again" : "";
-      const item = make("li", "", { class: step.event === "lose" ? "bad" : lookOf(step.to) });
-      item.append(make("span", seconds(step.time - first)), make("span", `${WORDS[step.event] ?? step.event}${who}${again}`));
+    const items = timeline(job.steps, this.reports, this.more).map(({ time, look, text }) => {
+      const item = make("li", "", { class: look });
+      item.append(make("span", time === null ? "" : seconds(time - first)), make("span", text));
       return item;
     });
     at("steps").replaceChildren(...items);
@@ -120,6 +127,60 @@ export class Detail {
     }
     at("facts").replaceChildren(...facts);
   }
+}
+
+// What happened to a job, in order: its steps, and behind each what was sent until the next one.
+function timeline(steps, reports, more) {
+  const items = [];
+  let next = 0;
+  const reported = (until) => {
+    const found = [];
+    for (; next < reports.length && reports[next].after < until; next += 1) {
+      found.push(reports[next]);
+    }
+    items.push(...shortened(found));
+  };
+  const numbers = new Map(); // of the chunks of each worker
+  reports.forEach((report) => {
+    const number = (numbers.get(report.worker) ?? 0) + (report.kind === "chunk");
+    numbers.set(report.worker, number);
+    report.number = number;
+  });
+  for (const step of steps) {
+    reported(step.n);
+    items.push({ time: step.time, look: isBad(step) ? "bad" : lookOf(step.to), text: said(step) });
+  }
+  reported(Infinity);
+  if (more) {
+    items.push({ time: null, look: "dim", text: `${count(more, "report")} more, which ${more === 1 ? "is" : "are"} not kept` });
+  }
+  return items;
+}
+
+function shortened(reports) {
+  const items = reports.map(({ time, kind, number, output }) => ({
+    time,
+    look: "active",
+    text: kind === "chunk" ? `chunk ${number}: ${output}` : `progress: ${output}`,
+  }));
+  const left = items.length - 2 * REPORTS_AT_ENDS;
+  if (left > 1) {
+    const { time } = items[REPORTS_AT_ENDS];
+    items.splice(REPORTS_AT_ENDS, left, { time, look: "dim", text: `${left.toLocaleString("en")} more, up to the next` });
+  }
+  return items;
+}
+
+const isBad = ({ event }) => event === "lose" || event === "miss";
+
+function said({ event, worker, attempt, status }) {
+  if (attempt !== undefined) {
+    const tries = attempt > 1 ? `, try ${attempt}` : "";
+    return event === "call" ? `delivered to its webhook${tries}` : `its webhook was not taken: ${status}${tries}`;
+  }
+  const where = { take: "by ", lose: "" }[event] ?? "on ";
+  const who = worker && event !== "submit" ? ` ${where}${worker}` : "";
+  return `${WORDS[event] ?? event}${who}${event === "lose" ? ", queued again" : ""}`;
 }
 
 // What was streamed, as it reads: text runs on, all else has a line each.

@@ -66,7 +66,7 @@ export class Model {
       if (row.kind === "job") {
         this.#step(row);
         changed.add(row.job);
-      } else if (row.kind === "answer" && this.#deliver(row)) {
+      } else if ((row.kind === "answer" && this.#deliver(row)) || (row.kind === "webhook" && this.#call(row))) {
         changed.add(row.job);
       }
     }
@@ -91,17 +91,24 @@ export class Model {
     job.status = row.to;
     job.worker = row.worker ?? job.worker;
     job.retries = row.retries ?? job.retries;
-    job.steps.push({ time: row.time, event: row.event, to: row.to, worker: row.worker ?? "" });
+    job.steps.push({ n: row.n, time: row.time, event: row.event, to: row.to, worker: row.worker ?? "" });
   }
 
   // Whether a whole answer has told somebody how a job ended.
-  #deliver({ time, fate, status, job_status: to, job: id }) {
+  #deliver({ n, time, fate, status, job_status: to, job: id }) {
     const job = this.jobs.get(id);
     const isDelivered = job !== undefined && fate === "whole" && status === 200 && FINAL.has(to);
     if (isDelivered) {
-      job.steps.push({ time, event: "deliver", to, worker: "" });
+      job.steps.push({ n, time, event: "deliver", to, worker: "" });
     }
     return isDelivered;
+  }
+
+  // Whether a job's webhook was called: one more try to tell somebody how it ended.
+  #call({ n, time, attempt, status, job: id }) {
+    const job = this.jobs.get(id);
+    job?.steps.push({ n, time, event: status === 200 ? "call" : "miss", to: job.status, worker: "", attempt, status });
+    return job !== undefined;
   }
 
   #count(row) {
