@@ -20,7 +20,7 @@ from runpod_sdk.emulator._record._ledger import Ledger, input_sha256
 from runpod_sdk.emulator._record._verdict import Ambiguous, Verdict
 from runpod_sdk.emulator._scaling import Scaling
 from runpod_sdk.emulator._server import Server
-from runpod_sdk.emulator._store import EmulatorFileError
+from runpod_sdk.emulator._state_file import EmulatorFileError
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._programs import HandlerFileError
 from runpod_sdk.emulator._workers._run import progress_update

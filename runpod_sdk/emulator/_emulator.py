@@ -111,6 +111,8 @@ class Emulator:
         if echo:
             self._processes.feed.subscribe(print_lines)
         self.faults = Faults(hosting.chance_of_faults(seed), threading.Lock())
+        if self._store is not None:
+            self._store.resume(self.faults)
 
     def endpoint(
         self,

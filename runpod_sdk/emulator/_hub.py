@@ -69,10 +69,14 @@ class Hub:
         self._pauses: set[Parking] = set()
         self._effects: deque[tuple[HubEndpoint, Effects]] = deque()  # not carried out yet
         self._retakes: list[tuple[HubEndpoint, Take, Callable[[Reply], None]]] = []
-        self.webhooks = WebhookSender(clock, self.ledger, options.webhook_timeout)
         self._store = store
-        if store is not None:
+        if store is None:
+            self.webhooks = WebhookSender(clock, self.ledger, options.webhook_timeout)
+        else:
+            self.webhooks = WebhookSender(clock, self.ledger, options.webhook_timeout, store.tried)
             store.begin(self.ledger, clock.time, clock.monotonic())
+            for kept in store.webhooks():
+                self.webhooks.resume(*kept)
 
     def add(self, queue: Queue) -> HubEndpoint:
         """Take in the queue of an endpoint."""
@@ -116,16 +120,13 @@ class Hub:
         """Return the answer after a wait, or None if the caller's patience ended first."""
         with self._lock:
             endpoint, reply = self._forget(waiter), waiter.reply
-            if reply is not None:
-                if self._store is not None:
-                    self._store.settle()
-                return reply
-            if waiter.hurried and not waiter.cut:
-                effects = endpoint.queue.hang_up(waiter.hold, self.clock.monotonic())
-            else:
-                reply, effects = endpoint.queue.expire_hold(waiter.hold, self.clock.monotonic())
-            self._accept(endpoint, effects)
-            self._carry_out()
+            if reply is None:
+                if waiter.hurried and not waiter.cut:
+                    effects = endpoint.queue.hang_up(waiter.hold, self.clock.monotonic())
+                else:
+                    reply, effects = endpoint.queue.expire_hold(waiter.hold, self.clock.monotonic())
+                self._accept(endpoint, effects)
+                self._carry_out()
             if self._store is not None:
                 self._store.settle()
             return reply
@@ -184,6 +185,8 @@ class Hub:
             return None
         endpoint_id = endpoint.queue.endpoint_id
         struck = self._faults.strike(operation, endpoint_id, kinds)
+        if self._store is not None:
+            self._store.follow()
         if struck is None:
             return None
         if self.ledger.is_on:
@@ -209,6 +212,7 @@ class Hub:
         """Forget every job, and begin a new ledger; callers waiting for a job get 404, workers and endpoints stay."""
         with self._lock:
             self.ledger.reset()
+            self.webhooks.forget()
             if self._store is not None:
                 self._store.clear()
             for endpoint in self.endpoints.values():
@@ -241,9 +245,17 @@ class Hub:
             held = held_by((endpoint, waiter.hold) for waiter, endpoint in self._waiters.items())
             return [endpoint.queue.measures(now) for endpoint in self.endpoints.values()], held
 
+    def keep(self) -> None:
+        """Return when all that is to outlive the emulator is in its file, if it has one."""
+        if self._store is not None:
+            self._store.flush()
+
     def close(self) -> None:
         """Answer everybody who waits, and look at no deadline any more."""
         with self._lock:
+            if self._store is not None and not self.closed:
+                for endpoint in self.endpoints.values():
+                    self._store.recount(endpoint.queue)
             self.closed = True
             waiters, pauses = list(self._waiters), list(self._pauses)
             for endpoint in self.endpoints.values():

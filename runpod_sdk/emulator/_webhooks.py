@@ -18,6 +18,7 @@ from runpod_sdk.emulator._limits import WEBHOOK_PAUSE, WEBHOOK_TRIES
 from runpod_sdk.emulator._receiver import post
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from runpod_sdk.clock import ParkingClock
@@ -30,10 +31,11 @@ _THREADS = 4
 
 @dataclass(slots=True)
 class _Attempt:
-    """One webhook on its way, and its presence on the clock while it is being delivered."""
+    """One webhook on its way, and its presence on the clock while it is being delivered; `history`: since a reset."""
 
     webhook: Webhook
     attempt: int
+    history: int
     context: Context
     presence: AbstractContextManager[object]
 
@@ -45,31 +47,53 @@ class WebhookSender:
         clock: where the pauses pass.
         ledger: where each attempt is noted.
         limit: real seconds that a receiver has to answer.
+        tried: told which try of a webhook comes next, and when; None: none does.
     """
 
-    def __init__(self, clock: ParkingClock, ledger: Ledger, limit: float) -> None:
+    def __init__(
+        self,
+        clock: ParkingClock,
+        ledger: Ledger,
+        limit: float,
+        tried: Callable[[Webhook, int | None, float], None] = lambda _webhook, _attempt, _due: None,
+    ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._limit = limit
+        self._tried = tried
+        self._history = 0
         self._todo: queue.SimpleQueue[_Attempt | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def deliver(self, webhook: Webhook, attempt: int = 1) -> None:
-        """Deliver in a thread; never waits."""
+    def deliver(self, webhook: Webhook, attempt: int = 1, history: int | None = None) -> None:
+        """Deliver in a thread; never waits. One of an older history than the present is not delivered any more."""
         with self._lock:
-            if self._closed:
+            history = self._history if history is None else history
+            if self._closed or history != self._history:
                 return
             # A context of its own, as whoever ends a job is somebody else on the clock.
             context = Context()
             presence = context.run(self._clock.participate, "handler")
             context.run(presence.__enter__)
-            self._todo.put(_Attempt(webhook, attempt, context, presence))
+            self._todo.put(_Attempt(webhook, attempt, history, context, presence))
             if len(self._threads) < _THREADS:
                 thread = threading.Thread(target=self._work, name="emulator-webhooks", daemon=True)
                 self._threads.append(thread)
                 thread.start()
+
+    def resume(self, webhook: Webhook, attempt: int, due: float | None) -> None:
+        """Go on with one that was still to be delivered, at monotonic `due`; None: now."""
+        if due is None:
+            self.deliver(webhook, attempt)
+        else:
+            self._clock.call_at(due, lambda: self.deliver(webhook, attempt))
+
+    def forget(self) -> None:
+        """Deliver nothing of what was to be delivered until now."""
+        with self._lock:
+            self._history += 1
 
     def close(self) -> None:
         """Deliver nothing more."""
@@ -81,12 +105,12 @@ class WebhookSender:
     def _work(self) -> None:
         while (delivery := self._todo.get()) is not None:
             try:
-                self._attempt(delivery.webhook, delivery.attempt)
+                self._attempt(delivery.webhook, delivery.attempt, delivery.history)
             finally:
                 delivery.context.run(delivery.presence.__exit__, None, None, None)
 
-    def _attempt(self, webhook: Webhook, attempt: int) -> None:
-        if self._closed:
+    def _attempt(self, webhook: Webhook, attempt: int, history: int) -> None:
+        if self._closed or history != self._history:
             return
         try:
             status: int | str = post(webhook.url, json.dumps(webhook.body).encode(), self._limit)
@@ -94,5 +118,8 @@ class WebhookSender:
             status = type(error).__name__
         if self._ledger.is_on:
             self._ledger.webhook(webhook.job_id, attempt, status)
-        if status != 200 and attempt < WEBHOOK_TRIES:
-            self._clock.call_at(self._clock.monotonic() + WEBHOOK_PAUSE, lambda: self.deliver(webhook, attempt + 1))
+        due = self._clock.monotonic() + WEBHOOK_PAUSE
+        following = attempt + 1 if status != 200 and attempt < WEBHOOK_TRIES else None
+        self._tried(webhook, following, due)
+        if following is not None:
+            self._clock.call_at(due, lambda: self.deliver(webhook, following, history))

@@ -151,12 +151,15 @@ class ControlApi:
     def add_faults(self, request: ControlRequest) -> HttpAnswer:
         """Inject faults."""
         faults = faults_from_json(_loaded(request.body))
-        return json_answer(200, {"faults": [self._gateway.faults.add(fault).to_json() for fault in faults]})
+        added = [self._gateway.faults.add(fault, lasts=True).to_json() for fault in faults]
+        self._gateway.hub.keep()
+        return json_answer(200, {"faults": added})
 
     def clear_faults(self, _: ControlRequest) -> HttpAnswer:
         """Remove all faults."""
         removed = len(self._gateway.faults.all())
         self._gateway.faults.clear()
+        self._gateway.hub.keep()
         return json_answer(200, {"removed": removed})
 
     def remove_fault(self, request: ControlRequest) -> HttpAnswer:
@@ -164,6 +167,7 @@ class ControlApi:
         number = request.named
         if not (number.isascii() and number.isdigit() and self._gateway.faults.remove(int(number))):
             return json_answer(404, {"error": f"no fault has the number {number}"})
+        self._gateway.hub.keep()
         return json_answer(200, {"removed": 1})
 
     def ledger(self, _: ControlRequest) -> HttpAnswer:
@@ -217,6 +221,7 @@ class ControlApi:
             refusal = self._gateway.hub.tell(endpoint, each)
             if refusal:
                 return json_answer(409, {"error": refusal})
+        self._gateway.hub.keep()
         return json_answer(200, {**counts, "updated": update})
 
     def kill(self, request: ControlRequest) -> HttpAnswer:

@@ -84,6 +84,11 @@ class QueuedBatch:
         return sum(entry.status == status for entry in self.entries.values())
 
     @property
+    def has_jobs(self) -> bool:
+        """Whether its requests have become jobs."""
+        return any(entry.job is not None for entry in self.entries.values())
+
+    @property
     def is_active(self) -> bool:
         """Whether it counts towards those that an endpoint may have; a draft does (assumed)."""
         if self.status is BatchStatus.FINALIZED:

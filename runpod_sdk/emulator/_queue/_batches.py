@@ -64,6 +64,15 @@ class QueuedBatches:
         self._known: dict[str, QueuedBatch] = {}
         self.cancelling: list[QueuedBatch] = []
 
+    def restore(self, batches: list[QueuedBatch]) -> None:
+        """Go on with batches that were kept, the oldest first."""
+        self._known.update((batch.id, batch) for batch in batches)
+        self.cancelling = [batch for batch in batches if batch.is_cancelling]
+
+    def batch(self, batch_id: str) -> QueuedBatch:
+        """Return a batch that is known."""
+        return self._known[batch_id]
+
     def settle(self, effects: Effects) -> None:
         """End those that were cancelled, and of which nothing is in progress any more."""
         for batch in [batch for batch in self.cancelling if not batch.count("IN_PROGRESS")]:
@@ -71,11 +80,11 @@ class QueuedBatches:
             batch.is_cancelling = False
             self._end(batch, BatchStatus.CANCELLED, effects)
 
-    def _create(self, request: ask.CreateBatch, now: float, _: Effects) -> Reply:
+    def _create(self, request: ask.CreateBatch, now: float, effects: Effects) -> Reply:
         if sum(batch.is_active for batch in self._known.values()) >= BATCHES_MAX:
             return Reply(ReplyKind.TOO_MANY, message=f"the endpoint has {BATCHES_MAX} active batches")
         batch = QueuedBatch(f"batch_{self._new_id()}", self._endpoint_id, now)
-        refusal = self._fill(batch, request.submissions)
+        refusal = self._fill(batch, request.submissions, effects)
         if refusal is not None:
             return refusal
         self._known[batch.id] = batch
@@ -93,9 +102,9 @@ class QueuedBatches:
         batch = self._known.get(request.batch_id)
         return _UNKNOWN if batch is None else _brief(batch)
 
-    def _add(self, request: ask.AddToBatch, _: float, __: Effects) -> Reply:
+    def _add(self, request: ask.AddToBatch, _: float, effects: Effects) -> Reply:
         batch = self._draft(request.batch_id)
-        return batch if isinstance(batch, Reply) else self._fill(batch, request.submissions) or _brief(batch)
+        return batch if isinstance(batch, Reply) else self._fill(batch, request.submissions, effects) or _brief(batch)
 
     def _page(self, request: ask.ReadBatchRequests, _: float, __: Effects) -> Reply:
         batch = self._known.get(request.batch_id)
@@ -104,12 +113,14 @@ class QueuedBatches:
         by_status = self._options.batch_order == "status"
         return Reply(ReplyKind.DONE, batch.page(request.offset, request.limit, self._epoch, by_status=by_status))
 
-    def _remove(self, request: ask.RemoveFromBatch, _: float, __: Effects) -> Reply:
+    def _remove(self, request: ask.RemoveFromBatch, _: float, effects: Effects) -> Reply:
         batch = self._draft(request.batch_id)
         if isinstance(batch, Reply):
             return batch
         if batch.entries.pop(request.request_id, None) is None:
             return Reply(ReplyKind.NOT_FOUND, message="request not found")
+        effects.batches.append(batch.id)
+        effects.entries.append((batch.id, request.request_id))
         return _brief(batch)
 
     def _finalize(self, request: ask.FinalizeBatch, now: float, effects: Effects) -> Reply:
@@ -122,6 +133,7 @@ class QueuedBatches:
         for entry in batch.entries.values():
             entry.job = self._jobs.add(entry.id, entry.submission, now, effects)
             entry.job.is_of_batch = True
+        effects.batches.append(batch.id)
         return _brief(batch)
 
     def _cancel(self, request: ask.CancelBatch, now: float, effects: Effects) -> Reply:
@@ -133,6 +145,7 @@ class QueuedBatches:
         if batch.status in (BatchStatus.DRAFT, BatchStatus.FINALIZED) and not batch.is_cancelling:
             self._drop_queued(batch, now, effects)
             batch.is_cancelling = True
+            effects.batches.append(batch.id)
             self.cancelling.append(batch)
             self.settle(effects)
         return _brief(batch)
@@ -156,12 +169,14 @@ class QueuedBatches:
             return Reply(ReplyKind.REFUSED, message=f"batch is {batch.status}; only a DRAFT can be changed")
         return batch
 
-    def _fill(self, batch: QueuedBatch, submissions: Iterable[Submit]) -> Reply | None:
+    def _fill(self, batch: QueuedBatch, submissions: Iterable[Submit], effects: Effects) -> Reply | None:
         """Add requests to a draft; all or, beyond the limit, none (assumed)."""
         entries = [BatchEntry(f"req_{self._new_id()}", submission) for submission in submissions]
         if len(batch.entries) + len(entries) > BATCH_REQUESTS_MAX:
             return Reply(ReplyKind.REFUSED, message=f"a batch has {BATCH_REQUESTS_MAX} requests at most")
         batch.entries.update((entry.id, entry) for entry in entries)
+        effects.batches.append(batch.id)
+        effects.entries += [(batch.id, entry.id) for entry in entries]
         return None
 
     def _drop_queued(self, batch: QueuedBatch, now: float, effects: Effects) -> None:
@@ -172,6 +187,7 @@ class QueuedBatches:
 
     def _end(self, batch: QueuedBatch, status: BatchStatus, effects: Effects) -> None:
         batch.status = status
+        effects.batches.append(batch.id)
         if self._options.batch_webhook is not None:  # docs: of these two ends, and not of success
             effects.webhooks.append(Webhook(self._options.batch_webhook, batch.id, batch.view(self._epoch)))
 

@@ -42,11 +42,12 @@ class JobChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook that is to be sent: the end of a job, as /status shows it."""
+    """A webhook that is to be sent: the end of a job, as /status shows it; `number`: by which a file keeps it."""
 
     url: str
     job_id: str
     body: dict[str, Any]
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -62,6 +63,9 @@ class Effects:
         replacements: supervised workers that asked to be replaced.
         streams: (job id, chunks) that were sent, or (job id, None) where all were handed out, in order.
         touched: jobs of which something changed that is no event.
+        batches: batches of which something changed.
+        entries: (batch id, request id) of requests that were added to a draft, or taken from it.
+        is_recounted: what is counted, beside jobs, has changed.
         next_deadline: when to call `Queue.advance`; infinity: nothing will be due.
     """
 
@@ -73,6 +77,9 @@ class Effects:
     replacements: list[str] = field(default_factory=_new_list)
     streams: list[tuple[str, list[dict[str, Any]] | None]] = field(default_factory=_new_list)
     touched: list[str] = field(default_factory=_new_list)
+    batches: list[str] = field(default_factory=_new_list)
+    entries: list[tuple[str, str]] = field(default_factory=_new_list)
+    is_recounted: bool = False
     next_deadline: float = math.inf
 
     def answer(self, hold: Hold, reply: Reply) -> None:

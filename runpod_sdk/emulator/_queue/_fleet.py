@@ -11,8 +11,8 @@ import heapq
 import itertools
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from runpod_sdk.emulator._queue._machine import State
 from runpod_sdk.emulator._queue._workers import Power
@@ -208,6 +208,19 @@ class Fleet:
             if place.worker.power in (Power.UP, Power.STARTING):
                 used = _with(used, place, self.now)
         return used
+
+    # What outlives it.
+
+    def kept(self) -> dict[str, Any]:
+        """Return what all have cost by now, and how many are kept out; who is up is not kept: their processes end."""
+        demanded = {power.value: count for power, count in self._demanded.items()}
+        return {"used": asdict(replace(self.usage(), up=0)), "demanded": demanded}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Go on with what was kept, if there is anything."""
+        if kept:
+            self._used = Usage(**kept["used"])
+            self.bar(*(kept["demanded"][power.value] for power in (Power.THROTTLED, Power.UNHEALTHY)))
 
     # How many are wanted.
 

@@ -1,16 +1,22 @@
-"""How a job is saved while the emulator is down: JSON, with times in seconds since 1970. Pure."""
+"""How jobs and batches are saved while the emulator is down: JSON, with times in seconds since 1970. Pure."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+from runpod_sdk.emulator._queue._batch import BatchEntry, BatchStatus, QueuedBatch
 from runpod_sdk.emulator._queue._job import QueuedJob
 from runpod_sdk.emulator._queue._machine import State
 from runpod_sdk.emulator._queue._requests import ABSENT, Submit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runpod_sdk.emulator._queue._workers import Lease
+
+# What a request of a batch has become that was forgotten meanwhile.
+_NOTHING = Submit(input={}, execution_timeout=0.0, ttl=0.0, retention=0.0)
 
 
 def submission_kept(submission: Submit) -> dict[str, Any]:
@@ -90,3 +96,47 @@ def restored(
     else:
         job.overrun_at = math.inf
     return job
+
+
+def batch_kept(batch: QueuedBatch, epoch: float) -> dict[str, Any]:
+    """Return where a batch is. Its requests are kept by themselves, once they are jobs as these.
+
+    Args:
+        batch: the batch.
+        epoch: seconds since 1970 at monotonic 0.
+    """
+    return {
+        "created_at": batch.created_at + epoch,
+        "status": batch.status.value,
+        "is_cancelling": batch.is_cancelling,
+    }
+
+
+def batch_restored(
+    batch_id: str,
+    endpoint_id: str,
+    kept: dict[str, Any],
+    entries: list[tuple[str, dict[str, Any] | None]],
+    jobs: Mapping[str, QueuedJob],
+    epoch: float,
+) -> QueuedBatch:
+    """Return the batch that was kept.
+
+    Args:
+        batch_id: its id.
+        endpoint_id: the endpoint.
+        kept: as `batch_kept` gave it.
+        entries: the id of each request, and its submission; None: it has become a job.
+        jobs: those that are known, by id.
+        epoch: seconds since 1970 at monotonic 0, now.
+    """
+    batch = QueuedBatch(batch_id, endpoint_id, kept["created_at"] - epoch)
+    batch.status = BatchStatus(kept["status"])
+    batch.is_cancelling = kept["is_cancelling"]
+    for entry_id, submission in entries:
+        if submission is not None:
+            batch.entries[entry_id] = BatchEntry(entry_id, Submit(**submission))
+            continue
+        job = jobs.get(entry_id) or QueuedJob(entry_id, _NOTHING, 0.0, 0.0, 0.0, state=State.GONE)
+        batch.entries[entry_id] = BatchEntry(entry_id, job.submission, job)
+    return batch

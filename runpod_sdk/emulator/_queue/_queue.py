@@ -28,6 +28,7 @@ from runpod_sdk.emulator._queue._workers import Lease, Workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runpod_sdk.emulator._queue._batch import QueuedBatch
     from runpod_sdk.emulator._queue._fleet import Usage
     from runpod_sdk.emulator._queue._job import JobRecord, QueuedJob
     from runpod_sdk.emulator._queue._workers import KnownWorker
@@ -169,11 +170,21 @@ class Queue:
 
     def counts(self) -> dict[str, Any]:
         """Return what was counted, as `restore` takes it."""
-        return self._jobs.counts()
+        counts = self._jobs.counts()
+        return counts if self._fleet is None else {**counts, "fleet": self._fleet.kept()}
 
-    def restore(self, jobs: list[QueuedJob], counts: dict[str, Any], lease: float, now: float) -> Effects:
-        """Go on with jobs of before, the oldest first; workers that run some have a lease to be heard of."""
+    def batch(self, batch_id: str) -> QueuedBatch:
+        """Return a batch that is known."""
+        return self._batches.batch(batch_id)
+
+    def restore(
+        self, jobs: list[QueuedJob], batches: list[QueuedBatch], counts: dict[str, Any], lease: float, now: float
+    ) -> Effects:
+        """Go on with jobs and batches of before, the oldest first; workers of jobs have a lease to be heard of."""
         self._jobs.restore(jobs, counts)
+        self._batches.restore(batches)
+        if self._fleet is not None:
+            self._fleet.restore(counts.get("fleet", {}))
         for job in jobs:
             if job.state is State.IN_PROGRESS and job.worker_id is not None and job.lease is not None:
                 self._workers.restore(job.worker_id, job.id, job.lease, lease, now)

@@ -180,10 +180,11 @@ class Work:
         self._workers.drain(request.worker_id, effects)
         return _NOTED
 
-    def _bar(self, request: ask.BarWorkers, _: float, __: Effects) -> Reply:
+    def _bar(self, request: ask.BarWorkers, _: float, effects: Effects) -> Reply:
         if self._fleet is None:
             return _NOT_SCALED
         self._fleet.bar(request.throttled, request.unhealthy)
+        effects.is_recounted = True
         return _NOTED
 
     def _update(self, _: ask.UpdateWorkers, __: float, ___: Effects) -> Reply:

@@ -10,11 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from runpod_sdk.emulator._record._faults import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from runpod_sdk.emulator._record._faults import Fault, Kind
+    from runpod_sdk.emulator._record._faults import Kind
     from runpod_sdk.emulator._record._ledger import Fate
 
 _FATES: dict[Kind, Fate] = {
@@ -88,12 +90,16 @@ class InjectedFault:
     Attributes:
         fault: what happens.
         number: counts from 1.
+        lasts: it outlives the emulator, where there is a file for it.
         matched: requests that it was meant for.
         struck: how often it happened.
     """
 
-    def __init__(self, owner: Faults, number: int, fault: Fault, random: Callable[[], float]) -> None:
+    def __init__(
+        self, owner: Faults, number: int, fault: Fault, random: Callable[[], float], *, lasts: bool = False
+    ) -> None:
         self._owner = owner
+        self.lasts = lasts
         self._random = random
         self.number = number
         self.fault = fault
@@ -151,26 +157,52 @@ class Faults:
         self._lock = lock
         self.injected: dict[int, InjectedFault] = {}
         self._numbers = 0
+        self._changed: set[int] = set()  # of those that last
 
-    def add(self, fault: Fault) -> InjectedFault:
-        """Inject a fault."""
+    def add(self, fault: Fault, *, lasts: bool = False) -> InjectedFault:
+        """Inject a fault; `lasts`: nobody says it again when the emulator is started again."""
         with self._lock:
             self._numbers += 1
-            added = InjectedFault(self, self._numbers, fault, self._random_for(self._numbers))
+            added = InjectedFault(self, self._numbers, fault, self._random_for(self._numbers), lasts=lasts)
             # A new dict each time: those who ask look at the old one without a lock.
             self.injected = {**self.injected, self._numbers: added}
+            self._note(added)
         return added
+
+    def resume(self, kept: list[tuple[int, dict[str, Any]]]) -> None:
+        """Inject those that were kept, with their numbers, as `unsaved` gave them."""
+        with self._lock:
+            for number, state in kept:
+                again = InjectedFault(self, number, Fault.from_json(state["fault"]), self._random_for(number), lasts=True)
+                again.matched, again.struck = state["matched"], state["struck"]
+                self.injected = {**self.injected, number: again}
+                self._numbers = number
+
+    def unsaved(self) -> list[tuple[int, dict[str, Any] | None]]:
+        """Return what is new since the last call of those that last, by number; None: it was removed."""
+        with self._lock:
+            changed, self._changed = sorted(self._changed), set()
+            found = [(number, self.injected.get(number)) for number in changed]
+        return [(number, None if each is None or not each.lasts else each.to_json()) for number, each in found]
+
+    def _note(self, injected: InjectedFault) -> None:
+        if injected.lasts:
+            self._changed.add(injected.number)
 
     def remove(self, number: int) -> bool:
         """Remove a fault; False if there is none with this number."""
         with self._lock:
             found = number in self.injected
+            if found:
+                self._note(self.injected[number])
             self.injected = {key: value for key, value in self.injected.items() if key != number}
         return found
 
     def clear(self) -> None:
         """Remove all, and count from 1 again."""
         with self._lock:
+            for injected in self.injected.values():
+                self._note(injected)
             self.injected = {}
             self._numbers = 0
 
@@ -185,6 +217,8 @@ class Faults:
         with self._lock:
             for injected in self.injected.values():
                 fault = injected.fault
-                if fault.kind in kinds and fault.matches(operation, endpoint_id) and injected.strikes():
-                    return injected
+                if fault.kind in kinds and fault.matches(operation, endpoint_id):
+                    self._note(injected)
+                    if injected.strikes():
+                        return injected
         return None
