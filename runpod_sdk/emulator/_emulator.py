@@ -107,7 +107,13 @@ class Emulator:
         self._gateway: Gateway | None = None
         self._transport: Transport | None = None
         self._closed = False
-        self._processes = WorkerProcesses(seed, api_key, self._options.worker_grace, captures=self._options.log_capture)
+        self._processes = WorkerProcesses(
+            seed,
+            api_key,
+            self._options.worker_grace,
+            captures=self._options.log_capture,
+            scales=self._options.scaling is not None,
+        )
         if echo:
             self._processes.feed.subscribe(print_lines)
         self.faults = Faults(hosting.chance_of_faults(seed), threading.Lock())

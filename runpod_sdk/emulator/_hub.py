@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runpod_sdk.emulator._hub_endpoint import NAMES, HubEndpoint, held_by
 from runpod_sdk.emulator._options import Options
@@ -291,7 +291,9 @@ class Hub:
             self.ledger.not_begun(request.worker_id, [request.job_id])
         answer, effects = endpoint.queue.handle(request, self.clock.monotonic())
         self._accept(endpoint, effects, logged or NAMES.get(type(request)))
-        if isinstance(request, ask.Chunk | ask.ReportProgress) and any(each.before is not None for each in effects.changes):
+        if isinstance(request, ask.Chunk | ask.ReportProgress) and any(
+            each.before is not None for each in effects.changes
+        ):
             self.on_report(request)
         return answer
 
@@ -321,6 +323,8 @@ class Hub:
                 endpoint.stop(worker_id, job_id)
             for worker_id in effects.replacements:
                 endpoint.replace(worker_id)
+            for worker_id, is_up in effects.powers.items():
+                endpoint.power(worker_id, is_up)
             if effects.next_deadline < endpoint.armed and not self.closed:
                 self._arm(endpoint, effects.next_deadline)
 

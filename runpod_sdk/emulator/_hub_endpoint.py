@@ -40,16 +40,18 @@ class HubEndpoint:
     Attributes:
         stop: told (worker id, job id) of a job that is to be stopped.
         replace: told the id of a worker that asked to be replaced.
+        power: told (worker id, whether) a process of an endpoint that scales is to run from now on.
         kill: told the id of a worker that is to die where it stands. Returns False where its death will be seen; else
             the hub says that it has left. None: workers whose processes nobody here knows.
     """
 
-    __slots__ = ("armed", "kill", "queue", "replace", "stop", "timer")
+    __slots__ = ("armed", "kill", "power", "queue", "replace", "stop", "timer")
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.stop: Callable[[str, str], None] = lambda _worker_id, _job_id: None
         self.replace: Callable[[str], None] = lambda _worker_id: None
+        self.power: Callable[[str, bool], None] = lambda _worker_id, _is_up: None
         self.kill: Callable[[str], bool] | None = None
         self.armed = math.inf
         self.timer: Timer | None = None

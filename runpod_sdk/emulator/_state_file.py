@@ -44,9 +44,7 @@ JOB_GONE = "DELETE FROM job WHERE id = ?"
 CHUNK = "INSERT INTO chunk(job, body) VALUES(?, ?)"
 DRAINED = "DELETE FROM chunk WHERE job = ?"
 # of batches; the submission of a request that has become a job is the job's,
-BATCH = (
-    "INSERT INTO batch(endpoint, id, state) VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET state = excluded.state"
-)
+BATCH = "INSERT INTO batch(endpoint, id, state) VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET state = excluded.state"
 ENTRY = "INSERT INTO entry(batch, id, submission) VALUES(?, ?, ?)"
 ENTRY_GONE = "DELETE FROM entry WHERE id = ?"
 ENTRIES_QUEUED = "UPDATE entry SET submission = NULL WHERE batch = ? AND submission IS NOT NULL"

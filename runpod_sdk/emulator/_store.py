@@ -25,7 +25,7 @@ from runpod_sdk.emulator._queue._kept import (
 )
 from runpod_sdk.emulator._queue._machine import Event
 from runpod_sdk.emulator._queue._workers import Lease
-from runpod_sdk.emulator._state_file import EmulatorFileError, Statement, StateFile
+from runpod_sdk.emulator._state_file import EmulatorFileError, StateFile, Statement
 
 if TYPE_CHECKING:
     import os
@@ -107,7 +107,7 @@ class Store:
         self._faults = faults
 
     def restore(self, queue: Queue, monotonic: float) -> Effects:
-        """Give a queue back what it had, and return what was due meanwhile; who runs a job has a lease to be heard of."""
+        """Give a queue back what it had, and return what was due meanwhile; its workers have a lease to be heard of."""
         jobs = self._jobs_of(queue.endpoint_id, Lease(monotonic + self._lease))
         counts = json.loads(self._facts().get(f"counts/{queue.endpoint_id}", "{}"))
         return queue.restore(jobs, self._batches_of(queue.endpoint_id, jobs), counts, self._lease, monotonic)
@@ -302,7 +302,9 @@ class Store:
     def _batches_of(self, endpoint_id: str, jobs: list[QueuedJob]) -> list[QueuedBatch]:
         known = {job.id: job for job in jobs if job.is_of_batch}
         batches: list[QueuedBatch] = []
-        for batch_id, state in self._read("SELECT id, state FROM batch WHERE endpoint = ? ORDER BY number", endpoint_id):
+        for batch_id, state in self._read(
+            "SELECT id, state FROM batch WHERE endpoint = ? ORDER BY number", endpoint_id
+        ):
             rows = self._read("SELECT id, submission FROM entry WHERE batch = ? ORDER BY number", batch_id)
             entries = [(each, None if submission is None else json.loads(submission)) for each, submission in rows]
             batches.append(batch_restored(batch_id, endpoint_id, json.loads(state), entries, known, self._epoch))

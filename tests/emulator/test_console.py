@@ -382,7 +382,7 @@ def test_what_a_job_sends_stands_between_its_steps(world: World) -> None:
     world.emulator.endpoint("talks", talks)
     job_id = world.ask("POST", "v2/talks/run", {"input": {"a": {"n": 1}}}).json()["id"]
     with world.listening() as told:
-        steps = {}
+        steps: dict[str, int] = {}
         while "succeed" not in steps:
             steps |= {row["event"]: row["n"] for row in until(told, "rows") if row["kind"] == "job"}
     shown = world.ask("GET", f"jobs/{job_id}").json()

@@ -54,7 +54,6 @@ def begin(tmp_path: Path) -> Begin:
     return begun
 
 
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
@@ -98,7 +97,9 @@ def test_a_batch_goes_on_where_it_was(begin: Begin) -> None:
         again = batch.state()
         assert (again.status, again.total, again.completed) == (state.status, 4, 1)
         assert again.created_at == state.created_at
-        assert [(each.id, each.output) for each in batch.page().results] == [(each.id, each.output) for each in page.results]
+        assert [(each.id, each.output) for each in batch.page().results] == [
+            (each.id, each.output) for each in page.results
+        ]
         assert [each.id for each in run.client.endpoint("e").batches.list()] == [batch.id]
         assert batch.wait(timeout=10_000).completed == 4
         assert run.emulator.ledger.verdict().submitted == 4
@@ -230,4 +231,6 @@ def test_workers_stay_kept_out_and_what_they_have_cost_is_known(begin: Begin) ->
 def seconds(run: Run) -> float:
     with httpx.Client(transport=run.emulator.transport) as client:
         lines = client.get("https://emulator.invalid/_emulator/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith('runpod_emulator_worker_seconds_total{endpoint="e"'))
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith('runpod_emulator_worker_seconds_total{endpoint="e"')
+    )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from runpod_sdk import Client, WaitTimeoutError
-from runpod_sdk.emulator import Emulator, Options, Scaling
+from runpod_sdk.emulator import Emulator, Fault, Options, Scaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,52 @@ def test_worker_processes_of_a_file_scale_too(tmp_path: Path) -> None:
     with Whole(scaling, handler=tmp_path / "handler.py") as whole:
         job = whole.endpoint.run({"n": 1})
         assert (job.output(timeout=7200), job.state().delay_time_ms) == (2, 3_600_000)
+
+
+COUNTING = """
+import runpod
+count = 0
+def handler(job):
+    global count
+    count += 1
+    return count
+runpod.serverless.start({"handler": handler})
+"""
+
+
+def test_a_process_that_was_stopped_has_ended_and_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(COUNTING, encoding="utf-8")
+    scaling = Scaling(scaler="request_count", scaler_value=1, max_workers=2, cold_start=60, idle_timeout=20)
+    with Whole(scaling, handler=tmp_path / "handler.py") as whole:
+        clock, declared = whole.emulator.clock, whole.declared
+        clock.sleep(1)
+        assert declared.processes == {}, "it was tried, and nobody wants it"
+        assert [whole.endpoint.run({"n": n}).output(timeout=100) for n in range(2)] == [1, 2]
+        (first,) = declared.processes.items()
+        clock.sleep(30)
+        assert (whole.workers(), declared.processes) == ({}, {})
+        job = whole.endpoint.run({"n": 3})
+        assert (job.output(timeout=100), job.state().delay_time_ms) == (1, 60_000), "what it had loaded is gone"
+        (second,) = declared.processes.items()
+        assert (second[0], second[1] != first[1]) == (first[0], True), "the same worker, in another process"
+        declared.update_workers()
+        clock.sleep(1)
+        assert declared.processes == {}
+        assert whole.endpoint.run({"n": 4}).output(timeout=100) == 1
+        assert whole.emulator.ledger.verdict().is_clean
+
+
+def test_processes_scale_with_the_jobs_and_one_that_dies_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(COUNTING, encoding="utf-8")
+    scaling = Scaling(max_workers=3, scaler="request_count", scaler_value=1, cold_start=5, idle_timeout=60)
+    with Whole(scaling, handler=tmp_path / "handler.py") as whole:
+        jobs = [whole.endpoint.run({"n": n}) for n in range(3)]
+        assert [job.output(timeout=100) for job in jobs] == [1, 1, 1], "each had a process of its own"
+        whole.emulator.inject(Fault.kill_worker(times=1))
+        job = whole.endpoint.run({"n": 3})
+        assert job.wait(timeout=100).retries == 1
+        whole.emulator.clock.sleep(1)
+        assert len(whole.declared.processes) == 2, "nobody follows who is not wanted"
 
 
 def test_the_same_seed_gives_the_same_start_times() -> None:

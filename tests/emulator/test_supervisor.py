@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Options
+from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Options, Scaling
 from runpod_sdk.emulator._workers._supervisor import _ProcessSlot, command_of
 
 if TYPE_CHECKING:
@@ -344,3 +344,21 @@ def test_the_environment_for_a_worker_elsewhere_names_this_machine_as_it_calls_i
     assert first["RUNPOD_WEBHOOK_GET_JOB"] == f"{server.url}/e/job-take/$ID?gpu=cpu"
     assert second["RUNPOD_WEBHOOK_PING"].startswith(f"http://host.docker.internal:{server.port}/v2/e/ping/")
     assert first["RUNPOD_POD_ID"] != second["RUNPOD_POD_ID"]
+
+
+@pytest.mark.slow
+def test_where_it_scales_a_process_runs_while_it_is_wanted() -> None:
+    scaling = Scaling(scaler="request_count", max_workers=2, cold_start=0, idle_timeout=0.2)
+    with Emulator(options=Options(scaling=scaling)) as emulator:
+        emulator.endpoint("e", command=COMMAND)
+        server = emulator.serve()
+        with httpx.Client(base_url=f"{server.url}/e", headers={"authorization": "test"}, timeout=JOIN) as user:
+            assert processes(emulator) == {}, "nobody has asked for anything"
+            pids: list[int] = []
+            for number in range(2):
+                worker_id = run(user, do="answer", n=number)["output"]
+                pids += [pid for known, pid in processes(emulator).items() if known == worker_id]
+                wait_for(lambda: user.get("/health").json() and processes(emulator) == {})
+            assert len({*pids}) == len(pids)
+            assert not any(is_alive(pid) for pid in pids)
+        assert emulator.ledger.verdict().is_clean

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._queue._requests import Hold, Reply
 
 _new_list = cast("Callable[[], list[Any]]", list)  # ten times as fast as list[…], and made for each request
+_new_dict = cast("Callable[[], dict[str, bool]]", dict)
 
 
 class JobChange(NamedTuple):
@@ -66,6 +67,7 @@ class Effects:
         batches: batches of which something changed.
         entries: (batch id, request id) of requests that were added to a draft, or taken from it.
         is_recounted: what is counted, beside jobs, has changed.
+        powers: worker processes that are to run from now on (True), or to end, by worker id.
         next_deadline: when to call `Queue.advance`; infinity: nothing will be due.
     """
 
@@ -80,6 +82,7 @@ class Effects:
     batches: list[str] = field(default_factory=_new_list)
     entries: list[tuple[str, str]] = field(default_factory=_new_list)
     is_recounted: bool = False
+    powers: dict[str, bool] = field(default_factory=_new_dict)
     next_deadline: float = math.inf
 
     def answer(self, hold: Hold, reply: Reply) -> None:

@@ -1,8 +1,9 @@
 """Which workers of an endpoint are up: started on demand, stopped when idle. Pure.
 
-A worker that asks for jobs for the first time is stopped: it gets none before it was started, which takes a while. What
-it does in earnest, as a process or a thread, is not touched; being up is what the service would say of it, and what is
-paid for. Chance comes in as a function, and all that is due as `next_deadline`, together with that of the jobs.
+A worker that asks for jobs for the first time is stopped: it gets none before it was started, which takes a while. The
+process of one that is ours is started and ended with it; what somebody else runs, or a thread, only gets no jobs. Being
+up is what the service would say of it, and what is paid for. Chance comes in as a function, and all that is due as
+`next_deadline`, together with that of the jobs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import OrderedDict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from runpod_sdk.emulator._queue._effects import Effects
 from runpod_sdk.emulator._queue._machine import State
 from runpod_sdk.emulator._queue._workers import Power
 from runpod_sdk.emulator._scaling import drawn
@@ -84,6 +86,7 @@ class Fleet:
 
     Attributes:
         now: the moment of what is being handled; the queue sets it.
+        effects: what is to happen besides; the same.
     """
 
     def __init__(self, scaling: Scaling, jobs: Jobs, workers: Workers, chance: Callable[[], float]) -> None:
@@ -106,20 +109,23 @@ class Fleet:
         self._step_at = -math.inf  # no worker is added before
         self._used = Usage()
         self.now = 0.0
+        self.effects = Effects()
         workers.watcher = self
 
     # What is told of workers.
 
     def joined(self, worker: KnownWorker) -> bool:
         """Note that a worker asks for a job; False: it is not up."""
-        place = self._places.get(worker.id)
-        if place is None:
-            place = self._places[worker.id] = Berth(worker)
-            worker.power = Power.STOPPED
-            self._stopped[place] = None
+        place = self._places.get(worker.id) or self._join(worker)
         if worker.power is Power.UP and not worker.leases:
             self._rest(place)
         return worker.power is Power.UP and not place.is_outdated
+
+    def expected(self, worker: KnownWorker) -> None:
+        """Note a process that is to run when it is wanted; one that runs already ends, if it is not."""
+        if worker.id not in self._places:
+            self._join(worker)
+            self._switch(worker, up=False)
 
     def busy(self, worker: KnownWorker) -> None:
         """Note that a worker has got a job."""
@@ -272,7 +278,19 @@ class Fleet:
 
     # The life of one worker.
 
+    def _join(self, worker: KnownWorker) -> Berth:
+        place = self._places[worker.id] = Berth(worker)
+        worker.power = Power.STOPPED
+        self._stopped[place] = None
+        return place
+
+    def _switch(self, worker: KnownWorker, *, up: bool) -> None:
+        """Let the process of a worker begin or end, if there is one."""
+        if worker.is_supervised:
+            self.effects.powers[worker.id] = up
+
     def _start(self, place: Berth) -> None:
+        self._switch(place.worker, up=True)
         is_warm = self.now - place.stopped_at < self._scaling.warm_for
         times = self._scaling.warm_start if is_warm else self._scaling.cold_start
         place.worker.power = Power.STARTING
@@ -309,7 +327,11 @@ class Fleet:
         place.is_outdated = False
         place.due = math.inf
         place.stopped_at = self.now
-        self._workers.put_off(place.worker)
+        if place.worker.is_supervised:
+            self._workers.silence(place.worker, self.effects)
+            self._switch(place.worker, up=False)
+        else:
+            self._workers.put_off(place.worker)
         if power is Power.STOPPED:
             self._stopped[place] = None
 

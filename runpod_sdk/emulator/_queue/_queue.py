@@ -134,9 +134,12 @@ class Queue:
                 self._jobs.look_again(self._jobs.known[job_id])
         else:
             self.drop_hold(hold)
+        effects = Effects()
         if self._fleet is not None:
+            self._fleet.effects = effects
             self._fleet.settle()
-        return Effects(next_deadline=self._next_deadline())
+        effects.next_deadline = self._next_deadline()
+        return effects
 
     def worker_count(self) -> int:
         """Return how many workers there are, idle or running."""
@@ -152,6 +155,8 @@ class Queue:
         Users' held requests are not answered here; the caller does that.
         """
         effects = Effects()
+        if self._fleet is not None:
+            self._fleet.effects = effects
         for job in self._jobs.known.values():
             if job.state is State.IN_PROGRESS:
                 self._workers.release(job.worker_id, job.id, effects, stop=True)
@@ -320,6 +325,7 @@ class Queue:
 
     def _advance_all(self, fleet: Fleet, now: float, effects: Effects) -> None:
         """Apply what is due of jobs and of workers, each in its turn."""
+        fleet.effects = effects
         while (moment := self._next_deadline()) <= now:
             fleet.now = moment
             if (found := self._jobs.due_by(moment)) is not None:

@@ -262,6 +262,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """A worker process has ended as it was told to when its endpoint scaled; it may be started again."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BarWorkers:
     """Set how many workers of a scaling endpoint are throttled and unhealthy; None: as many as before."""
 
@@ -302,6 +309,7 @@ Request = (
     | Leave
     | Expect
     | Drain
+    | Halted
     | BarWorkers
     | UpdateWorkers
 )

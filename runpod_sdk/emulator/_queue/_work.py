@@ -69,6 +69,7 @@ class Work:
             ask.Leave: self._leave,
             ask.Expect: self._expect,
             ask.Drain: self._drain,
+            ask.Halted: self._halted,
             ask.BarWorkers: self._bar,
             ask.UpdateWorkers: self._update,
         }
@@ -79,7 +80,7 @@ class Work:
         worker = self._workers.heartbeat(request.worker_id, request.lease, now)
         worker.has_asked = True
         wait = math.inf if request.wait is None else request.wait
-        if worker.is_draining:
+        if worker.is_draining or (worker.is_ending and worker.is_remote):
             return Hold(request, now + min(wait, DRAINING_HOLD))
         hold = Hold(request, now + wait)
         if self._fleet is not None and not self._fleet.joined(worker):
@@ -173,11 +174,22 @@ class Work:
         return Reply(ReplyKind.DONE, {"was_ready": worker.has_asked})
 
     def _expect(self, request: ask.Expect, _: float, __: Effects) -> Reply:
-        self._workers.expect(request.worker_id, healthy=request.healthy)
+        worker = self._workers.expect(request.worker_id, healthy=request.healthy)
+        if self._fleet is not None and request.healthy:
+            self._fleet.expected(worker)
         return _NOTED
 
     def _drain(self, request: ask.Drain, _: float, effects: Effects) -> Reply:
         self._workers.drain(request.worker_id, effects)
+        return _NOTED
+
+    def _halted(self, request: ask.Halted, now: float, effects: Effects) -> Reply:
+        worker = self._workers.find(request.worker_id)
+        if worker is not None:
+            self._workers.silence(worker, effects)
+            worker.has_asked = worker.is_draining = False
+            for job_id in list(worker.leases):
+                self._lose(ask.Lose(worker_id=worker.id, job_id=job_id), now, effects)
         return _NOTED
 
     def _bar(self, request: ask.BarWorkers, _: float, effects: Effects) -> Reply:

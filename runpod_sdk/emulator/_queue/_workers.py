@@ -90,6 +90,11 @@ class KnownWorker:
     is_unhealthy: bool = False
     power: Power = Power.UP
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its process was told to end, as its endpoint scales down."""
+        return self.is_supervised and self.power not in (Power.UP, Power.STARTING)
+
     def pop_stops(self) -> dict[str, list[str]]:
         """Return the jobs to stop, for the last time."""
         stops, self.stops = self.stops, {}
@@ -155,11 +160,12 @@ class Workers:
         for hold in [hold for hold, taker in self.takers.items() if taker is worker]:
             self.put_aside[hold] = self.takers.pop(hold)
 
-    def expect(self, worker_id: str, *, healthy: bool) -> None:
+    def expect(self, worker_id: str, *, healthy: bool) -> KnownWorker:
         """Count a process that is starting, or that is to start again."""
         worker = self._known.setdefault(worker_id, KnownWorker(worker_id))
         worker.is_supervised = True
         worker.is_unhealthy = not healthy
+        return worker
 
     def restore(self, worker_id: str, job_id: str, lease: Lease, seconds: float, now: float) -> None:
         """Believe for a lease that a worker of before still runs a job, wherever it is."""
@@ -237,6 +243,10 @@ class Workers:
         if worker is None:
             return
         worker.is_draining = True
+        self.silence(worker, effects)
+
+    def silence(self, worker: KnownWorker, effects: Effects) -> None:
+        """Answer all that a worker is held for, with nothing."""
         self.put_off(worker)
         taking = [hold for hold, taker in self.put_aside.items() if taker is worker]
         watching, worker.watchers = worker.watchers, []
@@ -267,9 +277,9 @@ class Workers:
 def _kind(worker: KnownWorker, *, is_taking: bool) -> str:
     if worker.is_unhealthy:
         return "unhealthy"
-    if not worker.has_asked:
-        return "initializing"
     if worker.power is not Power.UP:
         return str(worker.power.value)
+    if not worker.has_asked:
+        return "initializing"
     # One in this process that is not asking still runs what nobody waits for any more.
     return "running" if worker.leases or not (is_taking or worker.is_remote) else "idle"

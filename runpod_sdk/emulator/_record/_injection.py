@@ -173,7 +173,9 @@ class Faults:
         """Inject those that were kept, with their numbers, as `unsaved` gave them."""
         with self._lock:
             for number, state in kept:
-                again = InjectedFault(self, number, Fault.from_json(state["fault"]), self._random_for(number), lasts=True)
+                again = InjectedFault(
+                    self, number, Fault.from_json(state["fault"]), self._random_for(number), lasts=True
+                )
                 again.matched, again.struck = state["matched"], state["struck"]
                 self.injected = {**self.injected, number: again}
                 self._numbers = number

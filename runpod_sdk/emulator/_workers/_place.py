@@ -47,6 +47,8 @@ class WorkerPlace:
         self._why = ""
         self._is_ready = False
         self._was_asked = False
+        self._is_halting = False  # its process was told to end, as the endpoint scales
+        self._is_wanted = False  # and is to be followed by another
         self.is_cut = False
 
     # How it begins and ends.
@@ -58,7 +60,7 @@ class WorkerPlace:
             self.release()
             return
         self.worker_id = self.worker_id or pool.new_worker_id()
-        self._is_ready = self._was_asked = self._is_taking = self.is_cut = False
+        self._is_ready = self._was_asked = self._is_taking = self._is_halting = self.is_cut = False
         self._why, self._wanted = "", 0
         self._ask(ask.Expect(worker_id=self.worker_id))
         try:
@@ -75,9 +77,30 @@ class WorkerPlace:
     def attach(self, presence: Presence) -> None:
         """Go to work: there is a hub now."""
         self.hold(presence)
+        if self._pool.scales and self.process is None:
+            self._again()
+            return
         self._ask(ask.Expect(worker_id=self.worker_id))
         if self._wanted:
             self._take(self._wanted)
+
+    def power_up(self) -> None:
+        """Run from now on."""
+        self._is_wanted = True
+        if self.process is None:
+            self.start()
+        elif self._is_taking and not self._is_halting:
+            self.release()
+
+    def power_down(self) -> None:
+        """Run no more, until it is wanted again: the process ends, and what it has loaded is gone."""
+        self._is_wanted = False
+        if self.process is None:
+            self.release()
+        elif not self._is_halting:
+            self._is_halting = self._was_asked = True
+            self.process.send(["end"])
+            self._pool.reactor.later(self._pool.grace, self.process.kill)
 
     def end(self, grace: float | None = None, presence: Presence | None = None) -> None:
         """Let the process finish its jobs and end; it is killed after the grace."""
@@ -87,14 +110,14 @@ class WorkerPlace:
         if process is None:
             self.release()
             return
-        self._was_asked = True
+        self._was_asked, self._is_halting = True, False
         self._ask(ask.Drain(worker_id=self.worker_id))
         process.send(["end"])
         self._pool.reactor.later(self._pool.grace if grace is None else grace, process.kill)
 
     def kill(self) -> None:
         """Kill the process where it stands."""
-        self._was_asked = True
+        self._was_asked, self._is_halting = True, False
         if self.process is not None:
             self.process.kill()
 
@@ -138,8 +161,8 @@ class WorkerPlace:
 
     def said(self, process: WorkerProcess, head: list[Any], body: bytes) -> None:
         """Take in a frame; see `_host/_loop.py` and `_host/_program.py` for what there is."""
-        if self.is_cut:
-            return
+        if self.is_cut or (self._is_halting and head[:1] in (["take"], ["full"])):
+            return  # it is about to end
         match head:
             case ["take", int(wanted)]:
                 self._take(wanted)
@@ -197,6 +220,9 @@ class WorkerPlace:
             _LOG.warning("worker %s: %s", worker_id, ended.how, extra=events.TOLD)
         if pool.hub is not None:
             self.hold(Presence(pool.hub.clock))
+        if self._is_halting and not pool.is_closing:
+            self._halted()
+            return
         self._ask(ask.Leave(worker_id=worker_id))
         for presence in self._jobs.values():
             presence.leave()
@@ -206,9 +232,32 @@ class WorkerPlace:
             self.release()
             pool.closed()
         elif self._is_ready or was_asked:
-            self.start()
+            self._again()
         else:
             self._failed(ended)
+
+    def _halted(self) -> None:
+        """Keep its name for when it is wanted again, which it may be by now."""
+        self._is_halting = False
+        for presence in self._jobs.values():
+            presence.leave()
+        self._jobs.clear()
+        self._ask(ask.Halted(worker_id=self.worker_id))
+        if self._is_wanted:
+            self.start()
+        else:
+            self.release()
+
+    def _again(self) -> None:
+        """Start a process; where it scales, offer to."""
+        pool = self._pool
+        if not pool.scales or pool.hub is None:
+            self.start()
+            return
+        self.worker_id = self.worker_id or pool.new_worker_id()
+        self._is_wanted = False
+        self._ask(ask.Expect(worker_id=self.worker_id))
+        self.release()
 
     def _failed(self, ended: events.WorkerEnded) -> None:
         """Start again, after a pause that grows, or say why there is nothing to start."""
@@ -230,7 +279,7 @@ class WorkerPlace:
         )
         hub = pool.hub
         if hub is None or not pause:
-            pool.reactor.later(pause, self.start)
+            pool.reactor.later(pause, self._again)
             return
         self._ask(ask.Expect(worker_id=self.worker_id, healthy=False))
 
@@ -240,7 +289,7 @@ class WorkerPlace:
 
             def go_on() -> None:
                 self.hold(presence)
-                self.start()
+                self._again()
 
             pool.reactor.call(go_on)
 

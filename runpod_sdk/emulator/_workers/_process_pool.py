@@ -37,6 +37,7 @@ class ProcessPool:
         program: what they run.
         endpoint_id: the endpoint.
         size: how many.
+        scales: the endpoint scales: each runs while it is wanted.
         aggregate: the chunks of a generator are also its output; None: as the file says.
         new_worker_id: returns a fresh worker id; every process has its own.
         environment_for: returns what a worker finds in its environment.
@@ -55,6 +56,7 @@ class ProcessPool:
         endpoint_id: str,
         *,
         size: int,
+        scales: bool,
         aggregate: bool | None,
         new_worker_id: Callable[[], str],
         environment_for: Callable[[str], Mapping[str, str]],
@@ -65,6 +67,7 @@ class ProcessPool:
     ) -> None:
         self.program = program
         self.endpoint_id = endpoint_id
+        self.scales = scales
         self.aggregate = aggregate
         self.new_worker_id = new_worker_id
         self.environment_for = environment_for
@@ -84,14 +87,14 @@ class ProcessPool:
     # What others call, from any thread.
 
     def start(self) -> None:
-        """Start all, and return when one is ready.
+        """Start all, or where they scale the first one, to try it, and return when one is ready.
 
         Raises:
             HandlerFileError: the first to be settled has ended instead; all are stopped then.
         """
         if not self._places:
             return
-        for place in self._places:
+        for place in self._places[:1] if self.scales else self._places:
             self.reactor.call(place.start)
         try:
             self._settled.wait()
@@ -106,6 +109,9 @@ class ProcessPool:
         """Let them take jobs. Called once, when the clock is known."""
         endpoint.stop = lambda worker_id, job_id: self._with(hub, worker_id, lambda place: place.stop(job_id))
         endpoint.replace = lambda worker_id: self._with(hub, worker_id, WorkerPlace.end, holds=True)
+        endpoint.power = lambda worker_id, is_up: self._with(
+            hub, worker_id, WorkerPlace.power_up if is_up else WorkerPlace.power_down, holds=True
+        )
         endpoint.kill = lambda worker_id: self._kill(hub, worker_id)
         presences = [Presence(hub.clock) for _ in self._places]
 

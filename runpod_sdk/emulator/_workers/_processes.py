@@ -41,13 +41,15 @@ class WorkerProcesses:
         api_key: what they send.
         grace: seconds that each has to end by itself.
         captures: workers send what a failing handler has printed.
+        scales: each runs while its endpoint wants it.
     """
 
-    def __init__(self, seed: int, api_key: str, grace: float, *, captures: bool) -> None:
+    def __init__(self, seed: int, api_key: str, grace: float, *, captures: bool, scales: bool) -> None:
         self._seed = seed
         self._api_key = api_key
         self._grace = grace
         self._captures = captures
+        self._scales = scales
         self._external_ids = Random(f"{seed}/workers")  # noqa: S311  ids that repeat are what is wanted
         self._ids: dict[str, Random] = {}
         self._known: set[str] = set()
@@ -70,6 +72,7 @@ class WorkerProcesses:
             program,
             endpoint_id,
             size=size,
+            scales=self._scales,
             aggregate=aggregate,
             new_worker_id=self._ids_for(endpoint_id),
             environment_for=lambda worker_id: self._environment(NOWHERE, endpoint_id, worker_id),
@@ -141,6 +144,7 @@ class WorkerProcesses:
             hub.endpoints[endpoint.id],
             endpoint.command or [],
             size=endpoint.workers,
+            scales=self._scales,
             new_worker_id=self._ids_for(endpoint.id),
             environment_for=lambda worker_id: self._environment(url, endpoint.id, worker_id),
             logs=endpoint.logs,

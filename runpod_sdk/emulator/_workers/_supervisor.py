@@ -69,6 +69,7 @@ class Supervisor:
         endpoint: the endpoint.
         command: what is started, as words.
         size: how many are kept running.
+        scales: the endpoint scales: each runs while it is wanted.
         new_worker_id: returns a fresh worker id; every process has its own.
         environment_for: returns what a worker finds in its environment beside ours.
         logs: the folder of the logs, one a process, named by its worker id.
@@ -85,6 +86,7 @@ class Supervisor:
         command: Sequence[str],
         *,
         size: int,
+        scales: bool,
         new_worker_id: Callable[[], str],
         environment_for: Callable[[str], Mapping[str, str]],
         logs: Path,
@@ -96,6 +98,7 @@ class Supervisor:
         self.hub = hub
         self.endpoint = endpoint
         self.command = command
+        self.scales = scales
         self.new_worker_id = new_worker_id
         self.environment_for = environment_for
         self.logs = logs
@@ -106,6 +109,7 @@ class Supervisor:
         self.closing = threading.Event()
         self._slots = [_ProcessSlot(self) for _ in range(size)]
         endpoint.replace = self._replace
+        endpoint.power = self._power
         endpoint.kill = self._kill
 
     def start(self) -> None:
@@ -122,6 +126,8 @@ class Supervisor:
     def begin_close(self) -> None:
         """Ask every worker to end, and start none."""
         self.closing.set()
+        for slot in self._slots:
+            slot.wanted.set()
         self.restart()
 
     def close(self) -> None:
@@ -157,12 +163,30 @@ class Supervisor:
             if running is not None and running[0] == worker_id:
                 threading.Thread(target=slot.stop, name=f"emulator-stop-{worker_id}", daemon=True).start()
 
+    def _power(self, worker_id: str, is_up: bool) -> None:  # noqa: FBT001  as the hub calls it
+        """Let a worker run from now on, or end; called under the hub's lock."""
+        for slot in self._slots:
+            if slot.worker_id == worker_id and is_up:
+                slot.wanted.set()
+            elif slot.worker_id == worker_id:
+                slot.wanted.clear()
+                threading.Thread(target=slot.halt, name=f"emulator-stop-{worker_id}", daemon=True).start()
+
 
 class _ProcessSlot:
-    """One place for a worker: when its process has gone, the next one is started."""
+    """One place for a worker: when its process has gone, the next one is started.
+
+    Attributes:
+        worker_id: what its worker is called, or the next one will be.
+        wanted: where the endpoint scales, a worker is to run here.
+        running: its worker, with its process, while it runs.
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self.worker_id = ""
+        self.wanted = threading.Event()
+        self._is_halting = False
         self.running: tuple[str, subprocess.Popen[bytes]] | None = None
         self._lock = threading.Lock()  # nobody signals a process that is being reaped
         self._thread = threading.Thread(target=self._watch, name="emulator-supervisor", daemon=True)
@@ -172,8 +196,15 @@ class _ProcessSlot:
         self._mark = ""
 
     def start(self) -> None:
-        self._spawn(self._supervisor.new_worker_id())
+        self._begin(self._supervisor.new_worker_id())
         self._thread.start()
+
+    def halt(self) -> None:
+        """End the worker's process, unless it is wanted again by now."""
+        with self._lock:
+            if self.running is not None and not self.wanted.is_set() and self._killer is None:
+                self._is_halting = self._was_asked = True
+                self._terminate(self.running[1])
 
     def stop(self) -> None:
         """Ask the worker to end, and kill it after the grace."""
@@ -184,20 +215,25 @@ class _ProcessSlot:
         self._was_asked = True
         self._ask(ask.Drain(worker_id=worker_id))
         with self._lock:
+            self._is_halting = False
             if self.running is running and self._killer is None:
-                _terminate(process)
-                self._killer = threading.Timer(self._supervisor.grace, self.kill, [process])
-                self._killer.daemon = True
-                self._killer.start()
+                self._terminate(process)
 
     def join(self) -> None:
         if self._thread.ident is not None:
             self._thread.join()
 
+    def _terminate(self, process: subprocess.Popen[bytes]) -> None:
+        """Tell a process to end, and kill it after the grace; under the lock."""
+        _terminate(process)
+        self._killer = threading.Timer(self._supervisor.grace, self.kill, [process])
+        self._killer.daemon = True
+        self._killer.start()
+
     def _watch(self) -> None:
         deaths = 0
-        while self.running is not None:
-            worker_id, process = self.running
+        while (running := self._awaited()) is not None:
+            worker_id, process = running
             _wait(process)
             with self._lock:
                 self.running = None
@@ -208,7 +244,12 @@ class _ProcessSlot:
                 self._supervisor.guard.remove(process.pid)
                 exit_code = process.wait()
             # At once: until then its request for a job may still be answered, and that job would have to run again.
-            was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
+            has_halted = self._is_halting and not self._supervisor.closing.is_set()
+            if has_halted:
+                self._ask(ask.Halted(worker_id=worker_id))
+                was_ready = True
+            else:
+                was_ready = self._ask(ask.Leave(worker_id=worker_id)).get("was_ready", False)
             for _ in range(_LOOKS):
                 if not kill_stragglers(self._mark):
                     break
@@ -216,7 +257,27 @@ class _ProcessSlot:
                 self._output.finish(_OUTPUT_PATIENCE)
             deaths = 0 if was_ready else deaths + 1
             self._tell_of_end(worker_id, exit_code, deaths)
-            self._follow(deaths)
+            if not has_halted:
+                self._follow(deaths)
+
+    def _awaited(self) -> tuple[str, subprocess.Popen[bytes]] | None:
+        """Return the worker that runs, where the endpoint scales once it is wanted; None: none will."""
+        supervisor = self._supervisor
+        while self.running is None and supervisor.scales and not supervisor.closing.is_set():
+            self.wanted.wait()
+            if supervisor.closing.is_set():
+                break
+            try:
+                self._spawn(self.worker_id)
+            except OSError as error:
+                _LOG.warning("worker %s cannot be started: %s", self.worker_id, error)
+                self._ask(ask.Leave(worker_id=self.worker_id))
+                self._follow(1)
+                continue
+            self.halt()  # unless it is still wanted
+        if self.running is None and supervisor.scales:
+            self._ask(ask.Leave(worker_id=self.worker_id))
+        return self.running
 
     def _tell_of_end(self, worker_id: str, exit_code: int, deaths: int) -> None:
         """Say how a worker has ended."""
@@ -242,7 +303,8 @@ class _ProcessSlot:
     def _follow(self, deaths: int) -> None:
         """Start the next worker, after a pause if the last ones died before they were ready."""
         supervisor = self._supervisor
-        while self.running is None:
+        has_begun = False
+        while not has_begun:
             worker_id = supervisor.new_worker_id()
             pause = _PAUSES[min(deaths, len(_PAUSES) - 1)]
             if pause:
@@ -260,13 +322,23 @@ class _ProcessSlot:
                 self._ask(ask.Leave(worker_id=worker_id))
                 return
             try:
-                self._spawn(worker_id)
+                self._begin(worker_id)
+                has_begun = True
             except OSError as error:
                 _LOG.warning("worker %s cannot be started: %s", worker_id, error)
                 self._ask(ask.Leave(worker_id=worker_id))
                 deaths += 1
         if supervisor.closing.is_set():
             self.stop()
+
+    def _begin(self, worker_id: str) -> None:
+        """Start a worker; where the endpoint scales, offer to."""
+        self.worker_id = worker_id
+        if self._supervisor.scales:
+            self.wanted.clear()
+            self._ask(ask.Expect(worker_id=worker_id))
+        else:
+            self._spawn(worker_id)
 
     def _spawn(self, worker_id: str) -> None:
         supervisor = self._supervisor
@@ -282,7 +354,7 @@ class _ProcessSlot:
             start_new_session=True,
         )
         supervisor.guard.add(process.pid)
-        self._was_asked = False
+        self._was_asked = self._is_halting = False
         self.running = worker_id, process
         endpoint_id = supervisor.endpoint.queue.endpoint_id
         supervisor.feed.tell(events.WorkerStarted(endpoint_id=endpoint_id, worker_id=worker_id, pid=process.pid))
