@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from runpod_sdk._client._journal._run import JournalRun
     from runpod_sdk.clock import Clock
 
-    from ._journaled import Sorter
     from ._map_inputs import Item
     from ._map_plan import Plan
+    from ._sorter import Sorter
 
 # Inputs that are taken before their results are handed out, as a multiple of `concurrency`: as many may be in line, or
 # done and waiting for the caller, as are in flight. Ours.
@@ -67,7 +67,7 @@ class Book(Generic[R]):
         """Note that the run begins; with a journal, open it."""
         plan = self.plan
         if plan.journal is not None:
-            from ._journaled import Sorter
+            from ._sorter import Sorter
 
             self._run = plan.journal._begin(plan.endpoint_id, plan.endpoint_url)
             self._sorter = Sorter(self._run, plan.again, plan.handle)
@@ -124,7 +124,7 @@ class Book(Generic[R]):
         if self.plan.stop is not None:
             items = until(items, lambda: self._brake.is_on(self._clock.monotonic()))
         if self._sorter is not None:
-            from ._journaled import sorted_out
+            from ._sorter import sorted_out
 
             items = sorted_out(items, self._sorter)
         return items
