@@ -261,9 +261,11 @@ class Endpoint(Generic[T_co]):
                 see `Journal`. What has ended is not submitted again, and handed out again only if it had not
                 been; jobs under way are asked for by their ids, first of all; what was refused is submitted. An input
                 is known by its key, a text or a whole number, else by its content and how many equal ones came before;
-                its result has that as its `key`. Another input under a known key is refused.
+                its result has that as its `key`. Another input under a known key is refused. Inputs may get keys later,
+                or lose them; with another key than before, one is refused as long as the old key has not come.
             again: of what is in the journal: "failed" submits again what FAILED, TIMED_OUT or was CANCELLED, "expired"
-                what the service had forgotten, "unknown" what may have arrived and may run twice then.
+                what the service had forgotten, "unknown" what may have arrived and may run twice then, and "renamed"
+                what was submitted under another key.
             input_options: called with the key and the input right before a submit; what it returns are options of `run`
                 for that input, over those of all: a webhook that has the key in its URL, say. What it raises ends the
                 run; where it returns no such options, the result has a TypeError or ValueError.

@@ -438,7 +438,7 @@ async def test_a_journal_may_be_looked_at_while_a_run_is_at_work(world: World) -
 
 def test_again_is_one_of_three_words_and_needs_a_journal() -> None:
     endpoint = Client("key").endpoint("abc")
-    with pytest.raises(ValueError, match="'failed', 'expired', 'unknown' expected"):
+    with pytest.raises(ValueError, match="'failed', 'expired', 'unknown', 'renamed' expected"):
         endpoint.map([], journal="run.sqlite", again={"lost"})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no journal"):
         endpoint.map([], again={"failed"})

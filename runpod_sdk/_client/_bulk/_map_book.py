@@ -6,10 +6,11 @@ from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any, Generic
 
 from runpod_sdk._telemetry import NO_SPAN, logger
+from runpod_sdk._values._hidden import Hidden
 
 from ._auto_window import AutoWindow
 from ._line import Line
-from ._map_inputs import expected, is_quick, items_of, until
+from ._map_inputs import by_key, expected, is_quick, items_of, until
 from ._map_job import Runner, left_of
 from ._map_progress import MapProgress
 from ._map_report import MapReport, Tally
@@ -70,7 +71,8 @@ class Book(Generic[R]):
             from ._sorter import Sorter
 
             self._run = plan.journal._begin(plan.endpoint_id, plan.endpoint_url)
-            self._sorter = Sorter(self._run, plan.again, plan.handle)
+            inputs = plan.inputs if plan.from_row is None else Hidden(())
+            self._sorter = Sorter(self._run, plan.again, plan.handle, lambda: by_key(inputs.reveal()))
         self._began = self._clock.monotonic()
         self._brake = Brake(plan.stop, self._began)
         self._span = map_span(plan)

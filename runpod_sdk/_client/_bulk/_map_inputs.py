@@ -144,6 +144,18 @@ def expected(
 _QUICK = (list, tuple, dict, set, frozenset, range)
 
 
+def by_key(inputs: Any) -> Mapping[Any, Any]:
+    """Return the inputs of a collection by their keys; none of what has to be taken to see them."""
+    given: Any = inputs
+    if isinstance(inputs, Mapping) or not is_quick(inputs):
+        return given if isinstance(inputs, Mapping) else {}
+    return {one[0]: one[1] for one in given if _is_keyed(one)}
+
+
+def _is_keyed(one: Any) -> bool:
+    return isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str | int)  # pyright: ignore[reportUnknownArgumentType]
+
+
 def is_quick(inputs: object) -> bool:
     """Return whether no item of these inputs has to be waited for: a collection, and no iterator or view of one."""
     return type(inputs) in _QUICK

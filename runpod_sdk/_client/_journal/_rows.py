@@ -9,6 +9,18 @@
 | … and handed out | leaves it out |
 | … and of a kind that the caller wants to have again | submits it |
 | anything but refused, for another input | refuses it, as the key stands for what was sent before |
+
+By what it is known, where some have keys:
+
+| given now | the journal has its content | it is |
+|---|---|---|
+| a key that the journal has | by this key, or not at all | that input; another content is refused, see above |
+| another key | without a key | that input: it has got a key |
+| another key | under another key, and that has come, or is known to come | a new one |
+| another key | under another key, and that has not come | refused, but by the caller's word: keys may have changed |
+| no key | without a key | that input; equal ones by their number |
+| no key | under a key, and that has not come | that input: it has lost its key |
+| no key, or another one | not at all | a new one |
 """
 
 from __future__ import annotations
@@ -20,10 +32,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Again = Literal["failed", "expired", "unknown"]
+Again = Literal["failed", "expired", "unknown", "renamed"]
 Key = str | int
-# Which other input has the same key: one of the same run, or one that was submitted by an earlier one.
-Other = Literal["of this run", "of an earlier run"] | None
+# Which other input stands in the way: one of the same run has its key, or one without a key was taken for it; another
+# one was submitted under its key by an earlier run, or an equal one under another key.
+Other = Literal["of this run", "without a key", "of an earlier run", "under another key"] | None
 # Ends that are not the service's own words.
 UNKNOWN, EXPIRED, UNSUBMITTED = "UNKNOWN", "EXPIRED", "UNSUBMITTED"
 # What has no end: about to be sent by a run that is at work, or submitted.
@@ -74,7 +87,7 @@ class Known:
     Attributes:
         row: what was known of it before this run.
         refusal: why it is not taken at all.
-        other: which other input its key stands for, if that is why.
+        other: which other input stands in its way, if that is why.
     """
 
     todo: Todo
@@ -93,6 +106,11 @@ def todo(row: Row | None, digest: bytes, again: frozenset[str]) -> Todo:
     if row.stage == Stage.SUBMITTED:
         return Todo.COLLECT
     return Todo.SKIP if row.is_handed else Todo.HAND
+
+
+def is_renamed(row: Row, again: frozenset[str]) -> bool:
+    """Decide whether an input that has a key of its own is refused, as an equal one is known under another."""
+    return row.stage != Stage.UNSUBMITTED and "renamed" not in again and kind_of(row) not in again
 
 
 def kind_of(row: Row) -> Again | None:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
     from ._rows import Key, Other
 
+# What was given a key, and is not known by its content (`_keys.named`), in the order in which it was sent.
+_KEYED = """CREATE TEMP TABLE keyed(digest BLOB, number INTEGER, PRIMARY KEY(digest, number)) WITHOUT ROWID"""
+_FILLED = """INSERT INTO keyed SELECT substr(digest, 1, 8), number FROM item
+WHERE number <= ? AND substr(key, 1, 33) != lower(hex(substr(digest, 1, 16))) || '-' ORDER BY 1, 2"""
+_EQUAL = f"""SELECT {_changes.ROW} FROM item WHERE number =
+(SELECT min(number) FROM keyed WHERE digest = ? AND number > ?)"""  # noqa: S608  ours
 # Rows that are read ahead: a run that is taken up meets most of its inputs in the order of the run before.
 _AHEAD = 500
 
@@ -118,6 +124,8 @@ class JournalRun:
         self._seen = bytearray(self._last // 8 + 1)
         self._ahead: dict[Key, Row] = {}
         self._read_to = 0
+        self._has_keyed: bool | None = None
+        self._met_to: dict[bytes, int] = {}
 
     def row(self, key: Key) -> Row | None:
         """Return what is known of an input."""
@@ -135,12 +143,40 @@ class JournalRun:
 
     def is_seen(self, row: Row) -> bool:
         """Whether this run has met the input before; from now on it has."""
-        if row.number > self._last:
-            return True  # written by this run
-        at, bit = row.number >> 3, 1 << (row.number & 7)
-        is_seen = bool(self._seen[at] & bit)
-        self._seen[at] |= bit
+        is_seen = self.was_seen(row)
+        if not is_seen:
+            self._seen[row.number >> 3] |= 1 << (row.number & 7)
         return is_seen
+
+    def was_seen(self, row: Row) -> bool:
+        """Whether this run has met the input before."""
+        return row.number > self._last or bool(self._seen[row.number >> 3] & 1 << (row.number & 7))
+
+    def forget(self, row: Row) -> None:
+        """Note that what was met is another input than that of the journal: it may still come."""
+        self._seen[row.number >> 3] &= ~(1 << (row.number & 7))
+
+    def equal(self, digest: bytes, is_coming: Callable[[Row], bool]) -> Row | None:
+        """Return the first input of earlier runs with this content that has a key, and that this run has not met.
+
+        Those that it will meet do not count, nor do such as were never sent.
+        """
+        if self._last == 0 or self._has_keyed is False:
+            return None
+        with self._reading, told(self.path):
+            if self._has_keyed is None:
+                self._reader.execute(_KEYED)
+                self._has_keyed = self._reader.execute(_FILLED, (self._last,)).rowcount > 0
+            after = self._met_to.get(digest, 0)
+            while True:
+                found = self._reader.execute(_EQUAL, (digest[:8], after)).fetchone()
+                if found is None:
+                    return None
+                row = Row._make(found)
+                is_other = row.digest != digest or row.stage == Stage.UNSUBMITTED
+                if not (is_other or self.was_seen(row) or is_coming(row)):
+                    return row
+                after = self._met_to[digest] = row.number
 
     def outcome(self, key: Key) -> KeptOutcome:
         """Return how an input has ended."""
