@@ -166,8 +166,9 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
                 called = self._book.on_result(result)
                 if isawaitable(called):
                     await called
-        except BaseException:
+        except BaseException as error:
             await self.aclose()
+            self._book.tell(error)
             raise
         return result
 
@@ -190,8 +191,9 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         await self.aclose()
+        self._book.tell(error)
 
     async def _next(self) -> AsyncMapResult[T_co, K_co] | None:
         book = self._book

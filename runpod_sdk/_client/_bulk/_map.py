@@ -161,8 +161,9 @@ class Map(Defaulted, Generic[T_co, K_co]):
             result = cast("MapSuccess[T_co, K_co] | MapFailure[T_co, K_co] | None", self._next())
             if result is not None and self._book.on_result is not None:
                 self._book.on_result(result)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            self._book.tell(error)
             raise
         return result
 
@@ -183,8 +184,9 @@ class Map(Defaulted, Generic[T_co, K_co]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close()
+        self._book.tell(error)
 
     def _next(self) -> MapResult[T_co, K_co] | None:
         book = self._book

@@ -62,6 +62,7 @@ class Book(Generic[R]):
         self._line: Line[Item, R] | None = None
         self._waiting = Waiting()
         self._timer: TimerHandle | None = None
+        self._is_told = False
         self.pending: Iterator[Item | None] | AsyncIterator[Item | None] = iter(())
 
     def begin(self) -> None:
@@ -188,6 +189,16 @@ class Book(Generic[R]):
         if self._progress is not None:
             self._progress.update(self.tally.results, self.tally.results - self._succeeded)
         return result
+
+    def tell(self, error: BaseException | None) -> None:
+        """Say on what has interrupted a run with a journal how to go on; once, and after its end."""
+        if error is None or isinstance(error, Exception) or self._is_told or self._began is None:
+            return
+        going_on = sum(result.state is None for result in self.kept.abandoned)
+        note = None if self.plan.journal is None else self.plan.journal._to_go_on(going_on)
+        if note is not None:
+            self._is_told = True
+            error.add_note(note)
 
     def end(self) -> None:
         """Note that the run is over, and close its journal."""

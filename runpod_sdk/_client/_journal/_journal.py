@@ -179,6 +179,13 @@ class Journal:
         }
         return JournalRun(self.path, endpoint_url, facts)
 
+    def _to_go_on(self, going_on: int) -> str | None:
+        """Return what is said to who has interrupted a run."""
+        jobs = "1 job goes on" if going_on == 1 else f"{going_on} jobs go on"
+        they = "it" if going_on == 1 else "them"
+        what = f"{jobs}, and {self.path} knows {they}" if going_on else f"{self.path} knows what was done"
+        return f"{what}: make the same call again, with this journal, to go on"
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
