@@ -39,7 +39,11 @@ _WINDOW = 2
 
 
 class Book(Generic[R]):
-    """What is kept of one run."""
+    """What is kept of one run.
+
+    Attributes:
+        on_notice: called with remarks on how the run goes, beside its progress.
+    """
 
     def __init__(self, plan: Plan[R], clock: Clock, on_result: Callable[[R], object] | None, *, progress: bool) -> None:
         self.plan = plan
@@ -62,6 +66,7 @@ class Book(Generic[R]):
         self._line: Line[Item, R] | None = None
         self._waiting = Waiting()
         self._timer: TimerHandle | None = None
+        self.on_notice: Callable[[str], object] | None = None
         self._is_told = False
         self.pending: Iterator[Item | None] | AsyncIterator[Item | None] = iter(())
 
@@ -98,7 +103,7 @@ class Book(Generic[R]):
             present=self._clock.participate,
         )
         self._look_again()
-        if window is not None or self._progress is not None:
+        if window is not None or self._progress is not None or self.on_notice is not None:
             from ._map_watch import watched
 
             line.beside(watched(shell, plan.endpoint_id, line, window, self._say))
@@ -120,6 +125,8 @@ class Book(Generic[R]):
     def _say(self, notice: str) -> None:
         if self._progress is not None:
             self._progress.notice(notice)
+        if self.on_notice is not None:
+            self.on_notice(notice)
 
     def taken(self) -> Iterator[Item | None] | AsyncIterator[Item | None]:
         """Return the inputs that are to be worked on; None now and then, where many are left out."""

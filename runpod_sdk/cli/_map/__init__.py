@@ -16,13 +16,13 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog, notes_of
 from runpod_sdk.cli._shown import complain, one_line, put_json
-from runpod_sdk.cli._submit import add_submit_options, submit_options
+from runpod_sdk.cli._submit import add_submit_options, seconds, submit_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from runpod_sdk import Endpoint, Map, MapResult
+    from runpod_sdk import Endpoint, Map, MapResult, Stop
     from runpod_sdk._client._journal._rows import Again
 
     from ._inputs import Inputs
@@ -92,6 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resubmit-unknown", action="store_true", help="submit what is UNKNOWN again: it may run twice"
     )
     parser.add_argument(
+        "--resubmit-renamed",
+        action="store_true",
+        help="submit inputs that were run before under other keys, which are not there any more",
+    )
+    parser.add_argument(
         "--on-abandon",
         choices=("detach", "cancel"),
         default="detach",
@@ -107,7 +112,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="say how far the run is so often, where standard error is no terminal; 0: never (5)",
     )
     parser.add_argument("--json", action="store_true", help="the numbers of the run as one JSON object")
+    _add_stop(parser.add_argument_group("stop", "submit no more, and wait for what is in flight, as soon as"))
     add_submit_options(parser)
+
+
+def _add_stop(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--stop-failures", type=int, metavar="N", help="so many results of this run are no success")
+    group.add_argument(
+        "--stop-failure-share", type=float, metavar="SHARE", help="this share of them, from 0 to 1; judged from 20 on"
+    )
+    group.add_argument(
+        "--stop-cost",
+        type=float,
+        metavar="COST",
+        help="the run has cost so much at --price-per-second: by how many workers the endpoint's health shows, else by "
+        "execution alone, which is less",
+    )
+    group.add_argument("--stop-after", type=seconds, metavar="TIME", help="so much time has passed: 90, 45m, 8h")
 
 
 def _window(text: str) -> int | Literal["auto"]:
@@ -137,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
                 file = files.enter_context(_opened(arguments.inputs, arguments.output))
                 source = source_of("standard input" if arguments.inputs == "-" else arguments.inputs, file)
                 shape = Shape(arguments.key_field, fields, source.columns)
-                journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint)))
+                journal = files.enter_context(closing(OutputJournal(arguments.output, endpoint, shape.form)))
             except OSError as error:
                 if is_no_room(error):
                     raise
@@ -170,6 +191,8 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
     with results:
         try:
             with closing(_shown(arguments, endpoint, inputs, journal)) as progress:
+                if progress.is_shown:
+                    results._book.on_notice = progress.notice  # noqa: SLF001  ours
                 for result in results:
                     _take(result, inputs, journal, ends, progress)
         except BadCallError:  # of what is read of a pipe
@@ -184,9 +207,9 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
             goes_on = journal.under_way()
             interruption.add_note(f"{goes_on} jobs go on. Run the same command again to collect them and go on")
             raise
-    ends += journal.finish(is_whole=inputs.stopped_by is None)
+    ends += journal.finish(is_whole=inputs.stopped_by is None and results.report().stopped is None)
     _tell(arguments, results, inputs, ends, journal)
-    return _code(inputs, ends + journal.skipped)
+    return _code(inputs, ends + journal.skipped, results)
 
 
 def _shown(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, journal: OutputJournal) -> Progress:
@@ -230,6 +253,8 @@ def _leave_out(result: MapResult[Any], inputs: Inputs, journal: OutputJournal) -
         line = journal.line_of(given.key)
         where = "another line" if line is None else f"line {line}"
         why = f"the key {json.dumps(given.key)} stands on {where}, too"
+    elif other == "under another key":
+        why = why.replace('submit it once more with again={"renamed"}', "--resubmit-renamed submits it once more")
     inputs.leave_out(given.line, why)
 
 
@@ -240,6 +265,7 @@ def _map_of(
         "failed": arguments.retry_failed,
         "expired": arguments.retry_failed,
         "unknown": arguments.resubmit_unknown,
+        "renamed": arguments.resubmit_renamed,
     }
     again: list[Again] = [word for word, is_meant in words.items() if is_meant]
     with checked():
@@ -250,8 +276,27 @@ def _map_of(
             on_abandon=arguments.on_abandon,
             journal=journal,
             again=again if journal is not None else (),
+            stop=_stop_of(arguments),
             **submit_options(arguments),
         )
+
+
+def _stop_of(arguments: argparse.Namespace) -> Stop | None:
+    from runpod_sdk import Stop  # noqa: PLC0415  as above
+
+    names = ("failures", "failure_share", "cost", "after")
+    limits = {name: getattr(arguments, f"stop_{name}") for name in names}
+    if limits["cost"] is not None:
+        if arguments.price_per_second is None:
+            raise BadCallError("--stop-cost needs --price-per-second")
+        limits["price_per_second"] = arguments.price_per_second
+    if all(limit is None for limit in limits.values()):
+        return None
+    try:
+        return Stop(**limits)
+    except ValueError as error:
+        name, _, what = str(error).partition("=")
+        raise BadCallError(f"--stop-{name.replace('_', '-')} {what}") from None
 
 
 def _tell(
@@ -277,7 +322,9 @@ def _tell(
     ):
         if count:
             lines.append(f"{count} {what}")
-    if inputs.stopped_by is not None:
+    if report.stopped is not None:
+        lines += [*([] if report.results else [f"stopped: {report.stopped}"]), "the same command goes on with the rest"]
+    elif inputs.stopped_by is not None:
         lines.append(f"stopped: {one_line(str(inputs.stopped_by))}")
     if not (lines or results.abandoned):
         lines.append("no inputs")
@@ -296,10 +343,11 @@ def _why(inputs: Inputs, ends: Counter[str]) -> list[str]:
     return lines
 
 
-def _code(inputs: Inputs, ends: Counter[str]) -> int:
+def _code(inputs: Inputs, ends: Counter[str], results: Map) -> int:
     if ends["UNKNOWN"]:
         return UNKNOWN
-    return 0 if ends.total() == ends["COMPLETED"] and not inputs.bad else FAILED
+    is_all = ends.total() == ends["COMPLETED"] and not inputs.bad and results.report().stopped is None
+    return 0 if is_all else FAILED
 
 
 def _opened(name: str, output: Path) -> AbstractContextManager[IO[bytes]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._values._states import shorten
+from runpod_sdk.cli._session import BadCallError
 from runpod_sdk.cli._shown import complain, one_line
 from runpod_sdk.errors import JobFailedError
+
+from ._shape import Field, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from runpod_sdk import MapResult
 
     from ._journal import OutputJournal
-    from ._shape import Input, Shape
+    from ._shape import Input
     from ._sources import Source
 
 # Bad records that are told one by one.
@@ -40,6 +44,7 @@ class Inputs:
     def __init__(self, source: Source, shape: Shape, journal: OutputJournal) -> None:
         self._source = source
         self._shape = shape
+        self._earlier = earlier_shapes(shape, journal.shapes, source)
         self._journal = journal
         self._recent: dict[str | int, int] = {}
         self._older = self._recent
@@ -72,12 +77,30 @@ class Inputs:
                 if isinstance(record, Exception):
                     raise record
                 given = self._shape.input_of(number, record)
+                self._see_that_it_is_none_of_before(number, record, given)
                 if given.key is not None:
                     self._remember(given.key, number)
             except (ValueError, RecursionError) as error:
                 self.leave_out(number, str(error) or type(error).__name__)
                 continue
             yield given if given.key is None else (given.key, given)
+
+    def _see_that_it_is_none_of_before(self, line: int, record: Any, given: Input) -> None:
+        """Look for a record that was run as another input, with other options.
+
+        Raises:
+            BadCallError: it was, and so it would be run once more.
+        """
+        for shape in self._earlier:
+            try:
+                before = shape.input_of(line, record)
+            except (ValueError, RecursionError):
+                continue
+            if before != given and self._journal.has(before) and not self._journal.has(given):
+                raise BadCallError(
+                    f"line {line} was run before as another input, with {shape.options}, and not with "
+                    f"{self._shape.options}: it would be run once more. Say the same again, or take another --output"
+                )
 
     def leave_out(self, line: int, why: str) -> None:
         """Count a record that is not taken, and say why."""
@@ -94,3 +117,13 @@ class Inputs:
         if len(self._recent) == _RECENT:
             self._older, self._recent = self._recent, {}
         self._recent[key] = line
+
+
+def earlier_shapes(shape: Shape, known: list[list[Any]], source: Source) -> list[Shape]:
+    """Return how else records may have been taken by earlier runs; of those what these records can be taken by."""
+    found: list[Shape] = []
+    for key, fields in known:
+        if [key, fields] != shape.form:
+            with suppress(BadCallError):
+                found.append(Shape(key, [Field(*field) for field in fields], source.columns))
+    return found

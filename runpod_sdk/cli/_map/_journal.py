@@ -19,7 +19,7 @@ from runpod_sdk._client._journal import _changes
 from runpod_sdk._client._journal._database import opened, opened_to_read, outputs_of, told
 from runpod_sdk._client._journal._keys import digest_of, named
 from runpod_sdk._client._journal._lock import Lock
-from runpod_sdk._client._journal._rows import UNSUBMITTED
+from runpod_sdk._client._journal._rows import UNSUBMITTED, Stage
 from runpod_sdk._client._journal._run import JournalRun
 from runpod_sdk._values._version import __version__
 from runpod_sdk.cli._session import BadCallError
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 # Errors of a disk that is full, or broken: there is nothing wrong with the command.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+# How inputs are made of records where nobody says; and how many other ways are remembered. Ours.
+_PLAIN: list[Any] = [None, []]
+_SHAPES = 10
 # What stands in the output: each end; and what was refused by this run, or by the last one that met it.
 _SHOWN = "stage IN (3, 4) OR (stage = 5 AND outcome IS NOT NULL AND ended_at >= ?)"
 
@@ -50,8 +53,10 @@ class OutputJournal(Journal):
     Args:
         output: where results go.
         endpoint: whose results they are.
+        form: how inputs are made of records: `Shape.form`.
 
     Attributes:
+        shapes: how else earlier runs have made them.
         done: how many inputs had a result before this run.
         collected: how many jobs of earlier runs are asked for.
 
@@ -61,7 +66,7 @@ class OutputJournal(Journal):
         OSError: the output could not.
     """
 
-    def __init__(self, output: Path, endpoint: Endpoint) -> None:
+    def __init__(self, output: Path, endpoint: Endpoint, form: list[Any]) -> None:
         output = output.resolve() if output.is_symlink() else output  # one journal, whatever name it goes by
         path = output.with_name(output.name + ".journal")
         if not output.parent.is_dir():
@@ -85,12 +90,19 @@ class OutputJournal(Journal):
             self._endpoint = endpoint
             self._is_written = True
             self._is_same = self._taken_up(is_converted=is_converted)
+            self.shapes = self._noted(form)
             self._held = held.pop_all()
 
     @property
     def skipped(self) -> Counter[str]:
         """Inputs that had a result before this run, by their status."""
         return self._run.skipped
+
+    def has(self, given: Input) -> bool:
+        """Whether an input was submitted by an earlier run, by its key or by its content."""
+        digest = digest_of(given)
+        row = self._run.row(named(digest, 0) if given.key is None else given.key)
+        return row is not None and row.digest == digest and row.stage != Stage.UNSUBMITTED
 
     def is_refused(self, result: MapResult[Any]) -> bool:
         """Whether an input was not even looked up: its key is another one's, or it cannot be known by its content."""
@@ -159,6 +171,11 @@ class OutputJournal(Journal):
         del endpoint_id, endpoint_url
         return self._run
 
+    def _to_go_on(self, going_on: int) -> str | None:
+        """Say nothing: the command says what to do in its own words."""
+        del going_on
+        return None
+
     def _check_endpoint(self, endpoint: Endpoint) -> None:
         if not self.path.exists():
             return
@@ -189,6 +206,17 @@ class OutputJournal(Journal):
             self._count = int(found.get("output_lines", 0))
             database.execute("DELETE FROM run WHERE name LIKE 'output_%'")
         return bool(is_same)
+
+    def _noted(self, form: list[Any]) -> list[list[Any]]:
+        """Note how inputs are made of records; return how else that was done before."""
+        with told(self.path), closing(opened(self.path)) as database:
+            found = database.execute("SELECT value FROM run WHERE name = 'shapes'").fetchone()
+            known: list[list[Any]] = [_PLAIN] if found is None else json.loads(found[0])
+            others = [each for each in known if each != form]
+            if form not in known or (found is None and not self._run.count):
+                known = [form, *(others if self._run.count else [])][:_SHAPES]
+                database.execute("INSERT OR REPLACE INTO run VALUES('shapes', ?)", (json.dumps(known),))
+        return others if self._run.count else []
 
     def _note_refusal(self, result: MapResult[Any], why: str | None) -> None:
         digest = digest_of(result.input)

@@ -43,12 +43,22 @@ class Progress:
         self._before = before
         self._began = now()
         self._done = self._failed = self._unknown = self._milliseconds = 0
+        self._notice = ""
         self._surface = surface_of(now, every=1.0, stays=True) if sys.stderr.isatty() else None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         if self._surface is None and every:
             self._thread = threading.Thread(target=self._tell, args=(every,), name="runpod-sdk-progress", daemon=True)
             self._thread.start()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody is told anything."""
+        return self._surface is not None or self._thread is not None
+
+    def notice(self, text: str) -> None:
+        """Show a remark of the run from now on."""
+        self._notice = "; " + text.replace('concurrency="auto"', "--concurrency auto")
 
     def add(self, result: MapResult[Any], status: str) -> None:
         """Count a result."""
@@ -71,14 +81,15 @@ class Progress:
     def _tell(self, every: float) -> None:
         while not self._over.wait(every):
             before = self._before()
-            line = self._text() + (f", {before} done before" if before else "")
+            line = self._text() + (f", {before} done before" if before else "") + self._notice
             print(f"{self._title}  {self._now() - self._began:.0f} s  {line}", file=sys.stderr, flush=True)
 
     def _text(self) -> str:
         seconds = self._now() - self._began
         cost = None if self._price is None else self._milliseconds / 1000 * self._price
         is_short = self._surface is not None
-        return text_of(self._done, self._total, self._failed, self._unknown, seconds, cost, is_short=is_short)
+        text = text_of(self._done, self._total, self._failed, self._unknown, seconds, cost, is_short=is_short)
+        return text + (self._notice if is_short else "")
 
 
 def text_of(

@@ -9,14 +9,15 @@ from runpod_sdk._client._bulk._map_job import HOPELESS
 from runpod_sdk._client._journal._items import state_from
 from runpod_sdk._client._journal._rows import EXPIRED, UNKNOWN, UNSUBMITTED, Stage
 from runpod_sdk._flows._job_errors import error_of
-from runpod_sdk.errors import JobExpiredError, JobFailedError, NotFoundError, SubmissionUnknownError
+from runpod_sdk.errors import JobExpiredError, JobFailedError, MapStoppedError, NotFoundError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runpod_sdk import JobState, MapResult
 
-# No end was learned: the job is left to the next run. REFUSED: nothing was sent, as no submit would be accepted.
+# No end was learned: the job is left to the next run. REFUSED: nothing was sent, as no submit would be accepted, or the
+# run was to stop.
 UNFINISHED, REFUSED = "UNFINISHED", "REFUSED"
 _DIED = "the process ended while the submit was on its way: the job may have been queued and may run"
 
@@ -40,7 +41,7 @@ def status_of(result: MapResult[Any]) -> str:
         return UNKNOWN
     if result.job is not None:
         return EXPIRED if isinstance(error, JobExpiredError | NotFoundError) else UNFINISHED
-    return REFUSED if isinstance(error, HOPELESS) else UNSUBMITTED
+    return REFUSED if isinstance(error, (*HOPELESS, MapStoppedError)) else UNSUBMITTED
 
 
 def facts_of(result: MapResult[Any]) -> dict[str, Any]:

@@ -103,6 +103,20 @@ class Shape:
         if self._is_table and "" in names and not (fields or self._is_whole):
             raise BadCallError("a column of the inputs has no name: name it, or choose columns by --input-field")
 
+    @property
+    def form(self) -> list[Any]:
+        """Return what tells it from others, as JSON has it."""
+        return [self._key, [list(field) for field in self._fields]]
+
+    @property
+    def options(self) -> str:
+        """Return the options that ask for it."""
+        words = [] if self._key is None else [f"--key-field {self._key}"]
+        for name, column, is_json in self._fields:
+            renamed = f"{name}{':' * is_json}={column}"
+            words.append(f"--input-field {name if name == column and not is_json else renamed}")
+        return " ".join(words) or "neither --key-field nor --input-field"
+
     def input_of(self, line: int, record: Any) -> Input:
         """Return the input that a record is.
 
