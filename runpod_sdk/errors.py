@@ -1,8 +1,8 @@
 """All errors of the SDK, with the facts each one carries.
 
 RunpodError
-├── APIError                        a request to the service did not end well
-│   ├── APIConnectionError          no answer: refused, broken off, or …
+├── APIError                        a request to the service failed
+│   ├── APIConnectionError          no answer: connection refused or broken, or …
 │   │   └── APITimeoutError         … none in time (also a TimeoutError)
 │   ├── APIStatusError              the service answered with an error status
 │   │   ├── BadRequestError         400
@@ -13,30 +13,30 @@ RunpodError
 │   │   ├── NotFoundError           404
 │   │   ├── RateLimitError          429
 │   │   └── InternalServerError     5xx
-│   ├── APIResponseValidationError  an answer that the spec does not allow
-│   └── SubmissionUnknownError      a submit of which nobody can say whether it arrived
-├── JobError                        the job itself did not end well
+│   ├── APIResponseValidationError  an answer that violates the spec
+│   └── SubmissionUnknownError      a submit that may or may not have arrived
+├── JobError                        the job itself did not succeed
 │   ├── JobFailedError              FAILED
 │   │   └── JobTimedOutError        TIMED_OUT, or FAILED with "executionTimeout exceeded"
 │   ├── JobCancelledError           CANCELLED
 │   └── JobExpiredError             the service no longer knows the job
-├── JobsError                       an ExceptionGroup: one of the others for each job that as_completed lost
+├── JobsError                       an ExceptionGroup: one error per job whose end as_completed could not learn
 ├── WaitTimeoutError                the caller's own deadline passed (also a TimeoutError); the job goes on
-├── BatchError                      a batch is not what it should be
-│   ├── BatchResultError            nothing tells which result of a batch belongs to an input of a bulk run
+├── BatchError                      a batch is in an unexpected state
+│   ├── BatchResultError            no result of a batch can be matched to an input of a bulk run
 │   └── BatchTimeoutError           the caller's own deadline passed (also a TimeoutError); the batch goes on
 ├── StreamInterruptedError          chunks of a stream were lost on the way
-├── OutputTypeError                 the job completed, but its output is not of the `output_type` asked for
-├── MapStoppedError                 an input of a bulk run was not submitted, as its `stop` said so
-├── JournalError                    the journal of a bulk run cannot be used, or not be written
+├── OutputTypeError                 the job completed, but its output does not match the `output_type`
+├── MapStoppedError                 an input of a bulk run was not submitted: a `stop` condition was met
+├── JournalError                    the journal of a bulk run cannot be used or written
 └── ConfigurationError              an environment variable is invalid (also a ValueError); nothing was sent
 
-What else can leave the SDK: ValueError and TypeError for bad arguments, and ImportError for an extra that is not
-installed, before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and
-cancellation; and what the caller's own callbacks raise.
+Other exceptions that the SDK raises: ValueError and TypeError for bad arguments, and ImportError for a missing extra,
+before any request; RuntimeError for a closed client or a foreign event loop; KeyboardInterrupt and cancellation; and
+whatever the caller's own callbacks raise.
 
-No message, attribute or pickle holds a key, a secret or an input. What an answer quotes of them is cut out, and `***`
-stands in its place; what a worker says of its job is shown as it is. All of these errors can be pickled.
+No message, attribute or pickle holds a key, a secret or an input. Where an answer quotes one, `***` takes its place;
+a worker's own error text is shown unchanged. All of these errors can be pickled.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class RunpodError(Exception):
-    """The root of the tree."""
+    """The base class of all errors of the SDK."""
 
     @property
     def message(self) -> str:
@@ -75,7 +75,7 @@ class ConfigurationError(RunpodError, ValueError):
     """The environment names a proxy, certificates or a log level that cannot be used; raised when a client is made.
 
     Attributes:
-        variable: the variable of the environment that says so.
+        variable: the name of the environment variable.
     """
 
     def __init__(self, message: str, *, variable: str) -> None:
@@ -84,11 +84,11 @@ class ConfigurationError(RunpodError, ValueError):
 
 
 class MapStoppedError(RunpodError):
-    """An input of a bulk run was not submitted: its `stop` said that it was enough; the message says why."""
+    """An input of a bulk run was not submitted, because a `stop` condition was met; the message says which."""
 
 
 class JournalError(RunpodError):
-    """The journal of a bulk run cannot be used, or another run is at work with it, or it could not be written.
+    """The journal of a bulk run is unusable, is in use by another run, or could not be written.
 
     Attributes:
         path: of the journal.
@@ -100,12 +100,12 @@ class JournalError(RunpodError):
 
 
 class APIError(RunpodError):
-    """A request did not end well.
+    """A request failed.
 
     Attributes:
         operation: the service's name for it, such as "run" or "status-sync".
         endpoint_id: the endpoint that was called.
-        job_id: the job that it was about, where there was one.
+        job_id: the job concerned, if any.
     """
 
     def __init__(self, message: str, *, operation: str, endpoint_id: str, job_id: str | None = None) -> None:
@@ -129,7 +129,7 @@ class AnsweredError(APIError):
     Attributes:
         status_code: the HTTP status.
         headers: the answer's headers, names in lower case.
-        body: the first 500 characters of the answer; of both, what they quote of the request is cut out.
+        body: the first 500 characters of the answer. Quotes of the request are removed from both.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class APIStatusError(AnsweredError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the service does not accept the request as it stands."""
+    """400: the service rejects the request."""
 
 
 class PayloadTooLargeError(BadRequestError):
@@ -186,11 +186,11 @@ class InternalServerError(APIStatusError):
 
 
 class APIResponseValidationError(AnsweredError):
-    """An answer that the spec does not allow: not JSON, a missing field, a wrong type, an unasked-for redirect."""
+    """An answer that violates the spec: not JSON, a missing field, a wrong type, an unexpected redirect."""
 
 
 class SubmissionUnknownError(APIError):
-    """A submit was sent, and nobody can say whether it arrived: the job may be running, and costing money, or not be.
+    """A submit was sent, but may not have arrived: the job may be running, and costing money, or may not exist.
 
     The API has no idempotency key, so the SDK does not send it again. To reconcile, look for the job by its effects or
     in the endpoint's request log; or submit again where running twice is harmless (`on_unknown="resubmit"`).
@@ -220,11 +220,11 @@ class SubmissionUnknownError(APIError):
 
 
 class JobHandle(Protocol):
-    """A Job or an AsyncJob, as the errors of both know it: what it returns is awaited with the async one."""
+    """A Job or an AsyncJob, as seen by errors; the methods of an AsyncJob are awaited."""
 
     @property
     def endpoint_id(self) -> str:
-        """Where the job is."""
+        """The endpoint of the job."""
         ...
 
     @property
@@ -233,7 +233,7 @@ class JobHandle(Protocol):
         ...
 
     def state(self) -> Any:
-        """Look at the job once."""
+        """Return the current state of the job."""
         ...
 
     def output(self, timeout: float | None = None) -> Any:
@@ -250,13 +250,13 @@ class JobHandle(Protocol):
 
 
 class JobBoundError(RunpodError):
-    """An error that leads back to its job.
+    """An error about one job.
 
     Attributes:
-        endpoint_id: where the job is.
+        endpoint_id: the endpoint of the job.
         job_id: its id.
-        job: a handle on it in the caller's flavour, Job or AsyncJob; set by the client.
-        state: what was last seen of it, if anything.
+        job: a handle on it, Job or AsyncJob; set by the client.
+        state: its last known state, if any.
     """
 
     def __init__(self, message: str, *, endpoint_id: str, job_id: str, state: JobState | None = None) -> None:
@@ -281,9 +281,9 @@ class JobFailedError(JobError):
 
     Attributes:
         error_type: the class of the worker's exception, such as "ValueError"; None when the worker gave only a text.
-        error_message: what it said.
+        error_message: its message.
         worker_traceback: the worker's traceback, if it sent one.
-        worker_logs: what the handler printed, if the worker sent it: of runpod 2.0, with RUNPOD_LOG_CAPTURE=all.
+        worker_logs: what the handler printed, if the worker sent it: runpod 2.0 with RUNPOD_LOG_CAPTURE=all does.
         worker_id: where it ran.
     """
 
@@ -321,9 +321,9 @@ class JobExpiredError(JobError):
 
 
 class JobsError(RunpodError, ExceptionGroup[RunpodError]):
-    """There are jobs of which `as_completed` has learned no end; every other job was handed out before.
+    """`as_completed` could not learn how some jobs ended; all others were handed out before.
 
-    A group: `exceptions` has one error for each such job, and `except* JobExpiredError` takes out those of one class.
+    An ExceptionGroup: `exceptions` has one error for each such job; `except* JobExpiredError` selects one class.
     """
 
     def derive(self, excs: Sequence[RunpodError]) -> Self:  # type: ignore[override]
@@ -336,10 +336,10 @@ class WaitTimeoutError(JobBoundError, TimeoutError):
 
 
 class BatchError(RunpodError):
-    """A batch is not what it should be: it has another size, is no draft, or results of it are missing.
+    """A batch is in an unexpected state: it has another size, is not a draft, or lacks results.
 
     Attributes:
-        batch: what was last seen of it.
+        batch: its last known state.
     """
 
     def __init__(self, message: str, *, batch: BatchState) -> None:
@@ -348,10 +348,10 @@ class BatchError(RunpodError):
 
 
 class BatchResultError(BatchError):
-    """A batch is over, and nothing tells which of its results belongs to this input: it may have run.
+    """A batch has ended, but none of its results can be matched to this input, which may have run.
 
     Attributes:
-        results: those that belong to no input by their keys; one of them may be this input's.
+        results: the results that match no input; one of them may be this input's.
     """
 
     def __init__(self, message: str, *, batch: BatchState, results: Sequence[BatchResult] = ()) -> None:
@@ -364,11 +364,11 @@ class BatchTimeoutError(BatchError, TimeoutError):
 
 
 class StreamInterruptedError(JobBoundError):
-    """Chunks were lost, or came that are not the job's output, beyond repair; `state.output` may have them all.
+    """Chunks were lost for good, or do not match the job's output; `state.output` may have all of them.
 
     Attributes:
         received: how many chunks the iterator has handed out.
-        gap_after: how many of those came before the first loss, or are the beginning of the output.
+        gap_after: how many of those came before the first gap, or match the beginning of the output.
     """
 
     def __init__(
@@ -387,13 +387,13 @@ class StreamInterruptedError(JobBoundError):
 
 
 class OutputTypeError(JobBoundError):
-    """The job completed, and its output is not of the endpoint's `output_type`; or a chunk not of the `chunk_type`.
+    """The job completed, but its output does not match the `output_type`, or a chunk the `chunk_type`.
 
     The message says where and how, and never shows the output.
 
     Attributes:
-        path: the first place that does not fit, as in Python: "output.images[2].url", "chunk.url".
-        raw: the whole output, as it came, and `state` has the rest; or the chunk.
+        path: the first mismatch, in Python notation: "output.images[2].url", "chunk.url".
+        raw: the whole output as received (`state` has the rest), or the chunk.
     """
 
     def __init__(

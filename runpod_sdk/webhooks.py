@@ -3,12 +3,12 @@
 **It is not signed.** Anyone who learns the URL can post anything there. Two measures help, best taken together:
 
 - A token of your own in the URL: `run(…, webhook=f"https://me.example/runpod?token={token}")`, compared by `is_token`.
-  It keeps strangers out, for as long as the URL stays out of logs.
-- Asking again before anything depends on it: `client.endpoint(endpoint_id).job(state.id).state()`. Only that is the
-  service's own word. Ask within 30 minutes of the end of the job; later the service has forgotten it.
+  It keeps strangers out as long as the URL does not appear in logs.
+- Asking the service before you rely on it: `client.endpoint(endpoint_id).job(state.id).state()`. Only that answer
+  comes from the service itself. Ask within 30 minutes of the end of the job; after that the service has deleted it.
 
-Answer with 200, and soon: after anything else the service tries twice more, 10 seconds apart. The same end may be told
-more than once, so do what follows from it once for each `state.id`. Nothing is known of a webhook for CANCELLED.
+Answer with 200, and soon: after anything else the service tries twice more, 10 seconds apart. The same end may be
+reported more than once, so act once per `state.id`. Whether CANCELLED jobs have a webhook is not known.
 (docs: send-requests#webhook-notifications; the body is that of /status.)
 """
 
@@ -30,15 +30,15 @@ __all__ = ["is_token", "parse", "trace_of", "with_trace"]
 
 
 def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str = "") -> JobState:
-    """Return what the body of a webhook says of a job. It has not been checked whether that is true: see the module.
+    """Return the job state in the body of a webhook. It is not verified to be genuine: see the module's docstring.
 
     Args:
-        body: as it came, or as a framework has decoded it.
-        endpoint_id: what `state.endpoint_id` is to be: the body does not name it. Put it into the URL if you need it.
+        body: as received, or already decoded by a framework.
+        endpoint_id: becomes `state.endpoint_id`, as the body does not name it. Put it into the URL if you need it.
 
     Raises:
-        ValueError: the body, whatever it is, does not describe a job: it has no id, or no status. Answer with 400. Any
-            other field that is not what it should be is logged, and taken as not sent.
+        ValueError: the body does not describe a job: it has no id or no status. Answer with 400. Any other field of
+            a wrong type is logged and treated as missing.
 
     Examples:
         >>> parse(b'{"id": "j1-u1", "status": "COMPLETED", "output": 42, "executionTime": 1500}').output
@@ -59,14 +59,14 @@ def parse(body: bytes | bytearray | str | Mapping[str, Any], *, endpoint_id: str
 
 
 def is_token(given: str | None, expected: str) -> bool:
-    """Compare the token of a request's URL with yours, in a time that does not tell how much of it is right.
+    """Compare the token of a request's URL with yours, in constant time.
 
     Args:
-        given: what the request brought, None if nothing.
+        given: the token of the request, None if it has none.
         expected: your token, such as `secrets.token_urlsafe()` makes.
 
     Raises:
-        ValueError: `expected` is empty, and would let in everybody.
+        ValueError: `expected` is empty, which would let everyone in.
 
     Examples:
         >>> is_token("guess", "IzqrXm8t"), is_token(None, "IzqrXm8t"), is_token("IzqrXm8t", "IzqrXm8t")

@@ -39,14 +39,14 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often a request is repeated, where repeating cannot submit a job twice.
+    """How often a request is repeated, if repeating it cannot submit a job twice.
 
     Args:
-        attempts: requests in all, the first one included; 1 is no repeat.
+        attempts: the number of requests, including the first; 1 means no repeats.
         wait_initial: upper bound of the first wait, seconds.
         wait_max: upper bound of any wait, seconds.
-        wait_exp_base: growth of the upper bound from wait to wait.
-        on_retry: called before each wait; what it raises ends the call.
+        wait_exp_base: factor by which the upper bound grows from wait to wait.
+        on_retry: called before each wait; an exception from it ends the call.
 
     Examples:
         >>> RetryPolicy(attempts=3).next_wait(1, 0.5)
@@ -80,17 +80,17 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """How a known job is waited for. Polling costs nothing and cannot submit anything.
+    """How to wait for a job whose id is known. Polling is free and cannot submit anything.
 
     Args:
         hold: how long the service is asked to hold a status request until the job ends, seconds, 1 … 300.
         wait_initial: first pause between polls where the service does not hold requests, seconds.
         wait_max: longest such pause, seconds.
-        wait_exp_base: growth of that pause.
-        outage: how long there may be no sign of life of the service before a wait gives up, seconds. An edge that says
-            that the service is down is none.
-        rate_limited: how long the service may answer with nothing but 429 before a wait gives up, seconds. The default
-            is half of the time that a result is kept, so that a job that ended meanwhile is still there.
+        wait_exp_base: factor by which that pause grows.
+        outage: how long the service may show no sign of life before a wait gives up, seconds. An edge server's
+            report that the service is down does not count as one.
+        rate_limited: how long the service may answer nothing but 429 before a wait gives up, seconds. The default
+            is half the retention of a result, so that a job that ended in the meantime is still there.
     """
 
     hold: float = 90.0

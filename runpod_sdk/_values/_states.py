@@ -32,24 +32,24 @@ SHOWN = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState(Generic[T_co]):
-    """One look at a job.
+    """The state of a job at one moment.
 
     Attributes:
         id: the job's id.
-        endpoint_id: the endpoint that it was submitted to.
-        status: where it stands.
-        output: what the worker returned. None until the status is final; see `progress`. Of what `job.state()`,
-            `job.wait()` and `as_completed` return it is of the endpoint's `output_type`, read when it is asked for:
-            OutputTypeError where it is not of it. Else, and in `raw`, it is untouched.
-        progress: what the worker last reported while the job runs (`progress_update`); never a result.
-        error: the worker's error as the service sent it.
+        endpoint_id: the endpoint it was submitted to.
+        status: its status.
+        output: what the worker returned; None until the status is final (see `progress`). In states returned by
+            `job.state()`, `job.wait()` and `as_completed` it has the endpoint's `output_type`, and is converted on
+            first access: OutputTypeError if it does not match. Elsewhere, and in `raw`, it is as received.
+        progress: the worker's last report while the job runs (`progress_update`); never a result.
+        error: the worker's error, as sent by the service.
         worker_id: where it runs or ran.
-        retries: how often the service itself gave it to another worker.
-        delay_time_ms: milliseconds in the queue.
-        execution_time_ms: milliseconds on the worker.
-        queue_reason: why it is still IN_QUEUE: only in what `on_update` is told of a long wait, and what comes of it.
-        raw: the answer as it came, every field of it. One that is not what the service documents, such as a number sent
-            as text, is nowhere else: it is taken as not sent, and logged once for each client.
+        retries: how often the service itself moved it to another worker.
+        delay_time_ms: time in the queue, milliseconds.
+        execution_time_ms: time on the worker, milliseconds.
+        queue_reason: why it is still IN_QUEUE; set only during long waits, for `on_update` and WaitTimeoutError.
+        raw: the complete answer. A field that differs from the documentation, such as a number sent as text, appears
+            only here: it is treated as missing, and logged once per client.
     """
 
     id: str
@@ -72,13 +72,14 @@ class JobState(Generic[T_co]):
 
     @property
     def is_success(self) -> bool:
-        """Whether the job has ended well."""
+        """Whether the job completed successfully."""
         return self.status == JobStatus.COMPLETED
 
     def images(self) -> OutputImages:
-        """Return the pictures in the output, or in the progress while the job runs: PNG, JPEG and WebP, found anywhere.
+        """Return the images in the output, or in the progress while the job runs: PNG, JPEG and WebP, at any depth.
 
-        As base64 text, as data URLs, or as URLs. A notebook shows them; nothing is fetched, or written unless you ask.
+        They may be base64 text, data URLs or URLs. Notebooks show them. Nothing is downloaded, and files are written
+        only on request.
         """
         from runpod_sdk._display._images import images_in  # noqa: PLC0415  few want them
 
@@ -157,9 +158,9 @@ def typed(state: JobState, read: Callable[[JobState], T_co]) -> JobState[T_co]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCounts:
-    """How many jobs of an endpoint are where. Only `in_queue` and `in_progress` describe the present.
+    """The number of jobs of an endpoint by state. Only `in_queue` and `in_progress` describe the present.
 
-    A gauge that was not sent, or not as a number, is 0: `Health.raw` has what was.
+    A gauge that is missing, or not a number, is 0; `Health.raw` has the original.
     """
 
     completed: int = 0
@@ -171,9 +172,9 @@ class JobCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCounts:
-    """How many workers of an endpoint are in what condition; `ready` overlaps `idle`.
+    """The number of workers of an endpoint by condition; `ready` overlaps `idle`.
 
-    A gauge that was not sent, or not as a number, is 0: `Health.raw` has what was.
+    A gauge that is missing, or not a number, is 0; `Health.raw` has the original.
     """
 
     idle: int = 0
@@ -186,7 +187,7 @@ class WorkerCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """An endpoint at a glance; `raw` is the answer as it came."""
+    """The health of an endpoint; `raw` is the complete answer."""
 
     jobs: JobCounts
     workers: WorkerCounts
@@ -203,13 +204,13 @@ QueueCause = Literal["no_workers", "throttled", "unhealthy", "initializing", "qu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueReason:
-    """Why a job waits in the queue, as far as the endpoint's health tells. `str()` says it in words.
+    """Why a job is queued, as far as the endpoint's health shows. `str()` puts it in words.
 
     Attributes:
-        cause: "no_workers": there is none (scaled to zero, or a maximum of 0). "throttled": there is no machine for
-            them. "unhealthy": none of them runs. "initializing": a cold start. "queue_ahead": all of them are busy.
-        in_queue: how many jobs wait, this one included.
-        workers: how many workers there are, in what condition.
+        cause: "no_workers": there are none (scaled to zero, or a maximum of 0). "throttled": no machine is available.
+            "unhealthy": none of them works. "initializing": a cold start. "queue_ahead": all of them are busy.
+        in_queue: how many jobs are queued, including this one.
+        workers: the number of workers by condition.
     """
 
     cause: QueueCause
@@ -256,9 +257,9 @@ class QueueReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeResult:
-    """What `purge_queue` did: how many waiting jobs it removed, and the service's word for it ("completed").
+    """The result of `purge_queue`: how many queued jobs it removed, and the service's status ("completed").
 
-    None is what the service did not say.
+    A field the service did not send is None.
     """
 
     removed: int | None = None
@@ -267,7 +268,7 @@ class PurgeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChunk(Generic[C_co]):
-    """One piece of a stream: what the worker yielded, as its `chunk_type`, and the metrics beside it, if any."""
+    """One chunk of a stream: what the worker yielded, as the `chunk_type`, and its metrics, if any."""
 
     output: C_co
     metrics: Mapping[str, Any] | None = None
@@ -276,7 +277,7 @@ class StreamChunk(Generic[C_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Config:
-    """A bucket that the worker may write its results to. Handed to the worker; the service never echoes it."""
+    """A bucket that the worker may write its results to. Passed to the worker; never echoed by the service."""
 
     access_id: str
     access_secret: str = field(repr=False)

@@ -1,6 +1,6 @@
 """The scaling settings of an endpoint, as one value.
 
-Who is started and stopped, and when, is decided in `_queue/_fleet.py`.
+`_queue/_fleet.py` decides which workers start and stop, and when.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Literal
 class Scaling:
     """How an endpoint scales, and how long its workers need to start. Times are in seconds.
 
-    The defaults are those of the service, where it has documented ones.
+    The defaults are the service's, as far as they are documented.
 
     Attributes:
         min_workers: how many are always up.
-        max_workers: more are never up; 0: jobs stay in the queue.
+        max_workers: the most that are ever up; 0: jobs stay in the queue.
         scaler: "queue_delay" adds a worker for each job that has waited for more than `scaler_value` seconds;
             "request_count" wants ceil((jobs in the queue + jobs in progress) / `scaler_value`) workers. Jobs with
             `lowPriority` are not counted.
-        scaler_value: see there.
-        step: how many workers "queue_delay" adds at once; it adds no more until another `scaler_value` seconds have
-            passed. None: as many as there are late jobs.
-        idle_timeout: how long a worker without a job stays up, and is paid for.
+        scaler_value: see `scaler`.
+        step: how many workers "queue_delay" adds at once, every `scaler_value` seconds at most. None: as many as there
+            are late jobs.
+        idle_timeout: how long a worker without a job stays up, and is billed.
         surplus: when "request_count" stops a worker that it does not want: after its `idle_timeout`, or "at_once".
-        cold_start: how long a worker needs to start. One number: always so long. Several: they are the quantiles of
-            the distribution that each start is drawn from, at equal distances: (20, 90) is anything between 20 and 90,
-            and the start times that you have measured are themselves.
-        warm_start: the same of a worker that stopped less than `warm_for` ago, as with FlashBoot.
+        cold_start: how long a worker takes to start. One number: always that long. Several: evenly spaced quantiles of
+            the distribution from which each start is drawn. (20, 90) is anything between 20 and 90; you may also
+            pass a list of start times that you measured.
+        warm_start: the same for a worker that stopped less than `warm_for` ago, as with FlashBoot.
         warm_for: how long a stopped worker starts warm; 0: never.
-        stopped: how `/health` counts a worker that is stopped: not at all, or as "idle" and ready.
-        seed: of the start times: the same seed gives the same.
+        stopped: how `/health` counts stopped workers: not at all, or as "idle" and ready.
+        seed: for the start times: the same seed gives the same times.
 
     Raises:
         ValueError: a number is out of its range.
-        TypeError: what should be a number is none.
+        TypeError: something that should be a number is not.
     """
 
     min_workers: int = 0  # docs: endpoint-configurations

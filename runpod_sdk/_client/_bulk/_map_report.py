@@ -65,31 +65,31 @@ class Durations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapReport:
-    """A bulk run so far, in the results that have been handed out.
+    """A bulk run so far, counted over the results handed out.
 
     Attributes:
-        results: how many there are; the sum of the eight that follow.
-        succeeded: jobs that COMPLETED, with an output of the `output_type`.
-        mistyped: jobs that COMPLETED, with an output that is not of it.
+        results: the number of results; the sum of the eight counts below.
+        succeeded: jobs that COMPLETED, with an output that matches the `output_type`.
+        mistyped: jobs that COMPLETED, with an output that does not match it.
         failed: jobs that FAILED.
         timed_out: jobs that ran longer than their `execution_timeout`.
         cancelled: jobs that were CANCELLED.
-        unknown: submits whose outcome is unknown.
+        unknown: submits that may or may not have arrived.
         unsubmitted: inputs that never became a job.
-        unfinished: jobs whose end was not learned: they expired, or the service could not be reached; and inputs of a
-            batch of whose results none is known to be theirs.
-        abandoned: jobs that were in flight when the run was closed; they have no result.
-        skipped: inputs that were left out, as an earlier run with the same journal had handed out their results.
-        retries: how often a job was queued again, as `retries` allows.
-        requeues: how often the service itself gave a job to another worker.
-        workers: how many workers there were.
-        delay: time in the queue, of jobs of which the service told.
-        execution: time on a worker, of jobs of which the service told, each retry for itself.
-        execution_seconds: the sum of the times on a worker that the service told.
+        unfinished: jobs whose end is not known: they expired, or the service could not be reached; and inputs of a
+            batch that match none of its results.
+        abandoned: jobs in flight when the run was closed; they have no result.
+        skipped: inputs whose results an earlier run with the same journal had handed out.
+        retries: how often a job was queued again, within `retries`.
+        requeues: how often the service itself moved a job to another worker.
+        workers: how many different workers were seen.
+        delay: time in the queue, of jobs for which the service reported it.
+        execution: time on a worker, of jobs for which the service reported it; each retry counts separately.
+        execution_seconds: the sum of all reported execution times.
         seconds: from the first submit until now, or until the end.
-        estimated_execution_cost: `execution_seconds` at the price that was given. An estimate: an account also pays for
-            cold starts and idle workers, which the API does not show.
-        stopped: why no more was submitted, where the run's `stop` said so.
+        estimated_execution_cost: `execution_seconds` at the given price. An estimate: cold starts and idle workers are
+            billed, too, and the API does not show them.
+        stopped: the `stop` condition that was met, if one was.
     """
 
     results: int

@@ -38,7 +38,7 @@ class Result(Defaulted, Generic[T_co, K_co]):
 
     @property
     def is_success(self) -> bool:
-        """Whether there is an output: the job completed, with an output of the endpoint's type."""
+        """Whether the job completed, with an output of the endpoint's type."""
         return False
 
 
@@ -47,13 +47,13 @@ class MapResult(Result[T_co, K_co]):
     """The result of one input of a bulk run: a `MapSuccess` or a `MapFailure`; `if result.is_success:` tells which.
 
     Attributes:
-        key: its key, where the inputs are a mapping or pairs; else its index.
-        index: its place among the inputs, from 0.
-        input: the input, as it was given.
-        job: a handle on the job; None where there is none, or none that is known.
-        state: the job's final state; None where it was not learned.
-        output: what the worker returned, as the endpoint's `output_type`; None, whatever that is, if there is an error.
-        error: why there is no output; None for a job that completed, with an output of the type.
+        key: its key, if the inputs are a mapping or pairs; else its index.
+        index: its position among the inputs, from 0.
+        input: the input, as given.
+        job: a handle on the job; None if there is none, or none is known.
+        state: the job's final state; None if it is not known.
+        output: what the worker returned, as the endpoint's `output_type`; None if there is an error.
+        error: why there is no output; None if the job completed with a matching output.
     """
 
     job: Job[T_co] | None = None
@@ -66,7 +66,7 @@ class MapResult(Result[T_co, K_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapSuccess(MapResult[T_co, K_co]):
-    """The result of an input whose job completed: `output` is what came of it, `error` is None."""
+    """The result of an input whose job completed: it has an `output`, and `error` is None."""
 
     if TYPE_CHECKING:
         if MYPY:
@@ -110,7 +110,7 @@ class AsyncMapResult(Result[T_co, K_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncMapSuccess(AsyncMapResult[T_co, K_co]):
-    """The result of an input whose job completed: `output` is what came of it, `error` is None."""
+    """The result of an input whose job completed: it has an `output`, and `error` is None."""
 
     if TYPE_CHECKING:
         if MYPY:

@@ -17,20 +17,20 @@ LOOK_EVERY = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """When a bulk run submits no more, whichever comes first. What is in flight then is waited for and handed out.
+    """When a bulk run stops submitting, whichever condition is met first. Jobs in flight are still waited for.
 
     Attributes:
         failures: after this many results that are not a success.
-        failure_share: as soon as this share of the results, from 0 to 1, is no success; judged from 20 results on.
-        cost: as soon as the run has cost so much, at `price_per_second`. Workers are paid from their start to their
-            stop, idle or not, so they are counted: every 10 seconds, before an input is submitted, the endpoint's
-            health is asked for those that start, run and are idle, whoever's jobs they run. Where it does not tell, and
-            where that is more, it is the time that the jobs ran. `report().stopped` says which it was.
+        failure_share: when this share of the results, from 0 to 1, are not successes; checked from 20 results on.
+        cost: when the run has cost this much, at `price_per_second`. Workers are billed from start to stop, idle or
+            not, so they are counted: every 10 seconds, before a submit, the endpoint's health is asked for workers
+            that are starting, running or idle, no matter whose jobs they run. If it does not say, or if that is
+            more, the execution time of the jobs counts instead. `report().stopped` says which it was.
         price_per_second: of a worker, in the currency of `cost`.
         after: this many seconds after the run began.
 
     Raises:
-        TypeError, ValueError: a limit that is none, or a cost without a price.
+        TypeError, ValueError: an invalid limit, or a cost without a price.
 
     Examples:
         >>> Stop(failures=100, failure_share=0.2, after=3600)

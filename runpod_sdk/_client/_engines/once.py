@@ -1,13 +1,13 @@
 """Submit at most once per task, in engines that rerun tasks: Airflow, Temporal, DBOS, your own queue.
 
-Such an engine records what each step returned, and runs a step again where its worker died. For a step that submits a
-job, again is too much: the job may have been queued, and the API has no idempotency key. So there are three steps:
+Such an engine records what each step returned, and reruns a step whose worker died. A step that submits a job must
+not be rerun: the job may have been queued, and the API has no idempotency key. So split it into three steps:
 
-1. `ticket()`: its text is recorded. It is worth one submit, in the process that issued it.
-2. `submit(endpoint, input, ticket=…)`: the job's id is recorded. In another process, or a second time, nobody knows
-   whether the first attempt had arrived: it raises SubmissionUnknownError, and sends nothing.
-3. `collect(endpoint, job_id)`: the job's output. It may be run again as often as you like, up to 30 minutes after the
-   job's end.
+1. `ticket()`: returns a text to record. It is good for one submit, in the process that issued it.
+2. `submit(endpoint, input, ticket=…)`: returns the job's id to record. In another process, or a second time, nobody
+   knows whether the first attempt arrived: it raises SubmissionUnknownError, and sends nothing.
+3. `collect(endpoint, job_id)`: returns the job's output. It may be rerun as often as needed, up to 30 minutes after
+   the job's end.
 
 No table, no server, no dependency. `endpoint.map(…, journal=…)` does the same for many inputs in one process.
 """
@@ -44,7 +44,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def ticket() -> str:
-    """Return a text that is worth one submit in this process. Record it in a step of its own, before `submit`.
+    """Return a text that is good for one submit in this process. Record it in a step of its own, before `submit`.
 
     Examples:
         >>> from runpod_sdk import Client, once
@@ -66,18 +66,18 @@ def ticket() -> str:
 def submit(endpoint: Endpoint[Any], input: Mapping[str, Any], *, ticket: str, **options: Unpack[SubmitOptions]) -> str:
     """Submit a job, and return its id.
 
-    A submit that was refused, or never sent, uses the ticket up no more than a wrong argument does: the step may be
-    run again in the same process.
+    A submit that was refused or never sent, or a bad argument, does not use up the ticket: the step may be rerun in
+    the same process.
 
     Args:
-        endpoint: where it is to run.
-        input: for its worker.
-        ticket: as it was recorded.
-        options: as for `run`, but for `on_unknown="resubmit"`, which is refused.
+        endpoint: where to run it.
+        input: the job's input.
+        ticket: as recorded.
+        options: as for `run`, except `on_unknown="resubmit"`, which is refused.
 
     Raises:
-        SubmissionUnknownError: the ticket is another process's or was used: nothing was sent now, and nobody knows what
-            was before. Or the answer was lost.
+        SubmissionUnknownError: the ticket was issued by another process or has been used: nothing was sent now, but
+            something may have been before. Or the answer was lost.
         TypeError, ValueError, APIError: as `run` does; the job was not submitted.
     """
     given, chosen = Hidden(input), HiddenOptions(options)
@@ -105,7 +105,7 @@ async def submit_async(
 
 
 def collect(endpoint: Endpoint[T], job_id: str, *, timeout: float | None = None) -> T:
-    """Wait for a job, and return its output. Whatever ends the wait, the job goes on: the next attempt has it.
+    """Wait for a job, and return its output. If the wait ends early, the job goes on, and a rerun can collect it.
 
     Raises:
         JobFailedError, JobTimedOutError, JobCancelledError, WaitTimeoutError, JobExpiredError, APIError: as `output`.

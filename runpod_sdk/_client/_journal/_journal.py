@@ -33,22 +33,21 @@ _STAGES = {SENDING: Stage.INTENT, SUBMITTED: Stage.SUBMITTED, UNKNOWN: Stage.UNK
 
 
 class Journal:
-    """The journal of a bulk run: a file in which `endpoint.map(inputs, journal=…)` notes what happens to each input.
+    """The journal of a bulk run: a file in which `endpoint.map(inputs, journal=…)` records what happens to each input.
 
-    It can be looked at while a run is at work with it, from other processes too. `with` closes it, though there is
-    nothing to close but what has been begun.
+    It can be read while a run is using it, also from other processes.
 
     Args:
-        path: of the file, on a local disk. Beside it stand, while a run is at work, `-wal`, `-shm`, `.lock` and
-            `.reserve`, half a MiB for what has to be noted on a disk that is full; and outputs above 1 MB, in a folder
+        path: of the file, on a local disk. During a run there are also `-wal`, `-shm`, `.lock` and `.reserve` (half a
+            MiB, for what must still be recorded when the disk is full). Outputs above 1 MB are in a folder beside it
             that ends in `.outputs`.
-        exist_ok: False refuses a file that is there already.
+        exist_ok: False refuses an existing file.
 
     Attributes:
         path: as given.
 
     Raises:
-        JournalError: there is such a file, and it is not a journal, or not wanted.
+        JournalError: the file exists and is not a journal, or `exist_ok` is False.
 
     Examples:
         >>> import tempfile
@@ -77,7 +76,7 @@ class Journal:
             check(self.path, may_miss=True)
 
     def counts(self) -> dict[str, int]:
-        """Return how many inputs there are of each status; see `JournalItem`."""
+        """Return the number of inputs by status; see `JournalItem`."""
         with told(self.path), closing(opened_to_read(self.path)) as database:
             is_running = is_held(self.path)
             counted: Counter[str] = Counter()
@@ -88,15 +87,15 @@ class Journal:
             return dict(sorted(counted.items()))
 
     def items(self, status: str | Iterable[str] | None = None) -> Iterator[JournalItem]:
-        """Return the inputs in the order in which they were first sent; those of some statuses, if they are given.
+        """Iterate over the inputs in the order in which they were first sent, optionally only those of some statuses.
 
-        One after the other, so that as many as you like fit in; while a run is at work, as they stand at the beginning.
+        They are read one by one, so their number does not matter. During a run, you see the state at the beginning.
         """
         wanted = None if status is None else {status} if isinstance(status, str) else {*status}
         yield from self._found(*_where(wanted, is_running=is_held(self.path)))
 
     def item(self, key: Key) -> JournalItem | None:
-        """Return one input by its key; None if there is no such one."""
+        """Return one input by its key; None if there is none."""
         return next(self._found("WHERE key = ?", [checked_key(key)]), None)
 
     def _found(self, where: str, values: list[object]) -> Iterator[JournalItem]:
@@ -108,23 +107,23 @@ class Journal:
                 yield item_of(self.path, found, endpoint, is_running=is_running)
 
     def unknowns(self) -> list[JournalItem]:
-        """Return the inputs whose submit may have arrived: look for their effects, and tell `resolve` what you find."""
+        """Return the inputs whose submit may have arrived: find out whether it did, and call `resolve`."""
         return list(self.items(UNKNOWN))
 
     def resolve(self, key: Key, job: str | bytes | bytearray | Mapping[str, Any]) -> bool:
-        """Tell what happened to a submit that is unknown; may be called while a run is at work, from any process.
+        """Record what happened to an unknown submit; may be called during a run, from any process.
 
         Args:
-            key: of the input, as `unknowns` has it, and as `input_options` was given it. A text that is no key may be
-                that of a whole number, as the URL of a webhook has it.
-            job: the id of its job, which the next run then asks for; or what the service POSTed to the job's webhook,
-                as it came or decoded. It is taken for true: see `runpod_sdk.webhooks` for what a stranger may send.
+            key: of the input, as in `unknowns`, and as passed to `input_options`. The text of a whole number, as in a
+                webhook's URL, also finds the number.
+            job: the id of its job, whose result the next run then collects; or what the service POSTed to the job's
+                webhook, raw or decoded. It is trusted: see `runpod_sdk.webhooks` for what strangers may send.
 
         Returns:
-            Whether anything was not known before. The same may be told twice, and of an input whose end is known.
+            Whether this was news. Calling it twice, or for an input whose end is known, does no harm.
 
         Raises:
-            ValueError: no such key, a body that is none, or another job than the one that is known.
+            ValueError: no such key, an invalid body, or a different job than the known one.
             JournalError: the journal could not be read or written.
         """
         name = checked_key(key)
@@ -146,16 +145,16 @@ class Journal:
         return bool(changes)
 
     def export(self, path: str | os.PathLike[str]) -> int:
-        """Write all inputs into a file of lines of JSON, a CSV, or a Parquet file; return how many there are.
+        """Write all inputs to a JSON lines, CSV or Parquet file; return how many there are.
 
-        The file is there as a whole or not at all, in the place of one that was there before.
+        The file is written as a whole or not at all, and replaces an existing one.
 
         Args:
-            path: ends in .jsonl, .csv or .parquet; the last needs `pip install pyarrow`. Of what is no text or number
-                there, an output is written as JSON.
+            path: ends in .jsonl, .csv or .parquet; the last needs `pip install pyarrow`. In tables, an output that is
+                not a text or a number is written as JSON.
 
         Raises:
-            ValueError: it ends in something else.
+            ValueError: it has another ending.
             ImportError: pyarrow is not installed.
         """
         from ._export import export
@@ -163,7 +162,7 @@ class Journal:
         return export(self.items(), Path(path))
 
     def close(self) -> None:
-        """Do nothing: a run closes what it has opened. For `contextlib.closing`, and for what may come."""
+        """Do nothing: a run closes what it opened. Here for `contextlib.closing`."""
 
     def __enter__(self) -> Self:
         return self

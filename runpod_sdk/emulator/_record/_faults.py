@@ -1,6 +1,6 @@
 """`Fault`: what goes wrong on purpose, and for which requests. Values, and their JSON.
 
-Which of those that were injected strikes a request, and what that does to it, is decided in `_injection.py`.
+`_injection.py` decides which injected fault strikes a request, and what that does to it.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ _TEXTS = {429: "rate limit exceeded"}  # assumed: the wording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong, and where; made by the class methods, which all take the same choice of requests.
+    """Something that goes wrong, and where. Made by the class methods, which all select requests in the same way.
 
     Attributes:
         kind: what happens.
         on: the operations it strikes, by the names of their routes: "run", "status-sync", … and for workers "job-take",
             "job-stop", "job-done", "job-progress" (which takes the route of job-done), "job-stream", "ping". Empty:
             every operation of users.
-        endpoint: the one endpoint that it strikes; None: each.
-        nth: only the nth request that matches, counted from 1; None: each.
-        rate: the share of those requests that it strikes, 0 to 1, drawn from the emulator's seed.
-        times: how often it strikes before it is spent; None: no end.
-        when: "before": nothing was processed; "after": the request did its work, and its answer suffers.
-        code: the HTTP status, where there is one.
+        endpoint: the only endpoint that it strikes; None: every one.
+        nth: only the nth matching request, counted from 1; None: every one.
+        rate: the share of matching requests that it strikes, 0 to 1, drawn from the emulator's seed.
+        times: how often it strikes in all; None: without limit.
+        when: "before": nothing is processed; "after": the request is processed, and its answer suffers.
+        code: the HTTP status, if the fault has one.
         headers: header fields of the answer.
         body: the answer; a str is sent as it is (as HTML where it begins with "<"), anything else as JSON.
-        seconds: how long, for a delay and a late result.
+        seconds: how long, for delays and late results.
 
     Examples:
         >>> Fault.status(503, times=2, on="run").to_json()
@@ -128,7 +128,7 @@ class Fault:
         when: When = "before",
         **where: Any,
     ) -> Self:
-        """Answer with this status; the body says so if there is none. `when="after"`: the request did its work.
+        """Answer with this status; the default body names it. `when="after"`: the request is processed first.
 
         Answers with 204, 205 and 304 have no body.
         """
@@ -142,7 +142,7 @@ class Fault:
 
     @classmethod
     def html(cls, code: int = 502, *, when: When = "before", **where: Any) -> Self:
-        """Answer with a page, as an edge does."""
+        """Answer with an HTML page, as an edge server does."""
         return cls._made("status", where, code=code, body=_HTML.format(f"{code} Bad Gateway"), when=when)
 
     @classmethod
@@ -152,7 +152,7 @@ class Fault:
 
     @classmethod
     def stall(cls, when: When = "before", **where: Any) -> Self:
-        """Never answer: it ends with the caller's patience."""
+        """Never answer, until the caller gives up."""
         return cls._made("stall", where, when=when)
 
     @classmethod
@@ -172,17 +172,17 @@ class Fault:
 
     @classmethod
     def repeat(cls, **where: Any) -> Self:
-        """Answer the next request for the same job with the same answer, unasked, as something in between may do."""
+        """Answer the next request for the same job with this answer again, as a broken proxy might."""
         return cls._made("repeat", {"on": "stream", **where})
 
     @classmethod
     def misfit(cls, **where: Any) -> Self:
-        """Answer with fields of wrong kinds, but for those that decide: a job's id, and its status once it is there."""
+        """Answer with fields of wrong types, except those that decide: a job's id, and its status once it exists."""
         return cls._made("misfit", where)
 
     @classmethod
     def refuse(cls, **where: Any) -> Self:
-        """Refuse the connection, so that nothing was sent. On a socket it is open by then: there, a drop before."""
+        """Refuse the connection, so that nothing is sent. A socket is open by then: drop it unread."""
         return cls._made("refuse", where)
 
     # What goes wrong for workers.
@@ -199,17 +199,17 @@ class Fault:
 
     @classmethod
     def lose_chunk(cls, **where: Any) -> Self:
-        """Lose a chunk on its way to the reader: it has left the service, and nobody can read it again."""
+        """Lose a chunk on its way to the reader: it has left the service, and cannot be read again."""
         return cls._made("drop", {"on": "stream", **where}, when="after")
 
     @classmethod
     def lose_yield(cls, **where: Any) -> Self:
-        """Lose a chunk on its way from the worker: it is in the output of an aggregating one, and in no stream."""
+        """Lose a chunk on its way from the worker: an aggregated output has it, a stream does not."""
         return cls._made("lose", {"on": "job-stream", **where})
 
     @classmethod
     def duplicate_yield(cls, **where: Any) -> Self:
-        """Deliver a chunk twice, as a worker does that repeats what it sends."""
+        """Deliver a chunk twice, as a worker that resends does."""
         return cls._made("duplicate", {"on": "job-stream", **where})
 
     @classmethod
@@ -224,12 +224,12 @@ class Fault:
 
     @classmethod
     def refuse_result(cls, **where: Any) -> Self:
-        """Refuse a result as too large: its job is COMPLETED without output, as reported of the service."""
+        """Refuse a result as too large: its job is COMPLETED without output, as users of the service report."""
         return cls._made("reject", {"on": "job-done", **where})
 
     @classmethod
     def kill_worker(cls, at: At = "take", **where: Any) -> Self:
-        """Kill the worker: when it has taken a job, or before its progress, its next chunk or its result is sent."""
+        """Kill the worker: after it took a job, or before it sends progress, its next chunk or its result."""
         if at not in _KILLED_AT:
             raise ValueError(f"at={at!r}: one of {', '.join(_KILLED_AT)} expected")
         return cls._made("kill", {"on": _KILLED_AT[at], **where})
