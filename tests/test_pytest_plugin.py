@@ -128,6 +128,22 @@ def test_a_failed_job_shows_the_line_of_its_worker_and_what_that_printed(
     assert " of handler: FAILED on worker " in shown
 
 
+def test_a_failed_test_shows_its_own_lines_and_none_of_this_package(pytester: pytest.Pytester) -> None:
+    tests = """
+        def handler(job):
+            raise ValueError("bad prompt")
+
+        def test_it(runpod_emulator):
+            runpod_emulator.serve(handler).run_sync({"n": 0}, timeout=60)
+    """
+    shown = why_failed(pytester, tests)
+    assert "runpod_emulator.serve(handler).run_sync" in shown
+    assert "_sync_endpoint.py" not in shown
+    assert "E       runpod_sdk.errors.JobFailedError: job " in shown
+    whole = run(pytester, tests, "--full-trace").stdout.str()
+    assert "_sync_endpoint.py" in whole
+
+
 def test_a_test_without_failed_jobs_shows_none(pytester: pytest.Pytester) -> None:
     tests = """
         def test_it(runpod_emulator):

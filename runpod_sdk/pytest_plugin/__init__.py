@@ -81,6 +81,8 @@ def pytest_runtest_makereport(
     from runpod_sdk.pytest_plugin import _failures as failures  # noqa: PLC0415  see the top of this file
 
     failures.note(call.excinfo.value)
+    if not (item.config.getoption("fulltrace") or item.config.getoption("usepdb")):
+        failures.without_our_frames(call.excinfo.value)
     report = yield
     if report.failed:
         report.sections.extend(failures.sections(item))

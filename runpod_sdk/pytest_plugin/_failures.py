@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk import JobFailedError
+from runpod_sdk._values._hidden import hide_frames
 from runpod_sdk.pytest_plugin._once import EMULATORS
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ def note(error: BaseException) -> None:
         text = f"The worker's traceback:\n{error.worker_traceback.rstrip()}"
         if text not in getattr(error, "__notes__", ()):
             error.add_note(text)
+
+
+def without_our_frames(error: BaseException) -> None:
+    """Take the frames of this SDK out of a traceback, so that the report ends with the test's own line."""
+    hide_frames(error, _is_ours)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("runpod_sdk", "runpod_queue_client")
 
 
 def sections(item: pytest.Item) -> Iterator[tuple[str, str]]:
