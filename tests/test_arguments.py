@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import math
 import warnings
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -167,3 +172,50 @@ def test_a_body_above_the_services_limit_is_not_sent(operation: Operation, mib: 
     assert len(encoded(operation, {"input": {"x": "a" * (most - frame)}})) == most
     with pytest.raises(ValueError, match=rf"the body of {operation.name} is {most + 1} bytes: .*\({mib} MiB\)"):
         encoded(operation, {"input": {"x": "a" * (most - frame + 1)}})
+
+
+class Likely(enum.Enum):
+    ONE = 1
+
+
+class NaTType(datetime):
+    """What pandas has where a date is missing."""
+
+
+class Array:
+    """What numpy, torch and pandas have in common."""
+
+    def tolist(self) -> list[int]:
+        return [1]
+
+
+class Frame:
+    columns = ("a",)
+
+    def to_dict(self, orient: str) -> object:
+        return orient
+
+
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        (Array(), ".tolist()"),
+        (Frame(), '.to_dict("records")'),
+        (datetime(2026, 1, 1, tzinfo=UTC), ".isoformat()"),
+        (time(12), ".isoformat()"),
+        (NaTType(2026, 1, 1, tzinfo=UTC), "None, or leave it out"),
+        (math.nan, "None, or leave it out"),
+        (Decimal("1.5"), "float(…), or str(…)"),
+        (Path("a"), "str(…), or what the file holds as base64 text"),
+        (UUID(int=1), "str(…)"),
+        (Likely.ONE, ".value"),
+        ({1}, "list(…)"),
+        (iter("ab"), "list(…)"),
+        (object(), ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_json_cannot_hold_is_answered_by_what_to_send_instead(value: object, instead: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"input\['x'\]") as caught:
+        encoded(RUN, {"input": {"x": value}})
+    assert str(caught.value).partition("; send ")[2] == instead

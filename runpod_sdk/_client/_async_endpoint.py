@@ -114,7 +114,7 @@ class AsyncEndpoint(Generic[T_co]):
         given, chosen = Hidden(input), HiddenOptions(options)
         del input, options  # from here on no frame shows them
         deadline = self._client._settings.deadline(timeout)
-        request = _api.built(_api.run, self.id, given, chosen)
+        request = _api.built(_api.run, self.id, given, chosen, self.run)
         submission = self._submission(request, deadline, chosen, "cancel")
         try:
             with span("run", self.id, at=self.url):
@@ -157,7 +157,7 @@ class AsyncEndpoint(Generic[T_co]):
         checked_abandon(on_abandon)
         # Where less is left than the least hold of /runsync, that would overrun the deadline.
         build = _api.run if timeout is not None and timeout < HOLD_MIN else _api.run_sync
-        request = _api.built(build, self.id, given, chosen)
+        request = _api.built(build, self.id, given, chosen, self.run_sync)
         submission = self._submission(request, deadline, chosen, on_abandon)
         job: AsyncJob[T_co] | None = None
         try:
@@ -189,7 +189,7 @@ class AsyncEndpoint(Generic[T_co]):
         """
         given, chosen = Hidden(input), HiddenOptions(options)
         del input, options  # from here on no frame shows them
-        request = _api.built(_api.run, self.id, given, chosen)
+        request = _api.built(_api.run, self.id, given, chosen, self.stream)
         checked_gap(on_gap)
 
         async def submit(deadline: Deadline) -> AsyncJob[T_co]:
@@ -326,6 +326,7 @@ class AsyncEndpoint(Generic[T_co]):
             input_options=input_options,
             stop=stop,
             from_row=from_row,
+            method=self.map,
         )
         if via != "jobs" or key_of is not None:
             with loading("a bulk run by batches"):

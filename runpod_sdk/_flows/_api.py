@@ -37,6 +37,7 @@ from runpod_sdk._values._operations import (
 )
 from runpod_sdk._values._requests import HiddenOptions, Request, SubmitOptions
 from runpod_sdk._values._states import S3Config
+from runpod_sdk._values._words import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 # How long /runsync is asked to hold: its least value, so that the id of the job is known within a second.
 RUN_SYNC_HOLD = 1.0
+# What callers pass by place, or as options.
+_UNNAMED = frozenset({"input", "inputs", "options"})
 # Whose frames hold what a submit is made of.
 _BUILDERS = frozenset({"runpod_sdk._flows._api", "runpod_sdk._values._arguments", "runpod_sdk._values._inputs"})
 
@@ -68,14 +71,28 @@ def load() -> tuple[object, ...]:
         return types, health, purge_queue, cancel, get_status, get_status_sync, retry, run, run_sync, stream
 
 
-def built(build: Build, endpoint_id: str, given: Hidden[Any], options: HiddenOptions) -> Request:
+def built(
+    build: Build,
+    endpoint_id: str,
+    given: Hidden[Any],
+    options: HiddenOptions,
+    method: Callable[..., object] | None = None,
+) -> Request:
     """Return a submit. No frame that holds what it is made of is left in the traceback of what is wrong with it.
+
+    Args:
+        build: makes the request.
+        endpoint_id: where it goes.
+        given: the input.
+        options: what else the caller passed by name.
+        method: what the caller called; its arguments are named where one was misspelt.
 
     Raises:
         TypeError, ValueError: a bad argument.
     """
     try:
         load()
+        _check_names(options.reveal(), method)
         return build(endpoint_id, checked_input(given.reveal()), options.reveal())
     except BaseException as error:
         hide_frames(error, _is_builders)
@@ -164,27 +181,29 @@ def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's wo
         return None
     input = as_object(input)  # noqa: A001  as above
     if not isinstance(input, Mapping):
-        raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict or a model")
+        many = "; for a table, endpoint.map(…) makes each row an input" if hasattr(input, "columns") else ""
+        raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict or a model{many}")
     given = models.JobInput()
     given.additional_properties = dict(cast("Mapping[str, Any]", input))  # keys are checked by encoded()
     return given
 
 
-def _meant(word: str) -> str:
-    """Return a question whether another option was meant; nothing where none is like it."""
-    from difflib import get_close_matches
+def _check_names(more: Mapping[str, object], method: Callable[..., object] | None = None) -> None:
+    """Refuse what is no option, and name the option, or the argument of the method, that may have been meant."""
+    unknown = more.keys() - SubmitOptions.__annotations__.keys()
+    if unknown:
+        from inspect import signature
 
-    close = get_close_matches(word, SubmitOptions.__annotations__, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+        named = [] if method is None else [name for name in signature(method).parameters if name not in _UNNAMED]
+        word = min(unknown)
+        raise TypeError(f"unexpected argument {word!r}" + meant(word, [*SubmitOptions.__annotations__, *named]))
 
 
 def run_body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
     """Return the body of a submit."""
     from runpod_queue_client import models
 
-    unknown = more.keys() - SubmitOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unexpected argument {min(unknown)!r}" + _meant(min(unknown)))
+    _check_names(more)
     if more.get("on_unknown", "raise") not in ("raise", "resubmit"):
         raise ValueError(f'on_unknown={more.get("on_unknown")!r}: "raise" or "resubmit" expected')
     body = models.RunRequest(input_=_input(input))

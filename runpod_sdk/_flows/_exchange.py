@@ -338,11 +338,7 @@ def error_from(request: Request, result: Result, attempts: int, asked_wait: floa
         f"{request.about}: HTTP {result.status}{tries}"
         + (f": {said}" if said else "")
         + (f"; retry after {asked_wait:.1f} s" if asked_wait is not None else "")
-        + (
-            _no_endpoint(request)
-            if result.status == 404 and not (request.job_id or request.batch_id)
-            else _ADVICE.get(result.status, "")
-        ),
+        + (_not_found(request) if result.status == 404 else _ADVICE.get(result.status, "")),
         operation=request.operation,
         endpoint_id=request.endpoint_id,
         job_id=request.job_id,
@@ -359,8 +355,15 @@ _ADVICE = {
 }
 
 
-def _no_endpoint(request: Request) -> str:
-    """Return what a 404 may mean that is about no job: of an endpoint's id, or of a URL in its place."""
+def _not_found(request: Request) -> str:
+    """Return what a 404 may mean: about a job or a batch, an endpoint's id, or a URL in its place."""
+    if request.job_id:
+        return (
+            "; the job has expired (results are kept for 30 minutes, those of run_sync for 1), or its id is of another "
+            "endpoint"
+        )
+    if request.batch_id:
+        return "; no such batch on this endpoint: check both ids"
     if "://" in request.endpoint_id:
         return "; nothing is there: check the URL, which ends where /run begins"
     # runpodctl README: a new endpoint may answer 404 until it is known everywhere.

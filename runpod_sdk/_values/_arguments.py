@@ -166,7 +166,7 @@ def _faults(value: object, path: str, depth: int) -> Iterator[str]:
         for at, item in enumerate(cast("list[object]", value)):
             yield from _faults(item, f"{path}[{at}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path} is {value!r}: JSON has no such number"
+        yield f"{path} is {value!r}: JSON has no such number; send None, or leave it out"
     elif isinstance(value, bytes | bytearray | memoryview):
         yield f"{path} is {kind_of(cast('object', value))}: JSON holds no bytes; send base64 text or a URL"
     elif not (value is None or isinstance(value, str | int | float)):
@@ -177,7 +177,29 @@ def _faults_of_object(value: object, path: str, depth: int) -> Iterator[str]:
     if has_fields(value):
         yield from _faults(as_object(value), path, depth + 1)
     else:
-        yield f"{path} is {kind_of(value)}: JSON cannot hold it"
+        yield f"{path} is {kind_of(value)}: JSON cannot hold it{_remedy(value)}"
+
+
+# What to send instead, by what a value has; the first that fits. So nothing is imported to know a class of pandas,
+# numpy or PIL, whose NaTType and NAType are missing values.
+_REMEDIES = (
+    (("to_dict", "columns"), '.to_dict("records")'),  # a DataFrame
+    (("tolist",), ".tolist()"),  # arrays, tensors, Series, numpy's numbers
+    (("isoformat",), ".isoformat()"),  # dates and times, also those of pandas
+    (("__fspath__",), "str(…), or what the file holds as base64 text"),
+    (("as_integer_ratio",), "float(…), or str(…)"),  # Decimal, Fraction
+    (("tobytes", "save"), "base64 text, or a URL"),  # a picture of PIL
+    (("value", "name"), ".value"),  # a member of an Enum
+    (("hex", "urn"), "str(…)"),  # a UUID
+    (("__iter__",), "list(…)"),  # a set, a generator
+)
+
+
+def _remedy(value: object) -> str:
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return "; send None, or leave it out"
+    fitting = (instead for names, instead in _REMEDIES if all(hasattr(value, name) for name in names))
+    return f"; send {found}" if (found := next(fitting, None)) else ""
 
 
 def kind_of(value: object) -> str:

@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runpod_sdk._values._version import __version__
+from runpod_sdk._values._words import meant
 
-from ._parser import CommandParser, meant
+from ._parser import CommandParser
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

@@ -26,9 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
+    from runpod_sdk._values._words import meant  # noqa: PLC0415
     from runpod_sdk.cli import parser_of, summaries  # noqa: PLC0415  it imports this module
-
-    from ._parser import meant  # noqa: PLC0415
 
     parser, parsers = parser_of({arguments.about})
     if arguments.about is None:

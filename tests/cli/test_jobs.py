@@ -51,7 +51,8 @@ def test_a_job_that_is_not_known_does_not_hide_the_others(shell: Shell, gate: Ca
     [job_id] = submitted(shell, "abc")
     done = shell("status", "abc", "nosuch", job_id, "--json")
     assert (done.code, [state["id"] for state in done.objects]) == (1, [job_id])
-    assert done.err == 'runpod-sdk status: status of job nosuch on endpoint "abc": HTTP 404: job not found\n'
+    assert done.err.startswith('runpod-sdk status: status of job nosuch on endpoint "abc": HTTP 404: job not found; ')
+    assert done.err.endswith("or its id is of another endpoint\n")
 
 
 def test_ids_may_stand_after_options(shell: Shell, gate: Callable[..., Gate]) -> None:

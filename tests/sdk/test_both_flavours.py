@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -73,6 +74,32 @@ async def test_an_input_arrives_untouched_and_falsy_outputs_stay_what_they_are(w
         assert await (await endpoint.run({"return": value})).output() == value
     job = await endpoint.run({})
     assert world.emulator.jobs[job.id].input == {}
+
+
+@both_flavours
+async def test_a_misspelt_argument_is_answered_by_the_one_that_was_meant(world: World) -> None:
+    endpoint = world.client().endpoint("abc")
+    misspelt: list[tuple[Any, str, str]] = [
+        (endpoint.run, "timout", "; did you mean 'timeout'?"),
+        (endpoint.run_sync, "on_abandn", "; did you mean 'on_abandon'?"),
+        (endpoint.stream, "on_gapp", "; did you mean 'on_gap'?"),
+        (endpoint.map, "concurency", "; did you mean 'concurrency'?"),
+        (endpoint.map, "execution_timeut", "; did you mean 'execution_timeout'?"),
+        (endpoint.run, "concurrency", ""),
+    ]
+    for method, name, meant in misspelt:
+        with pytest.raises(TypeError, match=f"^unexpected argument {name!r}{re.escape(meant)}$"):
+            await method({"a": {}}, **{name: 3})
+    assert world.emulator.requests == []
+
+
+@both_flavours
+async def test_an_id_of_another_endpoint_is_told_as_one_that_may_be(world: World) -> None:
+    world.emulator.endpoint("abc", echo)
+    world.emulator.endpoint("other", echo)
+    kept = (await world.client().endpoint("abc").run({"a": 1})).id
+    with pytest.raises(NotFoundError, match=r"has expired .*, or its id is of another endpoint$"):
+        await world.client().endpoint("other").job(kept).output(timeout=60)
 
 
 @both_flavours

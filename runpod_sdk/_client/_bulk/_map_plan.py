@@ -61,6 +61,7 @@ class Plan(Generic[R]):
     input_options: InputOptions | None = None
     stop: Stop | None = None
     from_row: FromRow | None = None
+    method: Callable[..., object] | None = None  # what was called
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("retries", 0)):
@@ -80,7 +81,7 @@ class Plan(Generic[R]):
         if self.journal is not None:
             checked_index(self.inputs.reveal())
         # Raises for a bad option, which all inputs would share.
-        _api.built(_api.run, self.endpoint_id, Hidden({}), self.options)
+        _api.built(_api.run, self.endpoint_id, Hidden({}), self.options, self.method)
 
     @property
     def size(self) -> int:
