@@ -96,7 +96,7 @@ def test_a_fixed_window_that_limits_is_told_once() -> None:
     small = Look(workers=WorkerCounts(running=16), in_queue=48, is_full=True)
     said = [hint.look(small, 64) for _ in range(9)]
     assert [text is not None for text in said] == [False, False, True, *[False] * 6]
-    assert said[2] == '16 workers are all that 64 jobs keep busy; concurrency="auto" may start more'
+    assert said[2] == 'a window of 64 jobs keeps 16 workers busy; concurrency="auto" may start more'
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runpod_sdk._values._outcomes import Outcome
+from runpod_sdk._values._words import counted
 from runpod_sdk.errors import BatchError
 
 from . import _batch_api
@@ -125,8 +126,8 @@ def _size(batch: BatchRef, state: BatchState) -> int:
 
 def _wrong_size(batch: BatchRef, state: BatchState, expected: int) -> BatchError:
     return BatchError(
-        f"{about(batch)} has {state.total} requests where {expected} are expected: a lost request arrived late, or "
-        "somebody else adds to it; cancel it and make another",
+        f"{about(batch)} has {counted(state.total or 0, 'request')}, {expected} expected: a lost request arrived late, "
+        "or somebody else adds to it; cancel it and make another",
         batch=state,
     )
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runpod_sdk._values._words import counted
+
 from ._session import BAD_CALL, FAILED, UNKNOWN, BadCallError, checked
 from ._shown import complain, put, put_json, put_table
 
@@ -127,5 +129,5 @@ def _export(journal: Journal, out: str) -> int:
             count = journal.export(out)
     except (ImportError, OSError) as error:
         raise JournalError(str(error), path=out) from error
-    put(f"{count} inputs")
+    put(counted(count, "input"))
     return 0

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runpod_sdk._values._words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -53,7 +55,8 @@ def _problem(item: pytest.Item) -> str:
         for line in complaints(verdict, emulator.jobs, emulator.ledger.rows())
     ]
     more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    return "\n  ".join([f"of {submitted} jobs, not each ran once:", *found[:_SHOWN], *more]) if found else ""
+    verdict = f"{counted(len(found), 'problem')} with {counted(submitted, 'job')}, not each ran exactly once:"
+    return "\n  ".join([verdict, *found[:_SHOWN], *more]) if found else ""
 
 
 def complaints(verdict: Verdict, jobs: Mapping[str, JobRecord], rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -75,7 +75,7 @@ def whole() -> tuple[int, str]:
 def test_all_scenarios_end_as_they_must(whole: tuple[int, str]) -> None:
     code, out = whole
     assert code == 0
-    assert "14 of 14 scenarios ended as they must\n" in out
+    assert "14 of 14 scenarios passed\n" in out
 
 
 @pytest.mark.parametrize("flavour", ["sync", "async"])
@@ -95,7 +95,7 @@ def test_a_failure_is_shown_with_the_words_of_the_worker(whole: tuple[int, str])
 
 
 def test_the_summary_counts_jobs_latencies_requests_and_time(whole: tuple[int, str]) -> None:
-    _, _, end = whole[1].partition("ended as they must\n")
+    _, _, end = whole[1].partition("scenarios passed\n")
     pattern = (
         r"jobs      14 CANCELLED, 8 COMPLETED\n"
         r"latency   p50 \d+ ms, max \d+ ms for a scenario\n"
@@ -208,7 +208,7 @@ def test_a_job_that_is_left_running_is_a_wrong_outcome(
     only()
     monkeypatch.setattr(_sync, "SCENARIOS", {"health": leave})
     code, said = summary(capsys)
-    assert (code, said["problems"]) == (1, ["1 jobs were left IN_PROGRESS"])
+    assert (code, said["problems"]) == (1, ["1 job left IN_PROGRESS"])
 
 
 def test_no_scenario_begins_after_the_time_is_over(
@@ -258,7 +258,7 @@ def test_a_wrong_outcome_is_named_in_plain_lines(
     assert main(["demo", "--plain"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"^sync   run_sync        WRONG     \d+ ms +output is 'wrong'", out, re.MULTILINE)
-    assert "\n0 of 2 scenarios ended as they must\nWRONG     sync run_sync: output is 'wrong'" in out
+    assert "\n0 of 2 scenarios passed\nWRONG     sync run_sync: output is 'wrong'" in out
 
 
 def test_a_terminal_gets_a_table(
@@ -272,7 +272,7 @@ def test_a_terminal_gets_a_table(
     assert re.search(
         r"async fail and retry \w{8} FAILED > COMPLETED        RuntimeError: CUDA out of memory; then", out
     )
-    assert "4 of 4 scenarios ended as they must" in out
+    assert "4 of 4 scenarios passed" in out
     assert COLOUR.search(out)
 
 
@@ -283,7 +283,7 @@ def test_the_table_has_no_colour_where_none_is_wanted(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stdout", terminal)
     assert main(["demo"]) == 0
-    assert "2 of 2 scenarios ended as they must" in terminal.getvalue()
+    assert "2 of 2 scenarios passed" in terminal.getvalue()
     assert not COLOUR.search(terminal.getvalue())
 
 
@@ -351,7 +351,7 @@ def test_a_terminal_gets_plain_lines_without_rich(terminal: Terminal, monkeypatc
 def test_a_pipe_gets_the_whole_demo_and_stderr_stays_empty() -> None:
     done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  our own words
     assert (done.returncode, done.stderr) == (0, "")
-    assert "14 of 14 scenarios ended as they must\n" in done.stdout
+    assert "14 of 14 scenarios passed\n" in done.stdout
 
 
 @pytest.mark.slow

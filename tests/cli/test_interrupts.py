@@ -155,7 +155,7 @@ def test_a_submit_on_its_way_when_the_process_was_killed_is_unknown_and_not_repe
     unknown = [(line, "UNKNOWN") for line in range(1, 5)]
     assert (done.code, batch.results) == (3, unknown + ALL_COMPLETED[4:])
     assert batch.submitted == list(range(12))
-    assert "4 are UNKNOWN and may have run; --resubmit-unknown submits them again" in done.err
+    assert "4 inputs are UNKNOWN and may have run; to submit again: --resubmit-unknown" in done.err
 
 
 def test_ctrl_c_leaves_jobs_to_the_next_run(batch: Batch) -> None:
@@ -163,7 +163,7 @@ def test_ctrl_c_leaves_jobs_to_the_next_run(batch: Batch) -> None:
     assert done.code == 130
     assert done.err.splitlines() == [
         "interrupted",
-        "4 jobs go on. Run the same command again to collect them and go on",
+        "4 jobs go on. To resume, run the same command again",
     ]
     assert (batch().code, batch.results, batch.submitted) == (0, ALL_COMPLETED, list(range(12)))
 

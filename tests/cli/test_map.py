@@ -93,7 +93,7 @@ def test_each_input_has_a_line_with_its_output(bulk: Bulk) -> None:
     assert result["endpoint"] == here()
     assert (result["line"], result["id"], result["status"], result["output"]) == (1, job_id, "COMPLETED", 7)
     assert result["input_sha256"] == hashlib.sha256(b'{"n":7}').hexdigest()
-    assert done.err.startswith("1 results in ")
+    assert done.err.startswith("1 result in ")
 
 
 def test_a_file_without_inputs_is_told(bulk: Bulk) -> None:
@@ -134,7 +134,7 @@ def test_a_failed_job_is_written_with_its_error_and_exits_with_1(bulk: Bulk) -> 
     assert (done.code, failed["status"], failed["error"]) == (1, "FAILED", "ValueError: bad prompt")
     assert failed["worker_traceback"].startswith("Traceback")
     assert "output" not in failed
-    assert done.err.endswith("1 did not complete; --retry-failed submits them again\n")
+    assert done.err.endswith("1 input did not complete; to submit again: --retry-failed\n")
 
 
 def test_the_most_frequent_error_is_told(bulk: Bulk) -> None:
@@ -154,7 +154,7 @@ def test_an_input_that_cannot_be_sent_is_written_and_tried_again(bulk: Bulk) -> 
     bulk.give('{"n": NaN}', {"n": 1})
     assert bulk().code == 1
     assert bulk.statuses == [(1, "UNSUBMITTED"), (2, "COMPLETED")]
-    assert bulk.results[0]["error"] == "input['n'] is nan: JSON has no such number"
+    assert bulk.results[0]["error"] == "input['n'] is nan: JSON has no such number; send None, or leave it out"
     bulk.give({"n": 0}, {"n": 1})
     assert (bulk().code, bulk.submits) == (0, 1)
     assert bulk.statuses == [(1, "COMPLETED"), (2, "COMPLETED")]

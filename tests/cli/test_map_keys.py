@@ -102,7 +102,7 @@ def test_a_run_that_has_failed_enough_is_stopped_and_goes_on_later(shell: Shell,
     command = ("map", "abc", inputs, "--output", output, "--progress", 0, "--concurrency", 1)
     done = shell(*command, "--stop-failures", 3)
     assert (done.code, outputs(output)) == (1, ["FAILED"] * 3)
-    assert "stopped: 3 of 3 results were no success" in done.err
+    assert "stopped: 3 of 3 results without success" in done.err
     assert "the same command goes on with the rest" in done.err
     assert done.err.count("stopped") == 1
     done = shell(*command, "--stop-failure-share", 0.5)

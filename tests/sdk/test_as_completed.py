@@ -104,7 +104,7 @@ async def test_jobs_that_are_unknown_do_not_stop_the_others(world: World) -> Non
 
     error = await caught(JobsError, collect())
     assert handed == [(jobs[1], 5)]
-    assert str(error) == "no end of 2 of 3 jobs was learned (2 sub-exceptions)"
+    assert str(error) == "2 of 3 jobs without a known end (2 sub-exceptions)"
     assert {type(one) for one in error.exceptions} == {NotFoundError, JobExpiredError}
     assert [one.job for one in error.exceptions if isinstance(one, JobExpiredError)] == [old]
 
@@ -116,7 +116,7 @@ async def test_one_deadline_for_all_and_the_jobs_go_on(world: World) -> None:
     jobs = [await endpoint.run({"seconds": seconds}) for seconds in (10, 100, 300)]
     error = await caught(JobsError, listed(jobs, 50))
     assert world.now == 50
-    assert str(error).startswith("no end of 2 of 3 jobs was learned (2 of them when the timeout passed)")
+    assert str(error).startswith("2 of 3 jobs without a known end (2 of them when the timeout passed)")
     assert [cast("WaitTimeoutError", one).job for one in error.exceptions] == jobs[1:]
     assert error.subgroup(TimeoutError) is not None
     assert "cancel" not in world.operations

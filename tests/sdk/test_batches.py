@@ -96,7 +96,7 @@ async def test_a_lost_call_that_arrives_late_is_found_before_the_batch_runs(worl
     await endpoint.batches.batch(batch.id).add(numbered(2))  # as the network might do
     error = await caught(BatchError, batch.finalize)
     assert error.batch.total == 4
-    assert "4 requests where 2 are expected" in str(error)
+    assert "4 requests, 2 expected" in str(error)
     assert world.emulator.jobs == {}, "nothing was finalized"
 
 

@@ -422,7 +422,7 @@ async def test_results_that_nobody_takes_are_warned_of_in_time(world: World) -> 
     finally:
         logging.getLogger("runpod_sdk").removeHandler(handler)
     assert len(told) == 1
-    assert "results wait to be taken, the oldest for 27 min" in told[0]
+    assert "results not taken yet, the oldest for 27 min" in told[0]
 
 
 # Leaving early.

@@ -230,7 +230,7 @@ async def test_the_span_of_a_bulk_run_says_why_it_was_stopped(world: World) -> N
         async with world.client().endpoint("abc").map(inputs, concurrency=1, stop=Stop(failures=1)) as results:
             assert [result.is_success async for result in results].count(True) == 0
     (run,) = seen.named("runpod map")
-    assert facts_of(run)["runpod.map.stopped"] == "1 of 1 results were no success"
+    assert facts_of(run)["runpod.map.stopped"] == "1 of 1 result without success"
     assert "runpod.map.inputs" not in facts_of(run)
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runpod_sdk._values._words import counted
+
 if TYPE_CHECKING:
     from runpod_sdk._values._states import WorkerCounts
 
@@ -121,4 +123,5 @@ class WindowHint:
         if self._is_said or self._looks < self.LOOKS:
             return None
         self._is_said = True
-        return f'{workers.running} workers are all that {size} jobs keep busy; concurrency="auto" may start more'
+        busy = f"a window of {counted(size, 'job')} keeps {counted(workers.running, 'worker')} busy"
+        return f'{busy}; concurrency="auto" may start more'

@@ -11,6 +11,7 @@ from runpod_sdk._client._async_job import AsyncJob
 from runpod_sdk._client._async_shell import load_shield
 from runpod_sdk._client._sync_job import Job
 from runpod_sdk._flows import _wait
+from runpod_sdk._values._words import counted
 from runpod_sdk.errors import JobBoundError, JobsError, RunpodError, WaitTimeoutError
 
 from ._line import Line
@@ -188,4 +189,4 @@ def _raise(errors: list[RunpodError], total: int) -> None:
         return
     late = sum(isinstance(error, WaitTimeoutError) for error in errors)
     why = f" ({late} of them when the timeout passed)" if late else ""
-    raise JobsError(f"no end of {len(errors)} of {total} jobs was learned{why}", errors)
+    raise JobsError(f"{len(errors):,} of {counted(total, 'job')} without a known end{why}", errors)

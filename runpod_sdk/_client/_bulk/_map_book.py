@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from runpod_sdk._telemetry import NO_SPAN, logger
 from runpod_sdk._values._hidden import Hidden
+from runpod_sdk._values._words import counted
 
 from ._auto_window import AutoWindow
 from ._line import Line
@@ -120,7 +121,7 @@ class Book(Generic[R]):
         warning = self._waiting.warning(self.plan.endpoint_id, since, now, count)
         if warning is not None:
             logger.warning(warning)
-            self._say(f"{count} results wait to be taken, and will soon be nowhere else")
+            self._say(f"{counted(count, 'result')} not taken yet, and soon in this process alone")
 
     def _say(self, notice: str) -> None:
         if self._progress is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runpod_sdk._values._words import counted
 from runpod_sdk.errors import (
     BatchResultError,
     JobCancelledError,
@@ -131,12 +132,11 @@ class MapReport:
             "skipped",
         )
         others = "".join(f", {getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name))
-        lines = [f"{self.results} results in {self.seconds:.1f} s: {self.succeeded} succeeded{others}"]
+        lines = [f"{counted(self.results, 'result')} in {self.seconds:.1f} s: {self.succeeded} succeeded{others}"]
         for name, times in (("delay", self.delay), ("execution", self.execution)):
             if times is not None:
                 lines.append(f"{name}: p50 {times.p50:.3g} s, p95 {times.p95:.3g} s, p99 {times.p99:.3g} s")
-        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
-        retries = "1 retry" if self.retries == 1 else f"{self.retries} retries"
+        workers, retries = counted(self.workers, "worker"), counted(self.retries, "retry", "retries")
         lines.append(f"{self.execution_seconds:.1f} s of execution on {workers}, {retries}")
         if self.estimated_execution_cost is not None:
             lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f}")

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from runpod_sdk._values._words import counted
+
 if TYPE_CHECKING:
     from runpod_sdk._values._states import JobState
 
@@ -122,10 +124,10 @@ class Brake:
     def _found(self, now: float) -> str | None:
         stop = self._stop
         if stop.failures is not None and self._failures >= stop.failures:
-            return f"{self._failures} of {self._results} results were no success"
+            return f"{self._failures:,} of {counted(self._results, 'result')} without success"
         is_judged = self._results >= JUDGED_FROM
         if stop.failure_share is not None and is_judged and self._failures >= stop.failure_share * self._results:
-            return f"{self._failures} of {self._results} results were no success"
+            return f"{self._failures:,} of {counted(self._results, 'result')} without success"
         if stop.cost is not None and stop.price_per_second is not None:
             execution, workers = self._execution_ms / 1000, 0.0 if self.meter is None else self.meter.seconds(now)
             cost = max(execution, workers) * stop.price_per_second

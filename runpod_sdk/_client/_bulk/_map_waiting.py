@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runpod_sdk._values._words import counted
+
 # How long the service keeps the result of `run`, seconds. docs: operation-reference#run, 30 minutes
 KEPT_FOR = 1800.0
 # A warning comes so long before that, seconds; and so often is looked, real seconds. Ours.
@@ -27,7 +29,7 @@ class Waiting:
             return None
         self._is_said = True
         return (
-            f'map on endpoint "{endpoint_id}": {count} results wait to be taken, the oldest for '
+            f'map on endpoint "{endpoint_id}": {counted(count, "result")} not taken yet, the oldest for '
             f"{(now - since) / 60:.0f} min. The service forgets a result after {KEPT_FOR / 60:.0f} min; then this "
             "process alone has it, and it is lost if the process ends. A journal keeps results on the disk"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from runpod_sdk._values._words import counted
 from runpod_sdk.errors import JournalError
 
 from . import _changes
@@ -217,7 +218,7 @@ class JournalRun:
         if lost and self.writer.failure is not None:
             ids = [str(change.statements[-1][1][0]) for change in lost if change.is_id]
             told_ids = f"; these jobs are not in it: {', '.join(ids)}" if ids else ""
-            self.writer.failure.add_note(f"{len(lost)} notes could not be written{told_ids}")
+            self.writer.failure.add_note(f"{counted(len(lost), 'note')} could not be written{told_ids}")
 
     def _read_ahead(self, number: int) -> None:
         rows = self._reader.execute(

@@ -47,6 +47,7 @@ from cattrs.disambiguators import create_default_dis_func
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn  # pyright: ignore[reportUnknownVariableType]
 
 from runpod_sdk._http._signals import let_pass
+from runpod_sdk._values._words import counted
 
 from ._misfit import Misfit, first_line, is_class_with_fields, json_name, name_of, step
 
@@ -161,7 +162,7 @@ def _array(kind: Any, converter: Converter) -> Hook:
     def read(value: Any, _kind: Any) -> Any:
         items: list[Any] = _checked(value, list, kind)
         if fixed and len(items) != len(hooks):
-            raise Misfit("", f"expected {len(hooks)} items, found {len(items)}")
+            raise Misfit("", f"expected {counted(len(hooks), 'item')}, found {len(items)}")
         read_items: list[Any] = []
         faults: list[Exception] = []
         for at, item in enumerate(items):

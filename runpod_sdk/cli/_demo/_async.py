@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runpod_sdk import JobCancelledError, JobFailedError, WorkerCounts
+from runpod_sdk._values._words import counted
 
 from ._handlers import FAILURE, RETRIED_OUTPUT
 from ._recorder import POLL_PAUSE
@@ -31,7 +32,7 @@ async def run_and_poll(endpoint: AsyncEndpoint, scene: Scene) -> str:
     output = await job.output(timeout=scene.timeout)
     scene.expect("output", output, "Hello World!")
     scene.expect("status", await job.status(), "COMPLETED")
-    return f"{output!r} after {looks} looks"
+    return f"{output!r} after {counted(looks, 'look')}"
 
 
 async def run_sync(endpoint: AsyncEndpoint, scene: Scene) -> str:
@@ -55,7 +56,7 @@ async def stream(endpoint: AsyncEndpoint, scene: Scene) -> str:
     scene.expect("text", text, "Hello, World!")
     scene.expect("number of chunks", chunks.received, len("Hello, World!"))
     scene.expect_status(await chunks.job.wait(timeout=scene.timeout), "COMPLETED")
-    return f"{text!r} in {chunks.received} chunks"
+    return f"{text!r} in {counted(chunks.received, 'chunk')}"
 
 
 async def cancel(endpoint: AsyncEndpoint, scene: Scene) -> str:

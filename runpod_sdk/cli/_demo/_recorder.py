@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from runpod_sdk import JobStatus
+from runpod_sdk._values._words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -213,7 +214,9 @@ class Summary:
     def problems(self) -> list[str]:
         """What was not as it must be, one line each."""
         found = [f"{scene.flavour} {scene.scenario}: {scene.problem}" for scene in self.scenes if scene.problem]
-        return found + [f"{n} jobs were left {status}" for status, n in self.jobs.items() if not _is_final(status)]
+        return found + [
+            f"{counted(n, 'job')} left {status}" for status, n in self.jobs.items() if not _is_final(status)
+        ]
 
     @property
     def is_right(self) -> bool:

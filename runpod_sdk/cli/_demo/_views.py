@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
+from runpod_sdk._values._words import counted
+
 from ._recorder import Viewer, milliseconds
 
 if TYPE_CHECKING:
@@ -224,7 +226,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     right = Counter(not scene.problem for scene in summary.scenes)[True]
     latency = summary.latency_ms
     return [
-        f"{right} of {len(summary.scenes)} scenarios ended as they must",
+        f"{right} of {counted(len(summary.scenes), 'scenario')} passed",
         *(f"WRONG     {problem}" for problem in summary.problems),
         "jobs      " + ", ".join(f"{count} {status}" for status, count in summary.jobs.items()),
         f"latency   p50 {latency['p50']} ms, max {latency['max']} ms for a scenario",

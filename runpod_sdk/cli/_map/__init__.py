@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from runpod_sdk._values._words import counted
 from runpod_sdk.cli._session import FAILED, UNKNOWN, BadCallError, add_endpoint, calling, checked, epilog, notes_of
 from runpod_sdk.cli._shown import complain, one_line, put_json
 from runpod_sdk.cli._submit import add_submit_options, seconds, submit_options
@@ -205,7 +206,9 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
             journal.finish(is_whole=False)
             _tell(arguments, results, inputs, ends, journal)
             goes_on = journal.under_way()
-            interruption.add_note(f"{goes_on} jobs go on. Run the same command again to collect them and go on")
+            interruption.add_note(
+                f"{counted(goes_on, 'job goes', 'jobs go')} on. To resume, run the same command again"
+            )
             raise
     ends += journal.finish(is_whole=inputs.stopped_by is None and results.report().stopped is None)
     _tell(arguments, results, inputs, ends, journal)
@@ -313,15 +316,20 @@ def _tell(
     lines += _why(inputs, ends)
     all_ends = ends + journal.skipped
     again = sum(all_ends[status] for status in ("FAILED", "TIMED_OUT", "CANCELLED", "EXPIRED"))
-    for count, what in (
-        (again, "did not complete; --retry-failed submits them again"),
-        (all_ends["UNKNOWN"], "are UNKNOWN and may have run; --resubmit-unknown submits them again"),
-        (all_ends["UNSUBMITTED"], "were not submitted; the same command tries it again"),
-        (all_ends["UNFINISHED"], "have jobs of which no end was learned; the same command collects them"),
-        (inputs.bad, "lines were left out"),
+    for count, one, many, what in (
+        (again, "input", "inputs", "did not complete; to submit again: --retry-failed"),
+        (
+            all_ends["UNKNOWN"],
+            "input is",
+            "inputs are",
+            "UNKNOWN and may have run; to submit again: --resubmit-unknown",
+        ),
+        (all_ends["UNSUBMITTED"], "input was", "inputs were", "not submitted; to go on: the same command"),
+        (all_ends["UNFINISHED"], "job has", "jobs have", "no known end; to collect: the same command"),
+        (inputs.bad, "line was", "lines were", "left out"),
     ):
         if count:
-            lines.append(f"{count} {what}")
+            lines.append(f"{counted(count, one, many)} {what}")
     if report.stopped is not None:
         lines += [*([] if report.results else [f"stopped: {report.stopped}"]), "the same command goes on with the rest"]
     elif inputs.stopped_by is not None:

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from runpod_sdk._client._bulk._map_tables import plain
+from runpod_sdk._values._words import counted
 from runpod_sdk.cli._session import BadCallError
 
 from ._formats import format_of
@@ -283,7 +284,7 @@ class _CsvRows(_Text):
             if not row:
                 continue
             if len(row) != len(header):
-                yield number, ValueError(f"{len(row)} cells, where the header has {len(header)}")
+                yield number, ValueError(f"{counted(len(row), 'cell')}, where the header has {len(header)}")
             else:
                 yield number, dict(zip(header, row, strict=True))
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runpod_sdk._values._words import counted
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
@@ -77,7 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return _refuse(str(error))
     jobs = 1 + sum(check.jobs for check in checks)
-    print(f"{len(checks)} claims, with at most {jobs} jobs, on {service.base_url}/{arguments.endpoint}")
+    print(
+        f"{counted(len(checks), 'claim')}, with at most {counted(jobs, 'job')}, "
+        f"on {service.base_url}/{arguments.endpoint}"
+    )
     if not (arguments.yes or _consents()):
         return _refuse("nothing was submitted; --yes goes on without asking")
     with connection:

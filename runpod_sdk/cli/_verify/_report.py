@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from runpod_sdk._values._version import __version__
+from runpod_sdk._values._words import counted
 
 if TYPE_CHECKING:
     from ._claims import Check, Finding
@@ -57,7 +58,7 @@ class Report:
         """Return the last line."""
         counts = self.counts
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        return f"\n{len(self.findings)} claims: {told}"
+        return f"\n{counted(len(self.findings), 'claim')}: {told}"
 
     def text(self) -> str:
         """Return the file."""

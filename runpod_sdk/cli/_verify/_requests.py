@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from runpod_sdk._values._words import counted
+
 from ._claims import claim
 from ._raw_endpoint import UnclearError
 
@@ -115,7 +117,7 @@ def _more_keys(endpoint: RawEndpoint) -> Result:
 def _purge(endpoint: RawEndpoint) -> Result:
     queued = endpoint.queued()
     if queued:
-        raise UnclearError(f"{queued} jobs are queued, and are not ours to remove")
+        raise UnclearError(f"{counted(queued, 'job')} in the queue already, not ours to remove")
     answer = endpoint.ask("POST", "/purge-queue")
     return answer.status == 200 and answer.body == {"removed": 0, "status": "completed"}, answer
 

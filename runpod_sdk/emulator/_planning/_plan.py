@@ -76,7 +76,7 @@ class BulkPlan:
     def svg(self) -> str:
         """Return the runs as a picture: how long each takes, and what its worker-seconds are."""
         return picture(
-            f"{self.jobs:,} jobs, up to {self.scaling.max_workers:,} workers",
+            f"{_counted(self.jobs, 'job')}, up to {_counted(self.scaling.max_workers, 'worker')}",
             [
                 (f"{run.window:,}", run.seconds, told(run.seconds), run.worker_seconds, _cost(run), _shares(run))
                 for run in self.runs
@@ -222,6 +222,10 @@ def _row(run: PlannedRun) -> tuple[str, ...]:
 
 def _shares(run: PlannedRun) -> tuple[float, float, float]:
     return run.execution_share, run.start_share, run.idle_share
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def _cost(run: PlannedRun) -> str:
