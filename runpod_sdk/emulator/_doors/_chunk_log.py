@@ -18,7 +18,7 @@ _JOBS, _REPORTS = 200, 2000
 
 
 @dataclass(slots=True)
-class _Log:
+class _SentByJob:
     """What one job has sent: all reports that are kept, and how many it were; the worker that sent the last one."""
 
     reports: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -38,13 +38,13 @@ class ChunkLog:
     def __init__(self, now: Callable[[], float], row: Callable[[], int]) -> None:
         self._now = now
         self._row = row
-        self._jobs: OrderedDict[str, _Log] = OrderedDict()
+        self._jobs: OrderedDict[str, _SentByJob] = OrderedDict()
 
     def add(self, report: Chunk | ReportProgress) -> None:
         """Take in a report; the hub calls it, under its lock."""
         log = self._jobs.get(report.job_id)
         if log is None:
-            log = self._jobs[report.job_id] = _Log()
+            log = self._jobs[report.job_id] = _SentByJob()
             if len(self._jobs) > _JOBS:
                 self._jobs.popitem(last=False)
         if log.worker_id != report.worker_id:
