@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_queue_client import models
+    from runpod_queue_client.models.job_input import JobInput
+    from runpod_queue_client.models.run_request import RunRequest
 
     from runpod_sdk._values._operations import Operation
 
@@ -105,7 +107,7 @@ def _is_builders(module: str) -> bool:
 
 def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
     """Submit a job."""
-    from runpod_queue_client.api.jobs import run as generated
+    import runpod_queue_client.api.jobs.run as generated
 
     kwargs = generated._get_kwargs(endpoint_id, body=run_body(input, more))
     return _submit(RUN, endpoint_id, kwargs, more)
@@ -113,7 +115,7 @@ def run(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noq
 
 def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  # noqa: A002  the API's word
     """Submit a job and hold the answer for a second, in case it ends at once."""
-    from runpod_queue_client.api.jobs import run_sync as generated
+    import runpod_queue_client.api.jobs.run_sync as generated
 
     kwargs = generated._get_kwargs(endpoint_id, body=run_body(input, more), wait=_ms(RUN_SYNC_HOLD))
     return _submit(RUN_SYNC, endpoint_id, kwargs, more, hold=RUN_SYNC_HOLD)
@@ -121,7 +123,7 @@ def run_sync(endpoint_id: str, input: object, more: SubmitOptions) -> Request:  
 
 def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Request:
     """Look at a job once."""
-    from runpod_queue_client.api.jobs import get_status as generated
+    import runpod_queue_client.api.jobs.get_status as generated
     from runpod_queue_client.types import UNSET
 
     query = UNSET if ttl is None else _ms(checked_seconds("ttl", ttl, TTL_RANGE))
@@ -130,7 +132,7 @@ def status(endpoint_id: str, job_id: str, *, ttl: float | None = None) -> Reques
 
 def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     """Look at a job when it has ended, or after `hold` seconds."""
-    from runpod_queue_client.api.jobs import get_status_sync as generated
+    import runpod_queue_client.api.jobs.get_status_sync as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
     return request_of(STATUS_SYNC, endpoint_id, kwargs, job_id, hold=hold)
@@ -138,7 +140,7 @@ def status_sync(endpoint_id: str, job_id: str, *, hold: float) -> Request:
 
 def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
     """Take the chunks that are there; wait up to `hold` seconds for the first."""
-    from runpod_queue_client.api.jobs import stream as generated
+    import runpod_queue_client.api.jobs.stream as generated
 
     kwargs = generated._get_kwargs(endpoint_id, job_id, wait=_ms(hold))
     return request_of(STREAM, endpoint_id, kwargs, job_id, hold=hold)
@@ -146,14 +148,14 @@ def stream(endpoint_id: str, job_id: str, *, hold: float) -> Request:
 
 def cancel(endpoint_id: str, job_id: str) -> Request:
     """Cancel a job."""
-    from runpod_queue_client.api.jobs import cancel as generated
+    import runpod_queue_client.api.jobs.cancel as generated
 
     return request_of(CANCEL, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
 
 def retry(endpoint_id: str, job_id: str) -> Request:
     """Queue a failed job again."""
-    from runpod_queue_client.api.jobs import retry as generated
+    import runpod_queue_client.api.jobs.retry as generated
 
     return request_of(RETRY, endpoint_id, generated._get_kwargs(endpoint_id, job_id), job_id)
 
@@ -161,7 +163,7 @@ def retry(endpoint_id: str, job_id: str) -> Request:
 def purge_queue(endpoint_id: str) -> Request:
     """Remove every waiting job."""
     load()
-    from runpod_queue_client.api.endpoint import purge_queue as generated
+    import runpod_queue_client.api.endpoint.purge_queue as generated
 
     return request_of(PURGE_QUEUE, endpoint_id, generated._get_kwargs(endpoint_id))
 
@@ -169,13 +171,13 @@ def purge_queue(endpoint_id: str) -> Request:
 def health(endpoint_id: str) -> Request:
     """Look at an endpoint."""
     load()
-    from runpod_queue_client.api.endpoint import health as generated
+    import runpod_queue_client.api.endpoint.health as generated
 
     return request_of(HEALTH, endpoint_id, generated._get_kwargs(endpoint_id))
 
 
-def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's word
-    from runpod_queue_client import models
+def _input(input: object) -> JobInput | None:  # noqa: A002  the API's word
+    from runpod_queue_client.models.job_input import JobInput
 
     if input is None:  # official source: runpodctl run_test.go, legal; the worker gets a job without input
         return None
@@ -183,7 +185,7 @@ def _input(input: object) -> models.JobInput | None:  # noqa: A002  the API's wo
     if not isinstance(input, Mapping):
         many = "; for a table, endpoint.map(…) makes each row an input" if hasattr(input, "columns") else ""
         raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict or a model{many}")
-    given = models.JobInput()
+    given = JobInput()
     given.additional_properties = dict(cast("Mapping[str, Any]", input))  # keys are checked by encoded()
     return given
 
@@ -199,14 +201,21 @@ def _check_names(more: Mapping[str, object], method: Callable[..., object] | Non
         raise TypeError(f"unexpected argument {word!r}" + meant(word, [*SubmitOptions.__annotations__, *named]))
 
 
-def run_body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: A002  the API's word
+def run_body(input: object, more: SubmitOptions) -> RunRequest:  # noqa: A002  the API's word
     """Return the body of a submit."""
-    from runpod_queue_client import models
+    from runpod_queue_client.models.run_request import RunRequest
 
     _check_names(more)
     if more.get("on_unknown", "raise") not in ("raise", "resubmit"):
         raise ValueError(f'on_unknown={more.get("on_unknown")!r}: "raise" or "resubmit" expected')
-    body = models.RunRequest(input_=_input(input))
+    body = RunRequest(input_=_input(input))
+    if more:
+        _add(more, body)
+    return body
+
+
+def _add(more: SubmitOptions, body: RunRequest) -> None:
+    """Put options into the body of a submit."""
     webhook = more.get("webhook")
     if webhook is not None:
         if not isinstance(webhook, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -225,7 +234,6 @@ def run_body(input: object, more: SubmitOptions) -> models.RunRequest:  # noqa: 
     if clash:
         raise ValueError(f"extra_body holds {min(clash)!r}, which has an argument of its own")
     body.additional_properties = dict(extra)
-    return body
 
 
 def _policy(more: SubmitOptions) -> models.Policy:
@@ -263,8 +271,9 @@ def _submit(
     operation: Operation, endpoint_id: str, kwargs: dict[str, Any], more: SubmitOptions, *, hold: float = 0.0
 ) -> Request:
     content = encoded(operation, kwargs["json"])
-    kwargs["params"] = {**kwargs.get("params", {}), **checked_query(more.get("extra_query") or {})}
-    kwargs["headers"] = {**kwargs["headers"], **checked_headers(more.get("extra_headers") or {})}
+    if more:
+        kwargs["params"] = {**kwargs.get("params", {}), **checked_query(more.get("extra_query") or {})}
+        kwargs["headers"] = {**kwargs["headers"], **checked_headers(more.get("extra_headers") or {})}
     return request_of(operation, endpoint_id, kwargs, content=content, hold=hold)
 
 
@@ -280,7 +289,8 @@ def request_of(
 ) -> Request:
     """Return a request of the generated client's as one of ours."""
     load()
-    query = urlencode(kwargs.get("params", {}))
+    params = kwargs.get("params")
+    query = urlencode(params) if params else ""
     return Request(
         operation=operation.name,
         endpoint_id=endpoint_id,

@@ -65,9 +65,11 @@ class Pace:
 
     def turn(self, number: int, now: float) -> float:
         """Return the seconds until a number is called up, at today's rate."""
+        if self.rate is None:
+            return 0.0
         self._call(now)
         ahead = number - self.called - bisect_left(self.dropped, number)
-        return 0.0 if self.rate is None else max(0.0, ahead / self.rate)
+        return max(0.0, ahead / self.rate)
 
     def take(self, now: float) -> int:
         """Hand out the next number."""
@@ -157,7 +159,9 @@ class Limiter:
         if self._limits == "off":
             return Turn(0.0, is_taken=True)
         with self._lock:
-            pace = self._paces.setdefault((endpoint_id, operation), Pace(window_at=now, at=now))
+            pace = self._paces.get((endpoint_id, operation))
+            if pace is None:
+                pace = self._paces[endpoint_id, operation] = Pace(window_at=now, at=now)
             bucket = self._bucket(endpoint_id, operation, now)
             not_before = now + (0.0 if bucket is None else bucket.turn(now))
             seconds = max(pace.turn(pace.given + 1, now), not_before - now)
@@ -184,9 +188,11 @@ class Limiter:
             return {of: pace.rate for of, pace in self._paces.items() if pace.rate is not None}
 
     def _bucket(self, endpoint_id: str, operation: OperationName, now: float) -> Bucket | None:
+        if self._limits != "documented":
+            return None
         counted_as = OPERATIONS[operation].counted_as or operation
         rate = OPERATIONS[counted_as].rate
-        if self._limits != "documented" or rate is None:
+        if rate is None:
             return None
         fresh = Bucket(rate.per_window / WINDOW, rate.burst, rate.burst, now)
         return self._buckets.setdefault((endpoint_id, counted_as), fresh)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from logging import DEBUG, INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Meter:
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
         self._lock = lock
-        self._counts: dict[str, OperationStats] = {}
+        self._counts: dict[str, dict[str, Any]] = {}  # by operation, as `OperationStats` has them
         self._misfits: set[str] = set()
         self._ended: dict[tuple[str, str], None] = {}
         self._gauges: Callable[[Metric], Observed] = _nothing
@@ -145,13 +145,13 @@ class Meter:
     def stats(self) -> dict[str, OperationStats]:
         """Return the counts by operation."""
         with self._lock:
-            return dict(self._counts)
+            return {operation: OperationStats(**counts) for operation, counts in self._counts.items()}
 
     def _count(self, request: Request, **more: float) -> None:
         with self._lock:
-            now = self._counts.get(request.operation, OperationStats())
-            changed: dict[str, Any] = {name: getattr(now, name) + number for name, number in more.items()}
-            self._counts[request.operation] = replace(now, **changed)
+            counts = self._counts.setdefault(request.operation, {})
+            for name, number in more.items():
+                counts[name] = counts.get(name, 0) + number
         current().count(**more)
 
     def _is_new(self, state: JobState) -> bool:

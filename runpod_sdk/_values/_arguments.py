@@ -44,6 +44,8 @@ EXECUTION_TIMEOUT_RANGE = (5.0, 604_800.0)
 TTL_RANGE = (10.0, 604_800.0)
 # Deeper than this is taken for something that holds itself; Python's own limit is about 1,000.
 _DEPTH_MAX = 200
+# ASCII only: a lone surrogate survives, and it is 5 times faster than httpx's own json= for large bodies.
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=as_json)
 
 
 def checked_id(name: str, value: object) -> str:
@@ -136,9 +138,8 @@ def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
     Raises:
         TypeError, ValueError: something that JSON cannot hold, named by its place; or more than the service takes.
     """
-    # ASCII only: a lone surrogate survives, and it is 5 times faster than httpx's own json= for large bodies.
     try:
-        content = json.dumps(body, allow_nan=False, separators=(",", ":"), default=as_json).encode("ascii")
+        content = _JSON.encode(body).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         others = "extra_body" if "input" in body else "attributes"
