@@ -42,12 +42,12 @@ T = TypeVar("T")
 
 
 @cache
-def load_shield() -> object:
-    """Load what keeps work from being cancelled."""
+def load_shield() -> type[AsyncShieldedSend]:
+    """Load what keeps a submit from being cancelled."""
     with loading("what shields a submit"):
-        from . import _async_shield
+        from ._async_shield import AsyncShieldedSend
 
-        return _async_shield
+        return AsyncShieldedSend
 
 
 class TaskWire(Protocol):
@@ -100,10 +100,8 @@ class AsyncShell:
         transfer = self._wire.transfer(send.request, send.until, send.begun_by)
         if submission is None:
             return await self._wire.send(transfer)
-        from ._async_shield import AsyncShieldedSend
-
         submission.sent_at = send.sent_at
-        submission.in_flight = sending = AsyncShieldedSend(self._wire.send, transfer, GRACE)
+        submission.in_flight = sending = load_shield()(self._wire.send, transfer, GRACE)
         return await sending.run()
 
     async def _drive(

@@ -65,7 +65,14 @@ class AsyncShieldedSend:
         """
         self._began = True
         self._task = asyncio.ensure_future(self._send(self._transfer))
-        await asyncio.wait({self._task})
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def end(_: object) -> None:
+            if not over.done():  # whoever waits may have been cancelled
+                over.set_result(None)
+
+        self._task.add_done_callback(end)
+        await over
         return self._task.result()
 
     async def come_home(self) -> None:
