@@ -1,7 +1,7 @@
 """Our own connections to the client's one origin, for asyncio; same rules as `_connections.py`.
 
-Each is a protocol of asyncio's, which hands what comes to the parser at once. The limit of a request is kept by who
-makes it, and cancels what waits here.
+Each is a protocol of asyncio's, which hands what comes to the parser at once. It keeps the limit of its request by one
+timer for many of them: one that is set for each costs more than reading the answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+
+from runpod_sdk.clock._base import LATE_MAX
 
 from ._addresses import STAGGER, Resolver, socket_to
 from ._connections import PIECE, parts_of
@@ -42,6 +44,9 @@ class AsyncConnection(asyncio.Protocol):
         self._parser: Parser | None = None
         self._answered: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
+        self._until = 0.0
+        self._is_extended = False
+        self._timer: asyncio.TimerHandle | None = None
 
     # What asyncio calls.
 
@@ -89,6 +94,27 @@ class AsyncConnection(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
+    def _set_limit(self, until: float) -> None:
+        """Have its request end then; a timer that is set for earlier looks again."""
+        self._until, self._is_extended = until, False
+        if self._timer is not None and self._timer.when() > until:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(until, self._ring)
+
+    def _ring(self) -> None:
+        """End its request, if time is up. A loop that comes late reads first what came meanwhile, as `Limit` says."""
+        now, self._timer = self._loop.time(), None
+        if self._answered is None:
+            return
+        if now >= self._until and not self._is_extended:
+            self._until, self._is_extended = now + min(now - self._until, LATE_MAX), True
+        elif now >= self._until:
+            self._end(TimeoutError())
+            return
+        self._timer = self._loop.call_at(self._until, self._ring)
+
     def _end(self, error: Exception | None) -> None:
         """Let the task that carries a request go on: the answer is complete, or none will be."""
         answered = self._answered
@@ -116,13 +142,15 @@ class AsyncConnection(asyncio.Protocol):
         self._is_clean = self._is_new_to_tls = False
         answered = self._loop.create_future()
         self._parser, self._answered = parser, answered
+        self._set_limit(self._loop.time() + transfer.seconds)
         try:
             transfer.stage = "while sending"
             parts = parts_of(head, transfer.content)
             self._write(transfer, parts[0])
             for part in parts[1:]:
                 await self._write_large(transfer, part, answered)
-            transfer.stage = "waiting for the answer"
+            if not answered.done():
+                transfer.stage = "waiting for the answer"
             await answered
             is_sent = transfer.sent == sum(map(len, parts)) and not self._transport.get_write_buffer_size()
             self._is_clean = is_sent and parser.is_reusable
@@ -149,6 +177,8 @@ class AsyncConnection(asyncio.Protocol):
         """Close it; may be called twice. What is left of a request that was broken off is not sent."""
         self._is_clean = False
         self._transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
 
     abort = close
 
@@ -168,17 +198,25 @@ class AsyncConnections:
         """Make one request, count what is sent of it, and feed it its answer."""
         transfer.sent = 0
         transfer.stage = "in line for a connection"
-        async with self._places:
+        if self._places.locked():
+            async with transfer.limit():
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+        try:
             connection = self._stack.take()
             if connection is None:
                 transfer.stage = "while connecting"
-                connection = await self._opened(transfer.seconds)
+                async with transfer.limit():
+                    connection = await self._opened(transfer.seconds)
                 self._stack.add(connection)
             try:
                 transfer.check_time()
                 await connection.carry(transfer, self._address.head(transfer), self._parser(transfer))
             finally:
                 self._stack.put(connection)
+        finally:
+            self._places.release()
 
     async def _opened(self, seconds: float) -> AsyncConnection:
         loop = asyncio.get_running_loop()

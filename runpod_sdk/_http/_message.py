@@ -21,6 +21,7 @@ from ._proxies import proxy_of
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     import httpx
 
@@ -241,6 +242,10 @@ class Transfer:
     def seconds(self) -> float:
         """The same in seconds of this world."""
         return self.left / getattr(self._term.clock, "rate", 1.0)
+
+    def limit(self) -> AbstractAsyncContextManager[object]:
+        """Return what ends a task's block with a TimeoutError when its time is up."""
+        return self._term.clock.timeout(self.left)
 
     def check_time(self) -> None:
         """Keep it from being sent when it is too late: nobody would be there for the answer.

@@ -128,6 +128,10 @@ class AsyncHttpxConnections:
 
     async def carry(self, transfer: Transfer) -> None:
         """Make one request, and feed it its answer."""
+        async with transfer.limit():
+            await self._carry(transfer)
+
+    async def _carry(self, transfer: Transfer) -> None:
         client, is_ours = self._client, self._is_ours
         trace = Trace(transfer, tells=self._tells)
         written = httpx_request if is_ours else request_of

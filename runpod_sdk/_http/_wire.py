@@ -51,7 +51,11 @@ class AsyncCarrier(Protocol):
     """Connections for asyncio."""
 
     async def carry(self, transfer: Transfer) -> None:
-        """Make one request, count what is sent of it, and feed it its answer."""
+        """Make one request, count what is sent of it, and feed it its answer.
+
+        Raises:
+            TimeoutError: its time is up.
+        """
         ...
 
     async def close(self) -> None:
@@ -227,8 +231,7 @@ class AsyncWire:
                 carrier = self._carrier(held=transfer.is_held)
                 transfer.check_time()
                 transfer.sent = SENT
-                async with self._clock.timeout(transfer.left):
-                    await carrier.carry(transfer)
+                await carrier.carry(transfer)
             except Exception as error:  # noqa: BLE001  what is the transport's own is sorted by _outcomes
                 return transfer.failure(transports_own(error, handled))
         except BaseException as error:
