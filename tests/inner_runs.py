@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # After each run pytester forgets the modules that it did not know before, and half of a lazy package would be another.
 KNOWN = (AsyncClient, Client, Emulator)
 
-# A plugin that takes a second to load, in each run anew.
-SPARED = ("-p", "no:schemathesis")
+# The plugin alone: to load all that are installed takes longer than a test.
+ALONE = ("--disable-plugin-autoload", "-p", "runpod_sdk.pytest_plugin")
 # As the official examples write it.
 HANDLER = """
 import runpod
@@ -30,7 +30,7 @@ runpod.serverless.start({"handler": handler})
 def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
     """Run a test file; warnings are errors."""
     pytester.makepyfile(dedent(tests))
-    return pytester.runpytest_inprocess(*SPARED, "-W", "error", *arguments)
+    return pytester.runpytest_inprocess(*ALONE, "-W", "error", *arguments)
 
 
 def passed(pytester: pytest.Pytester, tests: str) -> int:

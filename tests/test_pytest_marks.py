@@ -9,7 +9,7 @@ import pytest
 
 from runpod_sdk.emulator import Emulator, Fault
 from runpod_sdk.pytest_plugin._once import complaints
-from tests.inner_runs import HANDLER, SPARED, passed, run, why_failed, why_no_setup
+from tests.inner_runs import ALONE, HANDLER, passed, run, why_failed, why_no_setup
 
 if TYPE_CHECKING:
     from runpod_sdk.pytest_plugin import EmulatorFixture
@@ -137,7 +137,7 @@ def test_a_mark_without_an_emulator_fails_the_test(pytester: pytest.Pytester) ->
 
 
 def test_the_mark_is_registered(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_inprocess(*SPARED, "--markers")
+    result = pytester.runpytest_inprocess(*ALONE, "--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.runpod_fault(fault, ..., optional=False): *"])
     tests = f"""{IMPORTS}
         @pytest.mark.runpod_fault(Fault.status(503), optional=True)

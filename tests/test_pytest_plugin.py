@@ -13,7 +13,7 @@ import pytest
 
 from runpod_sdk import JobFailedError, pytest_plugin
 from runpod_sdk.pytest_plugin import EmulatorFixture
-from tests.inner_runs import HANDLER, SPARED, passed, run, why_failed
+from tests.inner_runs import ALONE, HANDLER, passed, run, why_failed
 
 pytest_plugins = ["pytester"]
 
@@ -38,7 +38,7 @@ def example_of(fixture: str) -> str:
 
 def test_an_installed_package_brings_the_fixtures_without_configuration(pytester: pytest.Pytester) -> None:
     assert "runpod_sdk.pytest_plugin" in [entry.value for entry in entry_points(group="pytest11")]
-    result = pytester.runpytest_inprocess(*SPARED, "--fixtures")
+    result = pytester.runpytest_inprocess(*ALONE, "--fixtures")
     for fixture in FIXTURES:
         result.stdout.fnmatch_lines([f"{fixture}*"])
 
@@ -371,7 +371,7 @@ def test_a_file_is_looked_for_beside_the_test_then_in_the_rootdir(pytester: pyte
         }
     )
     pytester.chdir()
-    result = pytester.runpytest_inprocess(*SPARED, "-W", "error", "tests")
+    result = pytester.runpytest_inprocess(*ALONE, "-W", "error", "tests")
     assert result.parseoutcomes() == {"passed": 1}
 
 
