@@ -130,7 +130,7 @@ def selfish() -> dict[str, Any]:
 
 def deep() -> dict[str, Any]:
     value: Any = object()
-    for _ in range(100_000):
+    for _ in range(10_000):
         value = [value]
     return {"deep": value}
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
 import runpod_sdk
 
+PACKAGE = Path(runpod_sdk.__file__).parent
 MODULES = [
-    module.name
-    for module in pkgutil.walk_packages(runpod_sdk.__path__, "runpod_sdk.")
-    if not module.name.endswith(("__main__", "pytest_plugin"))
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
 ]
 # Classes that users meet first; each shows how it is used.
 SHOWN = [

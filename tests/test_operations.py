@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
-import yaml
 
 from runpod_sdk._flows import _api, _batch_api
 from runpod_sdk._values._operations import OPERATIONS, OperationName
 from runpod_sdk._values._outcomes import Outcome
+from tests.spec import spec
 
 if TYPE_CHECKING:
     from runpod_sdk._values._requests import Request
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[1] / "openapi" / "runpod-queue.yaml").read_text(encoding="utf-8")
-)
+DOCUMENT = spec()
 REQUESTS: dict[OperationName, Request] = {
     "run": _api.run("abc", {}, {}),
     "runsync": _api.run_sync("abc", {}, {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(runpod_sdk.__file__).parent
-TREES = {path.relative_to(ROOT.parent).with_suffix(""): ast.parse(path.read_bytes()) for path in ROOT.rglob("*.py")}
 # Of the official package, hence of `compat`, and of what stands for it where worker files import it.
 OFFICIAL = {"AuthenticationError", "Endpoint", "Job", "QueryError"}
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Return the modules of the package, parsed."""
+    return {path.relative_to(ROOT.parent).with_suffix(""): ast.parse(path.read_bytes()) for path in ROOT.rglob("*.py")}
 
 
 def imported(module: Path, tree: ast.Module) -> Iterator[tuple[str, ...]]:
@@ -36,7 +42,7 @@ def imported(module: Path, tree: ast.Module) -> Iterator[tuple[str, ...]]:
 def test_imports_between_rooms_point_one_way_for_type_checkers_too(house: tuple[str, ...]) -> None:
     rooms = TopologicalSorter[str]()
     depth = len(house)
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         if module.parts[:depth] != house or module.parts[depth] == "__init__":  # which only says where the names are
             continue
         others = {name[depth] for name in imported(module, tree) if name[:depth] == house and len(name) > depth}
@@ -46,7 +52,7 @@ def test_imports_between_rooms_point_one_way_for_type_checkers_too(house: tuple[
 
 def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.walk(tree):
             is_official = {"compat", "_standin"} & set(module.parts)
             if isinstance(node, ast.ClassDef) and not (is_official and node.name in OFFICIAL):

@@ -1,12 +1,10 @@
 """The generated client and the SDK read the same answers of the emulator, and read the same out of them."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 from runpod_queue_client import AuthenticatedClient, models
 from runpod_queue_client.api.batches import (
     add_batch_requests,
@@ -26,10 +24,10 @@ from runpod_queue_client.types import UNSET
 
 from runpod_sdk import Client, Job, JobStatus, NotFoundError
 from runpod_sdk.emulator import Emulator
+from tests.spec import spec
 
 pytestmark = pytest.mark.contract
 
-SPEC = Path(__file__).parents[2] / "openapi" / "runpod-queue.yaml"
 ENDPOINT = "mock"
 DONE, FAILING, STREAMED, SLOW = (
     {"mock_return": {"text": "häß", "n": 1.5, "none": None}},
@@ -136,7 +134,7 @@ def finished(client: Client, value: dict[str, Any]) -> Job:
 
 
 def test_no_operation_of_the_document_is_left_out() -> None:
-    paths = yaml.safe_load(SPEC.read_text(encoding="utf-8"))["paths"].values()
+    paths = spec()["paths"].values()
     operations = [value for path in paths for method, value in path.items() if method != "parameters"]
     assert {operation["operationId"] for operation in operations} == set(CALLS)
 
@@ -200,6 +198,6 @@ def test_what_one_client_refuses_the_other_refuses(low: AuthenticatedClient, cli
 
 
 def test_both_clients_know_the_same_statuses() -> None:
-    document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    document = spec()
     known = set(document["components"]["schemas"]["JobStatus"]["enum"])
     assert {str(status) for status in JobStatus} == {str(status) for status in models.JobStatus} == known

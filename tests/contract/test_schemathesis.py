@@ -8,13 +8,11 @@ at what was really reached.
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, Phase, seed, settings
 from schemathesis.config import SchemathesisConfig
 
@@ -22,10 +20,10 @@ from runpod_sdk.clock import VirtualClock
 from runpod_sdk.emulator import Emulator, Options
 from runpod_sdk.emulator._doors._listener import Listener
 from tests.scale import scaled
+from tests.spec import spec
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
-SPEC = Path(__file__).parents[2] / "openapi" / "runpod-queue.yaml"
 ENDPOINT = "mock"
 # One job for each kind of state that operations tell apart: inputs for the built-in handler.
 INPUTS = {
@@ -129,7 +127,7 @@ def load(*, known_jobs: bool, url: str | None = None) -> Any:
 
     What it describes is asked at `url`; None: in process.
     """
-    document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    document = spec()
     parameters = document["components"]["parameters"]
     parameters["EndpointId"]["schema"] = {"type": "string", "enum": [ENDPOINT]}
     if known_jobs:

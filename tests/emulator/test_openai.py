@@ -9,15 +9,19 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import pytest
 
 from runpod_sdk import Client
 from runpod_sdk.emulator import Emulator, Fault
 from tests.emulator.vllm_worker import MODEL, handler
+from tests.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    import openai
+else:
+    openai = lazy("openai")
 
 TOOL: Any = {"type": "function", "function": {"name": "shout", "parameters": {"type": "object", "properties": {}}}}
 
