@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -14,13 +15,19 @@ import pytest
 from httpx._transports import default
 from hypothesis import settings
 
+from tests.compiling import compile_packages, rewrite_share
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
     from _pytest.terminal import TerminalReporter
 
-# What httpx makes of its list of certificates, in 25 ms for each client: once here, where nothing else is asked for.
+# Tests speak with this machine alone. Whose certificates it trusts, each client would read, in 25 ms.
+for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(name, None)
+
+# What httpx makes of its own list of certificates takes as long: once here, where nothing else is asked for.
 make_context = httpx.create_ssl_context
 shared_context = cache(make_context)
 
@@ -34,11 +41,12 @@ def context_of(verify: Any = True, cert: Any = None, trust_env: bool = True) -> 
 
 setattr(default, "create_ssl_context", context_of)  # noqa: B010  checkers do not know the name
 
-SCHEMATHESIS = Path(__file__).parent / "contract" / "test_schemathesis.py"
+ROOT = Path(__file__).parent.parent
+SCHEMATHESIS = ROOT / "tests" / "contract" / "test_schemathesis.py"
 
-# The same examples in every run, in no fixed time: machines that run tests are sometimes busy.
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.load_profile("fixed")
+# The same examples in every run, in no fixed time: machines that run tests are sometimes busy. Few where all tests run.
+settings.register_profile("all", derandomize=True, deadline=None)
+settings.register_profile("few", settings.get_profile("all"), max_examples=20)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +54,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load schemathesis only where its tests run: that takes a second of each process."""
+    """Choose the examples; share what is compiled; load schemathesis, which takes a second, only where it is needed."""
+    settings.load_profile("all" if is_whole(config) else "few")
+    process: dict[str, Any] | None = getattr(config, "workerinput", None)  # of xdist
+    if process is None:
+        compile_packages()
+    elif not config.option.file_or_dir:
+        rewrite_share(config, int(process["workerid"].removeprefix("gw")), process["workercount"])
     chosen = [Path(config.invocation_params.dir, str(word).split("::")[0]) for word in config.option.file_or_dir]
     if any(path == SCHEMATHESIS or path in SCHEMATHESIS.parents for path in chosen) or config.getoption("--whole"):
         config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
@@ -69,6 +83,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow") is not None]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item.get_closest_marker("slow") is None]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collection away from what is collected here: it is many objects, and stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
