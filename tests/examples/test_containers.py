@@ -1,7 +1,7 @@
 """The emulator as a service for other programs: the Node service of examples/compose, and what the page says for CI.
 
 Without containers: each is run as it stands, on this machine, with the addresses that it has here. `nox -s image`
-builds the image and runs compose itself, where there is Docker.
+builds the image and runs compose itself, where there is Docker or Podman.
 """
 
 from __future__ import annotations
