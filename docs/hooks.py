@@ -29,6 +29,7 @@ _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)")
 _ROOT = Path(__file__).parents[1]
 _DOCUMENT = _ROOT / "runpod_sdk" / "emulator" / "openapi.json"
 _EXAMPLES = sorted((_ROOT / "examples").rglob("*.py"))
+_MENTIONING = ("reference.md", "performance.md", "fidelity.md", "examples/")
 _EDITION = _ROOT / "generated" / "runpod-queue-3.0.openapi.json"
 
 
@@ -61,7 +62,12 @@ def _example_page(path: Path) -> str:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Return the page with each link that leaves docs/ as its words, and the file's place where they do not say it."""
+    """Return the page with each link that leaves docs/ as its words, and the file's place where they do not say it.
+
+    The search lists pages that explain before those that only mention a word.
+    """
+    if page.file.src_uri.startswith(_MENTIONING):
+        page.meta.setdefault("search", {"boost": 0.25})
     depth = page.file.src_uri.count("/")
     return _OUTWARD.sub(partial(_words, "../" * depth), markdown)
 
