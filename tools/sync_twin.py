@@ -28,15 +28,15 @@ TWINS = {
 
 # Text of the client for tasks that says what does not hold for threads, and what is said of these.
 PASSAGES = {
-    '''    """Calls endpoints, for the tasks of one event loop: the first that it is used in.
+    '''    """The async client. Belongs to the event loop in which it is first used.
 
-    `async with` closes its connections, and is optional. The names are those of `Client`. It may be made before there
-    is a loop; in a second loop it raises RuntimeError, as connections cannot be shared: make one per loop.
-''': '''    """Calls endpoints. Safe to share between threads; `with` closes its connections, and is optional.
+    `async with` closes its connections; without it, call `aclose`. It has the same methods as `Client`. It may be
+    created before a loop runs. Used in a second loop it raises RuntimeError: create one client per loop.
+''': '''    """The sync client. Safe to share between threads; `with` closes its connections, and is optional.
 
-    After a fork (gunicorn, Celery) each process opens connections of its own. Works where an event loop runs already,
-    as in notebooks: there, a wait without `on_update` shows a line about its job for as long as it lasts, unless the
-    environment variable RUNPOD_SDK_LIVE is "off". It cannot be pickled; a `Job` can.
+    After a fork (gunicorn, Celery) each process opens its own connections. It also works while an event loop runs, as
+    in notebooks: there, a wait without `on_update` shows a status line about its job, unless the environment variable
+    RUNPOD_SDK_LIVE is "off". It cannot be pickled; a `Job` can.
 ''',
     """        >>> async def main():
         ...     async with AsyncClient(**emulator.connection) as client:

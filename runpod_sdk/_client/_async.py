@@ -29,31 +29,31 @@ T = TypeVar("T")
 
 
 class AsyncClient(AsyncShell):
-    """Calls endpoints, for the tasks of one event loop: the first that it is used in.
+    """The async client. Belongs to the event loop in which it is first used.
 
-    `async with` closes its connections, and is optional. The names are those of `Client`. It may be made before there
-    is a loop; in a second loop it raises RuntimeError, as connections cannot be shared: make one per loop.
+    `async with` closes its connections; without it, call `aclose`. It has the same methods as `Client`. It may be
+    created before a loop runs. Used in a second loop it raises RuntimeError: create one client per loop.
 
     Args:
         api_key: the key; None takes it from RUNPOD_API_KEY.
-        base_url: what stands before `/{endpoint_id}`; None takes it from RUNPOD_ENDPOINT_BASE_URL, or else
+        base_url: the URL before `/{endpoint_id}`; None takes it from RUNPOD_ENDPOINT_BASE_URL, or uses
             https://api.runpod.ai/v2.
-        timeout: most seconds for one ordinary request; a request that the service holds gets its hold on top.
-        retry: how requests are repeated that may be; None is not at all.
-        poll: how jobs are waited for.
+        timeout: the longest one request may take, seconds; requests that the service holds get their hold on top.
+        retry: how safe requests are repeated; None: not at all.
+        poll: how to wait for jobs.
         http_client: an `httpx.AsyncClient` of your own, for all requests; it is not closed.
         transport: an `httpx.AsyncBaseTransport` to use instead of the network, such as `emulator.transport`.
-        clock: what time is taken from.
+        clock: the source of time.
         allow_http: send the key over http to another machine.
-        trust_connect_errors: whether a connect error of a transport of yours proves that nothing was sent, where it
-            cannot say so itself: some report a request that was received as a connect error. The SDK's own connections
-            and httpx's own transports say what they have sent, and need no trust.
-        limits: "react" slows down after a 429, "documented" keeps to the documented rates at once, "off" neither.
+        trust_connect_errors: whether a connect error of your own transport proves that nothing was sent. Some report
+            a connect error for a request that was received. The SDK's connections and httpx's transports record what
+            they sent, so they do not need this.
+        limits: "react" slows down after a 429, "documented" keeps to the documented rates from the start, "off" does
+            neither.
 
     Raises:
         TypeError, ValueError: no key, an invalid base URL, or another bad argument.
-        ConfigurationError: the environment names a proxy or certificates that cannot be used, or a level of the log
-            that there is not.
+        ConfigurationError: the environment names an unusable proxy or certificate, or an unknown log level.
 
     Examples:
         >>> from runpod_sdk import AsyncClient
@@ -136,20 +136,20 @@ class AsyncClient(AsyncShell):
     def endpoint(
         self, endpoint_id: str | None = None, *, url: str | None = None, output_type: Any = Any
     ) -> AsyncEndpoint[Any]:
-        """Return the endpoint of this id, or the one at a URL of its own. Makes no request.
+        """Return the endpoint with this id, or at this URL. Makes no request.
 
         Args:
             endpoint_id: its id.
-            url: what stands before `/run` and the others, where that is not `{base_url}/{endpoint_id}`: the address of
-                a pod, or of a worker that was started with `--rp_serve_api`. The client's key is sent there.
-            output_type: what its jobs' outputs are made into, and checked to be: a pydantic model; or, with the extra
-                `typed`, an attrs class, a dataclass, a TypedDict, or what is built of these and JSON's own types, such
-                as `list[float]` or `Page | None`. An output that is not of it raises OutputTypeError. The default,
-                Any, hands outputs out as they come.
+            url: the URL before `/run`, if it is not `{base_url}/{endpoint_id}`: the address of a pod, or of a worker
+                started with `--rp_serve_api`. The client's key is sent there.
+            output_type: the type that outputs are converted to and checked against: a pydantic model; or, with the
+                extra `typed`, an attrs class, a dataclass, a TypedDict, or a combination of these and JSON's types,
+                such as `list[float]` or `Page | None`. An output that does not match raises OutputTypeError. The
+                default, Any, returns outputs unchanged.
 
         Raises:
-            TypeError, ValueError: an id or a URL that can be none, or a type that no JSON can be read as.
-            ConfigurationError: a proxy or certificates on the way to the URL that cannot be used.
+            TypeError, ValueError: an invalid id or URL, or a type that JSON cannot be converted to.
+            ConfigurationError: an unusable proxy or certificate on the way to the URL.
             ImportError: the extra `typed` is not installed.
         """
         with loading("an endpoint"):
@@ -185,7 +185,7 @@ class AsyncClient(AsyncShell):
         retry: RetryPolicy | Literal["same"] | None = "same",
         poll: PollPolicy | None = None,
     ) -> AsyncClient:
-        """Return a client with other policies over the same connections; closing either closes both."""
+        """Return a client with other policies that shares the connections; closing either closes both."""
         other = self._copy()
         other._settings = self._settings.replaced(timeout=timeout, retry=retry, poll=poll)
         return other
@@ -197,7 +197,7 @@ class AsyncClient(AsyncShell):
 
     @property
     def stats(self) -> dict[str, OperationStats]:
-        """What this client has done so far, by operation."""
+        """Counts of what this client has done so far, by operation."""
         return self._settings.meter.stats()
 
     @property
@@ -208,7 +208,7 @@ class AsyncClient(AsyncShell):
     async def aclose(self) -> None:
         """Close the connections. Calls after this raise RuntimeError.
 
-        Before, a job whose stream is open is cancelled, where that would have been done when leaving the stream.
+        Jobs whose streams are still open are cancelled first, as leaving the stream would have done.
         """
         try:
             await self._streams.close()

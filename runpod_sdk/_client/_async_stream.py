@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class AsyncStream(Defaulted, Generic[T_co, C_co]):
-    """The chunks of one job, each once, in order, as soon as the service hands them out.
+    """The chunks of one job, each once, in order, as soon as the service provides them.
 
-    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. A chunk is a piece
-    of what the job's output will be at best, so its type is the `chunk_type`, or Any, whatever the `output_type`.
+    Iterate over it for outputs, or over `chunks()` for outputs with metrics. `with` closes it early. Chunks have the
+    `chunk_type`, or Any; the `output_type` does not apply to them.
 
     Attributes:
         received: how many chunks have been handed out.
-        state: the job's last state, once the stream has ended; None before.
+        state: the job's final state, once the stream has ended; None before.
     """
 
     def __init__(
@@ -69,29 +69,29 @@ class AsyncStream(Defaulted, Generic[T_co, C_co]):
 
     @property
     def gap(self) -> int | None:
-        """After how many chunks an answer was lost or, at the end, the job's output has others; None: nowhere."""
+        """The number of chunks before the first gap, or before the first mismatch with the output; None: no gap."""
         return self._delivery.gap_after
 
     @property
     def is_verified(self) -> bool | None:
-        """Whether the chunks are the job's output, from the first to the last; known at the end of the stream.
+        """Whether the chunks are exactly the job's output; known at the end of the stream.
 
-        True: they are, repaired or not. False: some were lost, repeated or of an earlier attempt, and `gap` says where.
-        None: nothing tells. The stream has not ended; the job did not complete; its output is not the list of all
-        chunks (a worker without `return_aggregate_stream`), or is not there (too large, too old); no chunk came at all;
-        there were more than a million; or the stream began late, as another had read the first chunks.
+        True: they are, repaired or not. False: some were lost, repeated or from an earlier attempt; `gap` says where.
+        None: it is not known. The stream has not ended; the job did not complete; its output is not the list of all
+        chunks (a worker without `return_aggregate_stream`), or is missing (too large, too old); there were no chunks,
+        or more than a million; or the stream started late, because another reader took the first chunks.
         """
         return self._delivery.is_verified
 
     @property
     def job(self) -> AsyncJob[T_co]:
-        """The job; known from the first chunk, or from `with`, on."""
+        """The job; available once the first chunk arrived, or inside `with`."""
         if self._job is None:
             raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")
         return self._job
 
     async def chunks(self) -> AsyncIterator[StreamChunk[C_co]]:
-        """Iterate over chunks with their metrics. Shares its place with iteration over the stream itself."""
+        """Iterate over chunks with their metrics. Shares its position with iteration over the stream itself."""
         while (chunk := await self._next()) is not None:
             yield self._read(chunk, self.job, self.received)
 

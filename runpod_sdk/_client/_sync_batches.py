@@ -32,28 +32,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Batches:
-    """The batches of one endpoint, a beta of the service: many requests, processed when there is room.
+    """The batches of one endpoint (in beta at the service): many requests, processed when there is capacity.
 
-    A batch is submitted exactly once: it is made as a draft, which runs nothing, filled, and finalized; the counts of
-    the draft tell what has arrived where an answer was lost. Nobody has compared this with the service yet.
+    A batch is submitted exactly once: it is created as a draft, which runs nothing, filled, and finalized. If an answer
+    is lost, the draft's counts show what arrived. This has not been compared with the real service yet.
     """
 
     _client: Client
     endpoint_id: str
 
     def submit(self, inputs: Iterable[InputObject | None], *, timeout: float | None = None) -> Batch:
-        """Make a batch of these inputs, and let it run: `create`, `add` and `finalize`.
+        """Create a batch of these inputs and start it: `create`, `add` and `finalize`.
 
         Args:
-            inputs: 5,000 at most, each as for `run`. Nothing of a result tells which input it belongs to: let your
-                worker say so in its output.
-            timeout: most seconds for this call.
+            inputs: 5,000 at most, each as for `run`. Results do not say which input they belong to: let your worker
+                put that into its output.
+            timeout: the longest this call may take, seconds.
 
         Raises:
             TypeError, ValueError: a bad input, or too many; nothing was sent.
-            BatchError: the draft has not the size that it should have; it was not finalized.
-            APIError: the service refused, or could not be reached; a draft may be left, which runs nothing. A note has
-                its id, also where the call is interrupted.
+            BatchError: the draft has an unexpected size; it was not finalized.
+            APIError: the service refused, or could not be reached; a draft may remain, which runs nothing. A note on
+                the error has its id, also if the call was interrupted.
         """
         given = Hidden(_checked(inputs))
         del inputs  # from here on no frame shows them
@@ -69,7 +69,7 @@ class Batches:
         return batch
 
     def create(self) -> Batch:
-        """Make an empty draft. One whose answer is lost is left, empty, and runs nothing.
+        """Create an empty draft. If the answer is lost, an empty draft remains, which runs nothing.
 
         Raises:
             APIError: the service refused (there may be ten at once), or could not be reached.
@@ -84,7 +84,7 @@ class Batches:
         return Batch(client, self.endpoint_id, checked_id("batch_id", state.id), 0)
 
     def list(self) -> Sequence[BatchState]:
-        """Look at all batches of the endpoint, the newest first.
+        """Return all batches of the endpoint, the newest first.
 
         Raises:
             APIError: the service refused, or could not be reached.
@@ -96,7 +96,7 @@ class Batches:
             return client._drive(flow)
 
     def batch(self, batch_id: str) -> Batch:
-        """Return a handle on a batch by its id, from wherever the id comes. Makes no request."""
+        """Return a handle on an existing batch, by its id. Makes no request."""
         return Batch(self._client, self.endpoint_id, checked_id("batch_id", batch_id), None)
 
     def __repr__(self) -> str:
@@ -124,9 +124,9 @@ class Batch:
 
         Raises:
             TypeError, ValueError: a bad input, or too many; nothing was sent.
-            BatchError: the draft has not the size that it should have: somebody else adds to it, or a request that was
-                given up for lost arrived late.
-            APIError: the service refused, or could not be reached; then `state().total` tells what has arrived.
+            BatchError: the draft has an unexpected size: another process adds to it, or a request that was given up
+                arrived late.
+            APIError: the service refused, or could not be reached; then `state().total` shows what arrived.
         """
         deadline = self._client._settings.deadline(timeout)
         calls = _batch_api.add(self.endpoint_id, self.id, _checked(inputs))
@@ -138,10 +138,10 @@ class Batch:
         self._size = self._drive("batch-add", _batches.add(self._client._settings, known, calls, deadline))
 
     def remove(self, request_id: str) -> None:
-        """Take one request out of a draft.
+        """Remove one request from a draft.
 
         Raises:
-            TypeError, ValueError: an id that is none.
+            TypeError, ValueError: an invalid id.
             NotFoundError: there is no such request.
             APIError: the service refused, or could not be reached; then it may have been removed.
         """
@@ -156,7 +156,7 @@ class Batch:
         The documentation does not say which attributes there are; `name` is a guess.
 
         Raises:
-            TypeError, ValueError: attributes that are none; nothing was sent.
+            TypeError, ValueError: invalid attributes; nothing was sent.
             APIError: the service refused, or could not be reached; then they may have been changed.
         """
         if not isinstance(attributes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -166,10 +166,10 @@ class Batch:
         self._drive("batch-update", ask(settings, request, settings.deadline(None), _batch_api.nothing_of))
 
     def finalize(self) -> BatchState:
-        """Lock the draft and let it run. A lost answer is looked up, so this can be called again safely.
+        """Lock the draft and start it. If the answer is lost, the result is looked up, so calling this again is safe.
 
         Raises:
-            BatchError: it is no draft, or has not the size that this handle knows; nothing was finalized.
+            BatchError: it is not a draft, or has another size than this handle expects; nothing was finalized.
             APIError: the service refused, or could not be reached: then it may have been finalized.
         """
         return self._finalize(self._client._settings.deadline(None))
@@ -179,7 +179,7 @@ class Batch:
         return self._drive("batch-finalize", flow)
 
     def state(self) -> BatchState:
-        """Look at the batch and its counts.
+        """Return the current state of the batch, with its counts.
 
         Raises:
             APIError: the service refused, or could not be reached.
@@ -188,7 +188,7 @@ class Batch:
         return self._drive("batch-get", _batches.look(settings, self._ref, settings.deadline(None)))
 
     def wait(self, timeout: float | None = None) -> BatchState:
-        """Return its state once it has ended: failed, cancelled, or all of its requests have.
+        """Wait until the batch has ended (failed, cancelled, or all requests done), and return its state.
 
         Raises:
             BatchTimeoutError: the timeout passed first; the batch goes on.
@@ -198,13 +198,13 @@ class Batch:
         return self._drive("batch-wait", _batch_results.wait(settings, self._ref, settings.deadline(timeout)))
 
     def results(self, timeout: float | None = None) -> Iterator[BatchResult]:
-        """Hand out each result once, as soon as a page shows it, until the batch has ended.
+        """Iterate over the results, each once, as soon as they appear, until the batch has ended.
 
-        A failed request is a result with an `error`. Those that were cancelled are results only where the service
-        says so. They come in the order in which they end, more or less.
+        A failed request is a result with an `error`. Cancelled requests are results only if the service lists them. The
+        order is roughly that in which they ended.
 
         Raises:
-            BatchError: the batch has ended, and results that its counts promise are on no page.
+            BatchError: the batch has ended, but some results that its counts promise are missing.
             BatchTimeoutError: the timeout passed first; the batch goes on.
             APIError: the service refused, or could not be reached.
         """
@@ -218,14 +218,14 @@ class Batch:
             flow.close()
 
     def page(self, offset: int = 0, limit: int = PAGE) -> BatchPage:
-        """Read one page of its requests as they are, those of a draft, too: so their ids are known.
+        """Return one page of its requests with their ids, also for a draft.
 
         Args:
-            offset: how many requests to pass over.
-            limit: how many to show at most; the largest that the service takes is not documented.
+            offset: how many requests to skip.
+            limit: how many to return at most; the service's maximum is not documented.
 
         Raises:
-            TypeError, ValueError: numbers that are none; nothing was sent.
+            TypeError, ValueError: invalid numbers; nothing was sent.
             APIError: the service refused, or could not be reached.
         """
         for name, value, least in (("offset", offset, 0), ("limit", limit, 1)):
@@ -238,7 +238,7 @@ class Batch:
         return self._drive("batch-requests", ask(settings, request, settings.deadline(None), _batch_api.page_of))
 
     def cancel(self) -> BatchState:
-        """Cancel what is queued of it; what is in progress goes on, and the batch is CANCELLED after that.
+        """Cancel its queued requests; those in progress finish, and then the batch is CANCELLED.
 
         Raises:
             APIError: the service refused, or could not be reached.

@@ -59,11 +59,11 @@ class Endpoint(Generic[T_co]):
     """One endpoint. Makes no request by itself.
 
     Attributes:
-        id: the endpoint's id; its URL, where it has one of its own.
+        id: the endpoint's id; or its URL, if it was given by URL.
         url: its address.
 
     Raises:
-        TypeError, ValueError: an id that is none.
+        TypeError, ValueError: an invalid id.
 
     Examples:
         >>> from runpod_sdk import Client
@@ -96,10 +96,10 @@ class Endpoint(Generic[T_co]):
         """Submit a job and return its handle as soon as the service has queued it.
 
         Args:
-            input: what the worker gets as `job["input"]`: a JSON object, sent untouched, 10 MiB at most; or a pydantic
-                model, an object of an attrs class or a dataclass, sent as its fields. An empty one, or None, is taken,
-                but then a real worker gets a job without input, which fails.
-            timeout: most seconds for this call, its retries included.
+            input: what the worker gets as `job["input"]`: a JSON object, sent unchanged, 10 MiB at most; or an instance
+                of a pydantic model, an attrs class or a dataclass, sent as its fields. An empty input, or None, is
+                accepted, but then a real worker gets a job without input, which fails.
+            timeout: the longest this call may take, including retries, seconds.
             options: see `SubmitOptions`.
 
         Raises:
@@ -108,8 +108,8 @@ class Endpoint(Generic[T_co]):
             JobFailedError: a public endpoint refused the input.
             APIError: the job was not queued.
 
-        An interruption while the answer is on its way waits for it, 5 seconds at most: the job is then cancelled, as
-        nobody has its id, or noted in `client.unknowns`.
+        If the call is interrupted while the answer is on its way, it waits for the answer, 5 seconds at most, and then
+        cancels the job, since nobody has its id, or records it in `client.unknowns`.
         """
         given, chosen = Hidden(input), HiddenOptions(options)
         del input, options  # from here on no frame shows them
@@ -132,23 +132,23 @@ class Endpoint(Generic[T_co]):
         on_update: OnUpdate | None = None,
         **options: Unpack[SubmitOptions],
     ) -> T_co:
-        """Submit a job, wait for it, and return its output: one request for a job that ends within a second.
+        """Submit a job, wait for it, and return its output. A short job takes a single request.
 
         Args:
             input: what the worker gets as `job["input"]`, as for `run`: 20 MiB at most (10 MiB when `timeout` is below
                 a second).
-            timeout: most seconds for the whole call; None waits until the job ends or the service forgets it.
-            on_abandon: what happens to the job when this call ends before it: "cancel" or "detach".
-            on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
-                queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
+            timeout: the longest the whole call may take, seconds; None waits until the job ends or expires.
+            on_abandon: what happens to the job if this call ends first: "cancel" or "detach".
+            on_update: called with each new state, about once a second at most. For a job that stays queued,
+                `state.queue_reason` says why (an occasional extra request, which cannot fail the wait).
             options: see `SubmitOptions`.
 
         Raises:
             TypeError, ValueError: a bad argument; nothing was sent.
             SubmissionUnknownError: the submit may have arrived; it was not repeated.
             JobFailedError, JobTimedOutError, JobCancelledError, JobExpiredError: how the job ended instead.
-            OutputTypeError: it completed, with an output that is not of the endpoint's `output_type`.
-            WaitTimeoutError: the timeout passed first; a note says what happened to the job.
+            OutputTypeError: it completed, but its output does not match the endpoint's `output_type`.
+            WaitTimeoutError: the timeout passed first; a note on it says what happened to the job.
             APIError: the job was not queued, or the service could not be reached.
         """
         given, chosen = Hidden(input), HiddenOptions(options)
@@ -183,7 +183,7 @@ class Endpoint(Generic[T_co]):
         chunk_type: TypeForm[C] = Any,
         **options: Unpack[SubmitOptions],
     ) -> Stream[T_co, C]:
-        """Return the stream of a new job, which is submitted on `with` or with the first chunk asked for.
+        """Return the stream of a new job, which is submitted on entering `with` or when the first chunk is requested.
 
         Arguments and errors are those of `run`, and of `Job.stream`.
         """
@@ -239,62 +239,61 @@ class Endpoint(Generic[T_co]):
     ) -> Map[T_co, Any]:
         """Return the results of many jobs as they end: one job per input, a limited number at once.
 
-        Nothing is sent before the first result is asked for. Two requests a job. A failure is a result with an `error`,
-        never an exception: bad inputs, refused submits, failed jobs. Memory does not grow with the number of inputs: at
-        most `2 * concurrency` are taken whose results have not been handed out. These are fetched as jobs end, whatever
-        the caller does; one that has waited for 25 minutes is warned of, unless there is a journal.
+        Nothing is sent before the first result is requested. Each job takes two requests. Bad inputs, refused submits
+        and failed jobs are results with an `error`, never exceptions. Memory does not grow with the number of inputs:
+        at most `2 * concurrency` are in progress or waiting to be handed out. Results are fetched as jobs end, even if
+        the caller is slow; after 25 minutes in memory one is warned about, unless there is a journal.
 
         Args:
-            inputs: an iterable or async iterable of inputs, lazy ones too, or of pairs (key, input); or a mapping from
-                keys to inputs. An iterator that is no async one is taken in a thread of its own, so that it holds back
-                no result. An exception of its own is raised after the results of what was taken before. In the
-                place of an input may stand the handle of a job of this endpoint: it is waited for, not submitted. Or a
-                table of pandas, polars or Arrow: each row is an input, the index of pandas has the keys, numpy's
-                numbers are numbers, and what is missing is null.
-            concurrency: how many jobs are in flight at once. "auto" looks at the endpoint's health every 5 seconds: as
-                many as bring more workers, up to 1,000, and fewer after a 429. With an `http_client` or a transport of
-                your own that knows no asyncio, the sync client uses a thread for each, and at most 64.
-            ordered: hand results out in the order of their inputs.
-            retries: how often a job that FAILED or TIMED_OUT is queued again, under its id. A submit whose outcome is
-                unknown is not repeated: its result has a SubmissionUnknownError, and is listed in `unknowns` too.
+            inputs: an iterable or async iterable of inputs or of (key, input) pairs; or a mapping from keys to inputs;
+                or a pandas, polars or Arrow table, whose rows are the inputs (with pandas, its index has the keys;
+                numpy numbers become numbers, missing values null). They are read lazily, a sync iterator in a thread
+                of its own, so that it never delays a result. If it raises, the results of earlier inputs come first.
+                A handle on a job of this endpoint may take the place of an input: it is waited for, not submitted.
+            concurrency: how many jobs are in flight at once. "auto" checks the endpoint's health every 5 seconds and
+                raises the number as long as that brings more workers, up to 1,000; a 429 lowers it. With an
+                `http_client` or transport without async support, the sync client uses a thread per job, at most 64.
+            ordered: return results in the order of their inputs.
+            retries: how often a job that FAILED or TIMED_OUT is queued again, under the same id. A submit that may have
+                arrived is never repeated: its result has a SubmissionUnknownError, and is also in `unknowns`.
             journal: a file that records what happened to each input, so that the same call can go on after a crash:
-                see `Journal`. What has ended is not submitted again, and handed out again only if it had not
-                been; jobs under way are asked for by their ids, first of all; what was refused is submitted. An input
-                is known by its key, a text or a whole number, else by its content and how many equal ones came before;
-                its result has that as its `key`. Another input under a known key is refused. Inputs may get keys later,
-                or lose them; with another key than before, one is refused as long as the old key has not come.
-            again: of what is in the journal: "failed" submits again what FAILED, TIMED_OUT or was CANCELLED, "expired"
-                what the service had forgotten, "unknown" what may have arrived and may run twice then, and "renamed"
-                what was submitted under another key.
-            input_options: called with the key and the input right before a submit; what it returns are options of `run`
-                for that input, over those of all: a webhook that has the key in its URL, say. What it raises ends the
-                run; where it returns no such options, the result has a TypeError or ValueError.
-            stop: when no more is submitted, as too much has failed, cost or passed: see `Stop`. Jobs in flight are
-                waited for; inputs that were taken already become results with a MapStoppedError, others are not taken.
-            from_row: how an input is made of a row, where rows are no inputs: a mapping from the input's fields to
-                columns, or a function of the row as a dict.
-            via: "jobs", or "batch": the inputs go in batches, a beta of the service, up to 5,000 in each, ten at once.
-                One goes out full, or with the last input; so up to 50,000 inputs are in memory. What is about
-                jobs does not go with it: `concurrency`, `retries`, `journal`, `stop`, options. A run that is left
-                cancels its batches, or with "detach" lets them go on; one that is killed leaves them: `batches.list()`.
-            key_of: called with an output, as it came; returns the key of its input. Needed with `via="batch"`, as the
-                service does not tell which input a result belongs to; keys have to differ. An input without a result of
-                its own has a BatchResultError, and `unassigned` the results that have the key of none.
-            on_abandon: what happens to jobs in flight when the run is closed early, interrupted or forgotten: "cancel"
-                or "detach"; None cancels them without a journal, and lets them run with one: the next run has them.
-            on_submit: called with a key and None right before its input is sent, and with the key and the handle of its
-                job as soon as that is known, so that a journal can be kept; what it raises ends the run. The sync
+                see `Journal`. Jobs that ended are not submitted again, and are handed out again only if they had not
+                been; jobs in flight are collected by their ids, first of all; refused submits are sent. An input is
+                identified by its key (a text or a whole number), else by its content and how many equal inputs came
+                before it; this becomes the `key` of its result. A different input under a known key is refused.
+                Inputs may gain or lose keys between runs. A changed key is refused, unless the old one comes too.
+            again: which inputs in the journal to submit again: "failed" (FAILED, TIMED_OUT or CANCELLED), "expired"
+                (the service had deleted the result), "unknown" (may have arrived, so it may run twice), "renamed"
+                (submitted under another key).
+            input_options: called with key and input right before a submit; returns options of `run` for this input,
+                which override those for all: a webhook with the key in its URL, say. An exception from it ends the
+                run; invalid options make the result a TypeError or ValueError.
+            stop: conditions under which no more is submitted, by failures, cost or time: see `Stop`. Jobs in flight
+                are waited for; inputs that were read already become results with a MapStoppedError.
+            from_row: how to make an input from a table row: a mapping from input fields to columns, or a function of
+                the row as a dict.
+            via: "jobs", or "batch": submit the inputs in batches (in beta at the service) of up to 5,000, ten at
+                once, so up to 50,000 inputs are in memory. A batch is submitted when full, or at the last input.
+                `concurrency`, `retries`, `journal`, `stop` and job options do not apply. Closing the run cancels its
+                batches, or with "detach" leaves them running; after a kill, find them with `batches.list()`.
+            key_of: called with an output as received; returns the key of its input. Required with `via="batch"`,
+                because the service does not say which input a result belongs to; keys must be unique. An input
+                without a matching result has a BatchResultError; results that match no key are in `unassigned`.
+            on_abandon: what happens to jobs in flight if the run is closed early, interrupted or garbage-collected:
+                "cancel" or "detach". None: cancel them without a journal; with one, let them run for the next run.
+            on_submit: called with a key and None right before its input is sent, and with the key and the job's handle
+                as soon as it is known, so that you can record both; an exception from it ends the run. The sync
                 client calls it in the run's own thread.
-            on_result: called with each result right before it is handed out; what it raises ends the run.
-            progress: show how far the run is: a bar in a notebook or a terminal, else lines on standard error.
-            options: as for `run`, for every job.
+            on_result: called with each result right before it is handed out; an exception from it ends the run.
+            progress: show progress: a bar in a notebook or a terminal, else lines on standard error.
+            options: as for `run`, for all jobs.
 
-        After an AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError of a submit no more
-        are sent: the inputs that are left become results with an error of the same class.
+        After a submit fails with AuthenticationError, PaymentRequiredError, PermissionDeniedError or NotFoundError, no
+        more are sent: the remaining inputs become results with an error of the same class.
 
         Raises:
             TypeError, ValueError: a bad argument; a bad input is a result.
-            RuntimeError: the client was closed meanwhile (while iterating).
+            RuntimeError: the client was closed during the iteration.
             JournalError: the journal cannot be used, is another endpoint's, or another run is at work with it (while
                 iterating, and before anything is sent); or it could not be written.
         """
@@ -339,12 +338,12 @@ class Endpoint(Generic[T_co]):
         return Map(self._client, plan, on_result, progress=progress)
 
     def job(self, job_id: str) -> Job[T_co]:
-        """Return a handle on a job by its id, from wherever the id comes. Makes no request."""
+        """Return a handle on an existing job, by its id. Makes no request."""
         return Job(self._client, self.id, checked_id("job_id", job_id), None, self._read)
 
     @property
     def batches(self) -> Batches:
-        """The batches of this endpoint, a beta of the service."""
+        """The batches of this endpoint (in beta at the service)."""
         with loading("batches"):
             from runpod_sdk._flows._batch_api import load
 
@@ -355,14 +354,14 @@ class Endpoint(Generic[T_co]):
 
     @property
     def openai(self) -> OpenAIAccess:
-        """What a client of OpenAI's needs to call this endpoint, if its worker speaks that language. No request."""
+        """The settings with which OpenAI clients call this endpoint, for workers such as vLLM. Makes no request."""
         with loading("the settings for OpenAI clients"):
             from runpod_sdk._values._openai import OpenAIAccess
 
         return OpenAIAccess(base_url=f"{self.url}/openai/v1", api_key=self._client._service.api_key.reveal())
 
     def health(self) -> Health:
-        """Return how many jobs and workers there are, and in what condition.
+        """Return the number of jobs and workers of the endpoint, by condition.
 
         Raises:
             APIError: the service refused, or could not be reached.
@@ -370,10 +369,10 @@ class Endpoint(Generic[T_co]):
         return self._ask(_api.health(self.id), _answers.health_of)
 
     def purge_queue(self) -> PurgeResult:
-        """Remove every job that waits in the queue; running jobs go on. Not repeated when its outcome is unknown.
+        """Remove all queued jobs; running jobs go on. Not repeated if its outcome is unknown.
 
         Raises:
-            APIError: the service refused, or could not be reached: then the queue may have been purged all the same.
+            APIError: the service refused, or could not be reached; in that case the queue may have been purged.
         """
         return self._ask(_api.purge_queue(self.id), _answers.purge_result)
 

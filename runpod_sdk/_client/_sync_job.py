@@ -36,13 +36,13 @@ OnUpdate = Callable[[JobState], object]
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[T_co]):
-    """A handle on one job: ids, and no state. Hashable; pickles without its client and its type.
+    """A handle on one job: it has ids, but no state. Hashable; pickling drops the client and the type.
 
     Attributes:
-        endpoint_id: where the job is.
-        id: its id; `client.endpoint(endpoint_id).job(id)` makes the handle again, in any process; with the endpoint's
-            `output_type`, if you give it again.
-        submitted_at: when this process submitted it, UTC; None for a job that it did not.
+        endpoint_id: the endpoint of the job.
+        id: its id; `client.endpoint(endpoint_id).job(id)` recreates the handle in any process (pass the `output_type`
+            again if you use one).
+        submitted_at: when this process submitted it, UTC; None if another one did.
     """
 
     _client: Client | None = field(repr=False, compare=False)
@@ -53,14 +53,14 @@ class Job(Generic[T_co]):
     _life: Life | None = field(default=None, repr=False, compare=False)
 
     def status(self) -> JobStatus:
-        """Return the job's status now, as `state` does."""
+        """Return the job's current status; see `state`."""
         return self.state().status
 
     def state(self, *, ttl: float | None = None) -> JobState[T_co]:
-        """Look at the job once.
+        """Return the current state of the job.
 
         Args:
-            ttl: set the job's time to live, seconds.
+            ttl: set a new time to live for the job, seconds.
 
         Raises:
             JobExpiredError, NotFoundError: the service does not know the job (any more).
@@ -72,13 +72,13 @@ class Job(Generic[T_co]):
     def wait(
         self, timeout: float | None = None, *, on_abandon: OnAbandon = "detach", on_update: OnUpdate | None = None
     ) -> JobState[T_co]:
-        """Return the job's state once it is final, whatever the end: milliseconds after it, in one held request.
+        """Wait until the job ends, however it ends, and return its final state, milliseconds after the end.
 
         Args:
-            timeout: most seconds; 0 looks once; None waits until the job ends or the service forgets it.
-            on_abandon: what happens to the job when this call ends before it: "cancel" or "detach".
-            on_update: called with each new state on the way, about once a second at most. Of a job that stays in the
-                queue, `state.queue_reason` says why (a rare request of its own, that cannot fail the wait).
+            timeout: the longest to wait, seconds; 0 checks once; None waits until the job ends or expires.
+            on_abandon: what happens to the job if this call ends first: "cancel" or "detach".
+            on_update: called with each new state, about once a second at most. For a job that stays queued,
+                `state.queue_reason` says why (an occasional extra request, which cannot fail the wait).
 
         Raises:
             WaitTimeoutError: the timeout passed first; the job goes on unless `on_abandon` says otherwise.
@@ -107,17 +107,17 @@ class Job(Generic[T_co]):
         """Wait like `wait`, and return the job's output, as the endpoint's `output_type`.
 
         Raises:
-            JobFailedError, JobTimedOutError, JobCancelledError: the job ended so.
-            OutputTypeError: it completed, with an output that is not of the type.
+            JobFailedError, JobTimedOutError, JobCancelledError: the job ended that way.
+            OutputTypeError: it completed, but its output does not match the type.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
         return self.output_of(self.wait(timeout, on_abandon=on_abandon, on_update=on_update))
 
     def output_of(self, state: JobState) -> T_co:
-        """Return the output of a final state of this job, as `output` does. Makes no request.
+        """Return the output from a final state of this job, as `output` does. Makes no request.
 
         Raises:
-            ValueError: the job has not ended, or it is the state of another one.
+            ValueError: the state is not final, or belongs to another job.
             JobFailedError, JobTimedOutError, JobCancelledError, OutputTypeError: as `output` does.
         """
         self._owner  # noqa: B018  an unpickled job has lost its type too
@@ -133,28 +133,28 @@ class Job(Generic[T_co]):
         on_gap: OnGap = "repair",
         chunk_type: TypeForm[C] = Any,
     ) -> Stream[T_co, C]:
-        """Return the job's stream. Chunks that were read before, here or elsewhere, do not come again.
+        """Return the job's stream. Chunks that were read before, here or elsewhere, are not repeated.
 
-        At its end it is compared with the job's output: see `Stream.is_verified`.
+        At its end, the stream is compared with the job's output: see `Stream.is_verified`.
 
         Args:
-            timeout: most seconds from the first read to the last chunk.
-            on_abandon: what happens to the job when the stream is closed, or times out, before its end.
-            on_gap: what to do when an answer, and maybe chunks with it, was lost: "repair" holds back what follows and
-                fills in from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
-            chunk_type: what each chunk is made into, and checked to be, as outputs are for an `output_type`.
+            timeout: the longest from the first read to the last chunk, seconds.
+            on_abandon: what happens to the job if the stream is closed or times out early: "cancel" or "detach".
+            on_gap: what to do if an answer, and perhaps chunks with it, was lost: "repair" holds back later chunks and
+                fills the gap from the job's output, if that is the list of all chunks; "skip" goes on; "raise" stops.
+            chunk_type: the type that chunks are converted to and checked against; see `output_type`.
 
         Raises:
-            StreamInterruptedError: chunks were lost, or came twice (while iterating, as all of these).
-            OutputTypeError: a chunk is not of the type; the next one may still be asked for.
-            JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk of a job that ended so.
+            StreamInterruptedError: chunks were lost or came twice (raised while iterating, like all of these).
+            OutputTypeError: a chunk does not match the type; iteration can continue.
+            JobFailedError, JobTimedOutError, JobCancelledError: after the last chunk, if the job ended that way.
             WaitTimeoutError, JobExpiredError, APIError: as `wait` does.
         """
         choices = checked_abandon(on_abandon), _delivery.checked_gap(on_gap)
         return Stream(self._owner, self._itself, timeout, *choices, chunk_type)
 
     def cancel(self) -> JobState:
-        """Cancel the job, and return what it then is: CANCELLED, or the end that it had found before.
+        """Cancel the job, and return its state: CANCELLED, or how it had ended before.
 
         Raises:
             APIError: the service refused, or could not be reached.

@@ -33,13 +33,13 @@ def _drop(line: Line[Item, AsyncMapResult[Any]], book: Book[AsyncMapResult[Any]]
 
 
 class AsyncMap(Defaulted, Generic[T_co, K_co]):
-    """The results of a bulk run, as they come; `async with` closes it early. Made by `AsyncEndpoint.map`.
+    """The results of a bulk run, as they arrive; `async with` closes it early. Made by `AsyncEndpoint.map`.
 
-    Inputs are taken while the caller works on results: async ones in a task, others in a thread, if they are not a
-    collection. A run is for one task.
+    Inputs are read while the caller works on results: async ones in a task, others in a thread, unless they are a
+    collection. A run belongs to one task.
 
     Attributes:
-        endpoint_id: where the jobs run.
+        endpoint_id: the endpoint of the jobs.
 
     Examples:
         >>> from runpod_sdk import AsyncClient
@@ -71,34 +71,34 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
 
     @property
     def unknowns(self) -> tuple[AsyncMapResult[T_co, K_co], ...]:
-        """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
+        """Results whose submit may have arrived, including those not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
     def abandoned(self) -> tuple[AsyncMapResult[T_co, K_co], ...]:
-        """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
+        """Jobs in flight when the run was closed; `state` says how a job ended, or is None if it goes on."""
         return tuple(self._book.kept.abandoned)
 
     @property
     def batches(self) -> tuple[AsyncBatch, ...]:
-        """The batches of a run by batches, in the order in which they were made."""
+        """The batches of a run with `via="batch"`, in the order of their creation."""
         return tuple(self._book.kept.batches)
 
     @property
     def unassigned(self) -> tuple[BatchResult, ...]:
-        """Results of batches that have the key of no input (the last 10,000)."""
+        """Results of batches that match no input's key (the last 10,000)."""
         return tuple(self._book.kept.unassigned)
 
     @property
     def undelivered(self) -> tuple[AsyncMapResult[T_co], ...]:
-        """What else was taken when the run was closed: results that were there, and inputs that were not submitted.
+        """What else remained when the run was closed: finished results, and inputs not submitted.
 
-        These have a MapStoppedError. With `unknowns` and `abandoned` it is all that has not been handed out.
+        The latter have a MapStoppedError. With `unknowns` and `abandoned`, this is all that was not handed out.
         """
         return tuple(self._book.kept.undelivered)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
-        """Return the numbers of the results that have been handed out so far.
+        """Return statistics on the results handed out so far.
 
         Args:
             price_per_second: of a worker, in any currency, for the estimated execution cost.
@@ -106,7 +106,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         return self._book.report(price_per_second)
 
     async def to_pandas(self) -> Any:
-        """Return the results that are left as a DataFrame of pandas: a row each, its columns as in the documentation.
+        """Return the remaining results as a pandas DataFrame, one row each; the documentation lists the columns.
 
         Raises:
             ImportError: pandas is not installed; nothing was sent for it.
@@ -115,7 +115,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         return await self._table(pandas_of)
 
     async def to_polars(self) -> Any:
-        """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
+        """Return the remaining results as a polars DataFrame; see `to_arrow`.
 
         Raises:
             ImportError: polars or pyarrow is not installed; nothing was sent for it.
@@ -125,7 +125,7 @@ class AsyncMap(Defaulted, Generic[T_co, K_co]):
         return await self._table(polars_of)
 
     async def to_arrow(self) -> Any:
-        """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
+        """Return the remaining results as an Arrow table; columns of mixed types contain JSON text.
 
         Raises:
             ImportError: pyarrow is not installed; nothing was sent for it.

@@ -52,21 +52,21 @@ def as_completed(
 def as_completed(
     jobs: Iterable[Job[Any]] | Iterable[AsyncJob[Any]], timeout: float | None = None
 ) -> Iterator[tuple[Job[Any], JobState]] | AsyncIterator[tuple[AsyncJob[Any], JobState]]:
-    """Wait for many jobs at once, and return each with its final state, whatever that is, in the order of their ends.
+    """Wait for many jobs at once, and yield each with its final state, in the order in which they end.
 
-    The jobs may be of several endpoints and clients, but of one flavour. One request for a job that has ended; each job
-    counts once. More than 1,000: the others are looked at as those end. Nothing is cancelled, whatever happens.
+    The jobs may belong to several endpoints and clients, but must be all sync or all async. Duplicates count once. At
+    most 1,000 are waited for at a time. Nothing is ever cancelled.
     `job.output_of(state)` is the output, as the `output_type` of the job's endpoint.
 
     Args:
-        jobs: handles, such as `client.endpoint(endpoint_id).job(job_id)` makes of ids that were kept.
-        timeout: most seconds from the first step of the iteration on, for all of them; None waits for every job.
+        jobs: handles; `client.endpoint(endpoint_id).job(job_id)` makes them from stored ids.
+        timeout: the longest to wait for all of them, from the first step of the iteration, seconds; None: no limit.
 
     Raises:
-        TypeError, ValueError: a bad argument, or both flavours at once.
-        JobsError: at the end of the iteration, once, if there are jobs of which no end was learned; it has one error
-            for each: JobExpiredError or NotFoundError where the service does not know the job, WaitTimeoutError where
-            the timeout passed first, another APIError where the service could not be asked.
+        TypeError, ValueError: a bad argument, or sync and async handles together.
+        JobsError: once, at the end of the iteration, if the end of some jobs is not known. It has one error for each:
+            JobExpiredError or NotFoundError if the service does not know the job, WaitTimeoutError if the timeout
+            passed first, another APIError if the service could not be reached.
 
     Examples:
         >>> from runpod_sdk import Client, as_completed

@@ -36,14 +36,14 @@ OnResult = Callable[[MapSuccess[T_co, K_co] | MapFailure[T_co, K_co]], object]
 
 
 class Map(Defaulted, Generic[T_co, K_co]):
-    """The results of a bulk run, as they come; `with` closes it early. Made by `Endpoint.map`.
+    """The results of a bulk run, as they arrive; `with` closes it early. Made by `Endpoint.map`.
 
     One thread drives all jobs, and a second one takes the inputs, if they are not a collection: one that is slow to
     come keeps nobody from the results that are there. Both end with the run. A run is for one thread, and for the
     process that began it.
 
     Attributes:
-        endpoint_id: where the jobs run.
+        endpoint_id: the endpoint of the jobs.
 
     Examples:
         >>> from runpod_sdk import Client
@@ -73,34 +73,34 @@ class Map(Defaulted, Generic[T_co, K_co]):
 
     @property
     def unknowns(self) -> tuple[MapResult[T_co, K_co], ...]:
-        """Results whose submit may have arrived, also of inputs whose result was not handed out (the last 10,000)."""
+        """Results whose submit may have arrived, including those not handed out (the last 10,000)."""
         return tuple(self._book.kept.unknowns)
 
     @property
     def abandoned(self) -> tuple[MapResult[T_co, K_co], ...]:
-        """What was in flight when the run was closed: `state` tells how a job ended, or is None where it goes on."""
+        """Jobs in flight when the run was closed; `state` says how a job ended, or is None if it goes on."""
         return tuple(self._book.kept.abandoned)
 
     @property
     def batches(self) -> tuple[Batch, ...]:
-        """The batches of a run by batches, in the order in which they were made."""
+        """The batches of a run with `via="batch"`, in the order of their creation."""
         return tuple(self._book.kept.batches)
 
     @property
     def unassigned(self) -> tuple[BatchResult, ...]:
-        """Results of batches that have the key of no input (the last 10,000)."""
+        """Results of batches that match no input's key (the last 10,000)."""
         return tuple(self._book.kept.unassigned)
 
     @property
     def undelivered(self) -> tuple[MapResult[T_co], ...]:
-        """What else was taken when the run was closed: results that were there, and inputs that were not submitted.
+        """What else remained when the run was closed: finished results, and inputs not submitted.
 
-        These have a MapStoppedError. With `unknowns` and `abandoned` it is all that has not been handed out.
+        The latter have a MapStoppedError. With `unknowns` and `abandoned`, this is all that was not handed out.
         """
         return tuple(self._book.kept.undelivered)
 
     def report(self, *, price_per_second: float | None = None) -> MapReport:
-        """Return the numbers of the results that have been handed out so far.
+        """Return statistics on the results handed out so far.
 
         Args:
             price_per_second: of a worker, in any currency, for the estimated execution cost.
@@ -108,7 +108,7 @@ class Map(Defaulted, Generic[T_co, K_co]):
         return self._book.report(price_per_second)
 
     def to_pandas(self) -> Any:
-        """Return the results that are left as a DataFrame of pandas: a row each, its columns as in the documentation.
+        """Return the remaining results as a pandas DataFrame, one row each; the documentation lists the columns.
 
         Raises:
             ImportError: pandas is not installed; nothing was sent for it.
@@ -117,7 +117,7 @@ class Map(Defaulted, Generic[T_co, K_co]):
         return self._table(pandas_of)
 
     def to_polars(self) -> Any:
-        """Return the results that are left as a DataFrame of polars, by way of Arrow; see `to_arrow`.
+        """Return the remaining results as a polars DataFrame; see `to_arrow`.
 
         Raises:
             ImportError: polars or pyarrow is not installed; nothing was sent for it.
@@ -127,7 +127,7 @@ class Map(Defaulted, Generic[T_co, K_co]):
         return self._table(polars_of)
 
     def to_arrow(self) -> Any:
-        """Return the results that are left as a table of Arrow; cells of several kinds are texts of JSON.
+        """Return the remaining results as an Arrow table; columns of mixed types contain JSON text.
 
         Raises:
             ImportError: pyarrow is not installed; nothing was sent for it.

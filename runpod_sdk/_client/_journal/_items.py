@@ -28,21 +28,21 @@ FACTS = f"{_changes.ROW}, intent_at, submitted_at, ended_at, delay_ms, execution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalItem:
-    """What a journal has of one input.
+    """One input in a journal.
 
     Attributes:
-        key: its key; where it was given none, a fingerprint of its content and which of the equal ones it is.
-        status: how its job ended, in the service's word (COMPLETED, FAILED, TIMED_OUT, CANCELLED), or in ours:
-            SUBMITTED (no end is known yet), UNKNOWN (its submit may have arrived), EXPIRED (the service had forgotten
-            the result), UNSUBMITTED (refused, or withdrawn: the next run submits it), SENDING (a run is about to).
-        job_id: of its job, where that is known.
-        attempt: how many times it was submitted, from 1.
-        is_handed: whether its result was handed out, and the next one asked for.
+        key: its key; for an input without one, a fingerprint of its content, numbered among equal inputs.
+        status: the service's final status (COMPLETED, FAILED, TIMED_OUT, CANCELLED), or one of ours: SUBMITTED (not
+            known to have ended), UNKNOWN (the submit may have arrived), EXPIRED (the service had deleted the result),
+            UNSUBMITTED (refused or withdrawn; the next run submits it), SENDING (being submitted).
+        job_id: the id of its job, if known.
+        attempt: the number of the submit, from 1.
+        is_handed: whether its result was handed out, and the next one requested.
         input_sha256: of the input as JSON with sorted keys and no spaces, hexadecimal.
-        output: what the worker returned, untouched; None if the job did not complete.
-        error: why not, in one text.
-        submitted_at, ended_at: when it was sent, and when its end was learned, UTC.
-        delay_time_ms, execution_time_ms, worker_id: as the service told them.
+        output: what the worker returned, unchanged; None if the job did not complete.
+        error: why it did not complete, as text.
+        submitted_at, ended_at: when it was sent, and when we learned of its end, UTC.
+        delay_time_ms, execution_time_ms, worker_id: as reported by the service.
     """
 
     key: Key
