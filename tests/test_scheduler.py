@@ -349,7 +349,7 @@ def test_an_error_of_an_iterator_in_its_thread_is_kept_until_what_was_taken_is_d
             raise KeyError("row")
 
         line = line_of(inputs(), desk.work, 4, 8, is_quick=False)
-        await until(lambda: line.inputs_error)
+        await until(lambda: line.inputs_error and 0 in desk.begun)
         assert isinstance(line.inputs_error, KeyError)
         desk.begun[0].set_result(None)
         assert await line.get() == Result(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +31,22 @@ CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for
 def test_what_comes_of_a_fault(row: Row, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hold_briefly(monkeypatch)
     choose(wire, monkeypatch)
+    *sooner, last = SHORT if row.is_slow else (LONG,)
+    for limit in sooner:
+        with suppress(AssertionError):  # one that did not even get to the server is a request of nobody's
+            assert cells_of(row, wire, limit) == row.cells
+            return
+    assert cells_of(row, wire, last) == row.cells
+
+
+def cells_of(row: Row, wire: str, limit: float) -> dict[str, str]:
     flavour = WIRES[wire]
     # Where nothing listens at first, each call needs a port of its own.
     rounds = [[name] for name in CALLS] if row.is_refused else [list(CALLS)]
     cells: dict[str, str] = {}
-    for limit in SHORT if row.is_slow else (LONG,):
-        for names in rounds:
-            cells |= flavour.run(observe(flavour, row, names, wire, limit))
-        if cells == row.cells:
-            break
-    assert cells == row.cells
+    for names in rounds:
+        cells |= flavour.run(observe(flavour, row, names, wire, limit))
+    return cells
 
 
 async def observe(flavour: Flavour, row: Row, names: Iterable[str], wire: str, limit: float) -> dict[str, str]:
