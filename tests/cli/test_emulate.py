@@ -20,9 +20,6 @@ from typing import IO, TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from runpod_sdk.cli import main
-from runpod_sdk.cli._emulate._announced import is_loopback
-
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -472,57 +469,6 @@ def test_pages_and_names_that_are_let_in() -> None:
         assert running.end()[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--time-scale", "0"], "--time-scale: a positive number"),
-        (["--faults", "no-such-file", "--port", "0"], "--faults no-such-file"),
-        (["x.py", "--worker", "python x.py"], "one of FILE, -m, --worker and --external"),
-        (["x.py", "--env-file", "x"], "one of FILE, -m, --worker and --external"),
-        (["--workers", "0"], "--workers: at least 1"),
-        (["--external", "--env-file", "x", "--endpoint", "a", "--endpoint", "b"], "--env-file: it is for one"),
-        (["--worker", "no-such-program", "--port", "0"], "no such program"),
-        (["--endpoint", "a", "--endpoint", "a", "--port", "0"], "declared already"),
-        (["--endpoint", "a/b", "--port", "0"], "endpoint_id='a/b'"),
-        (["--endpoint", "", "--port", "0"], "endpoint_id=''"),
-        (["--endpoint", "ä", "--port", "0"], "endpoint_id='ä'"),
-        (["--endpoint", "a" * 129, "--port", "0"], "endpoint_id='aaa"),
-        (["--endpoint", "a="], "a worker's file expected"),
-        (["--endpoint", "a=."], ".: a worker's file expected, not a folder"),
-        (["."], ".: a worker's file expected, not a folder"),
-        ([""], "a worker's file expected"),
-        (["--worker", " "], "--worker: the command of a worker expected"),
-        (["--worker", ""], "--worker: the command of a worker expected"),
-        (["--cors", "*", "--port", "0"], "cors='*'"),
-        (["--cors", "http://a.example/", "--port", "0"], "cors='http://a.example/'"),
-        (["--allow-host", "a b", "--port", "0"], "host_names='a b'"),
-        (["--port", "99999"], "--port 99999: 0 to 65535 expected"),
-        (["--port", "-1"], "--port -1: 0 to 65535 expected"),
-        (["--host", "", "--port", "0"], "host=''"),
-        (["--host", "a b", "--port", "0"], "host='a b'"),
-        (["--advertise", "a b", "--external", "--port", "0"], "--advertise"),
-        (["--api-key", "", "--port", "0"], "api_key"),
-        (["--api-key", " hunter2", "--port", "0"], "api_key"),
-        (["--env-file", "no-such-folder/x", "--port", "0"], "no-such-folder/x: No such file or directory"),
-        (["--env-file", ".", "--port", "0"], "Is a directory"),
-    ],
-)
-def test_bad_arguments_exit_with_2_and_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        assert main(["emulate", *arguments]) == 2
-    finally:
-        for number, kept in former.items():
-            signal.signal(number, kept)
-    said = capsys.readouterr().err
-    assert said.startswith("runpod-sdk emulate: ")
-    assert message in said
-    assert said.count("\n") == 1
-    assert "hunter" not in said
-
-
 def test_an_environment_is_written_for_its_owner_alone(tmp_path: Path) -> None:
     target, link = tmp_path / "kept" / "worker.env", tmp_path / "link.env"
     target.parent.mkdir()
@@ -545,22 +491,6 @@ def test_an_environment_may_be_written_to_what_is_no_file() -> None:
         code, errors = running.end()
     assert code == 0
     assert f"RUNPOD_AI_API_KEY={key}\n" in errors
-
-
-def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit):
-        main(["emulate", "--help"])
-    out = capsys.readouterr().out
-    assert all(len(line) <= 80 for line in out.splitlines())
-    assert "  130  Ctrl-C before it was ready" in out
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("box", False)]
-)
-def test_what_counts_as_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001  a table
-    assert is_loopback(host) is expected
 
 
 def _groups_of(parent: int) -> list[int]:
