@@ -118,10 +118,11 @@ try {
   const answers = [503, 200];
   const receiver = createServer((request, response) => response.writeHead(answers.shift()).end()).unref();
   await new Promise((listens) => receiver.listen(0, "127.0.0.1", listens));
-  await page.evaluate(async (webhook) => {
-    await fetch("_emulator/v2/local/run", { method: "POST", body: JSON.stringify({ input: { called: true }, webhook }) });
+  const called = await page.evaluate(async (webhook) => {
+    const body = JSON.stringify({ input: { called: true }, webhook });
+    return (await (await fetch("_emulator/v2/local/run", { method: "POST", body })).json()).id;
   }, `http://127.0.0.1:${receiver.address().port}/`);
-  await page.locator("#jobs .row").nth(1).click();
+  await page.locator("#jobs .row").getByText(called).click();
   await until("steps", "its webhook was not taken: 503");
   await page.getByLabel("Seconds to step by").fill("10");
   await press("Step");
