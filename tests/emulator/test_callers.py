@@ -184,6 +184,13 @@ def test_by_another_name_the_key_is_needed(root: str, host: str, key: str | None
     assert httpx.get(f"{root}/_emulator/ready", headers=headers).status_code == code
 
 
+@pytest.mark.parametrize("path", ["ready", "state", "events", "nothing"])
+def test_a_browser_that_says_nothing_of_itself_gives_no_answer_to_another_page(root: str, path: str) -> None:
+    with httpx.stream("GET", f"{root}/_emulator/{path}") as answer:
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_in_process_the_same_is_refused() -> None:
     with Emulator() as emulator, httpx.Client(transport=emulator.transport) as client:
         url = "https://emulator.invalid/_emulator/reset"

@@ -15,9 +15,11 @@ import pytest
 from runpod_sdk.clock import AdjustableClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault, progress_update
 from runpod_sdk.emulator._doors._chunk_log import ChunkLog
-from runpod_sdk.emulator._doors._console import MASK, Watch, masked
+from runpod_sdk.emulator._doors._console import Watch
+from runpod_sdk.emulator._doors._secrets import MASK, Secrets, masked
 from runpod_sdk.emulator._hub import Hub
-from runpod_sdk.emulator._queue._requests import Chunk
+from runpod_sdk.emulator._queue._queue import Queue
+from runpod_sdk.emulator._queue._requests import Chunk, Submit
 from runpod_sdk.emulator._workers._events import WorkerPrinted
 from runpod_sdk.emulator._workers._worker_log import LINES, WorkerLog
 
@@ -148,7 +150,7 @@ def test_all_rows_are_told_in_pieces_and_none_twice() -> None:
     hub = Hub(VirtualClock(auto_jump=False))
     for number in range(2500):
         hub.ledger.fault(None, "kill", number, "before", "e")
-    watch = Watch(hub, WorkerLog())
+    watch = Watch(hub, WorkerLog(), Secrets())
     numbers: list[int] = []
     sizes: list[int] = []
     for _ in range(5):
@@ -247,6 +249,69 @@ def test_what_is_masked() -> None:
         "none_key": None,
         "n": [1, "a"],
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://b.example/x?X-Amz-Signature=0123abcd&size=3", f"https://b.example/x?X-Amz-Signature={MASK}&size=3"),
+        ("GET / authorization: Bearer abc.def-123", f"GET / authorization: Bearer {MASK}"),
+        ("sent with bearer abcdefgh12", f"sent with bearer {MASK}"),
+        ("postgres://me:hunter2@db/x", f"postgres://me:{MASK}@db/x"),
+        ('{"error": "bad", "api_key": "sk-123456"}', f'{{"error": "bad", "api_key": "{MASK}"}}'),
+        ("{'deep': {'HF_TOKEN': 'hf_abcdef'}}", f"{{'deep': {{'HF_TOKEN': '{MASK}'}}}}"),
+        ("max_tokens=2048, keywords: fast, key: 123456", "max_tokens=2048, keywords: fast, key: 123456"),
+        ("a token of love, and a monkey", "a token of love, and a monkey"),
+    ],
+)
+def test_what_is_masked_in_text(text: str, shown: str) -> None:
+    assert masked({"x": [text]}) == {"x": [shown]}
+
+
+def test_numbers_of_tokens_are_no_secrets() -> None:
+    value = {"max_tokens": 2048, "num_keys": 3, "tokens": ["abc"], "keyframes": [1]}
+    assert masked(value) == {**value, "tokens": MASK}
+
+
+def test_what_was_a_secret_in_an_input_is_shown_nowhere(world: World) -> None:
+    def fails(job: dict[str, Any]) -> None:
+        raise ValueError(f"no access with {job['input']['deep'][0]['secret']} and {job['s3Config']['accessId']}")
+
+    world.emulator.endpoint("fails", fails)
+    s3 = {"accessId": "AKIA-hunter2", "accessSecret": "x", "bucketName": "photos", "endpointUrl": "https://s3.example"}
+    body = {"input": {"deep": [{"secret": "hunter2!"}], "said": "photos of hunter2!"}, "s3Config": s3}
+    job_id = world.ask("POST", "v2/fails/run", body).json()["id"]
+    with world.listening() as told:
+        until(told, "rows", lambda rows: any(row.get("to") == "FAILED" for row in rows))
+    shown = world.ask("GET", f"jobs/{job_id}")
+    assert "hunter2" not in shown.text
+    assert shown.json()["input"] == {"deep": [{"secret": MASK}], "said": f"photos of {MASK}"}
+    assert f"no access with {MASK} and {MASK}" in shown.json()["state"]["error"]
+
+
+def test_what_was_a_secret_is_not_in_what_workers_print() -> None:
+    hub = Hub(VirtualClock())
+    endpoint = hub.add(Queue("e", new_id=lambda: "job"))
+    log = WorkerLog()
+    watch = Watch(hub, log, Secrets())
+    submit = Submit(input={"api_key": "hunter2"}, execution_timeout=600, ttl=600, retention=600)
+    hub.ask(endpoint, submit, logged=hub.ledger.request("run", "POST", "/v2/e/run", "e", None, "0" * 64))
+    log.add(WorkerPrinted(endpoint_id="e", worker_id="w", text="calling with hunter2"))
+    told = dict(events(iter(watch.news().decode().splitlines())))
+    assert [line["text"] for line in told["lines"]] == [f"calling with {MASK}"]
+
+
+def test_what_is_nested_too_deeply_is_not_shown_and_harms_nobody(world: World) -> None:
+    deep: Any = "hunter2"
+    for _ in range(400):
+        deep = [{"a": deep}]
+    job_id = world.submit(deep=deep, token="abcdef")  # noqa: S106  it is the secret of the test
+    with world.listening() as told:
+        until(told, "rows")
+        assert until(told, "health")
+    shown = world.ask("GET", f"jobs/{job_id}")
+    assert shown.status_code == 200
+    assert "abcdef" not in shown.text
 
 
 def test_in_process_there_is_no_console() -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, refusal
-from runpod_sdk.emulator._doors._console import EVENTS_HEAD, PAGE_PREFIX, Watch, asset
+from runpod_sdk.emulator._doors._console import CONTROL_GUARDS, EVENTS_HEAD, PAGE_PREFIX, Watch, asset
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Forward
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
 from runpod_sdk.emulator._doors._feed import JobFeed
@@ -84,7 +84,10 @@ class App:
         caller = _caller(scope)
         if scope["path"].startswith(PREFIX) and not scope["path"].startswith(PAGE_PREFIX) and not _has_two_ends(scope):
             answer = await self._controlled(scope, caller, authorization, receive)
-            await (self._tell(answer, receive, send) if isinstance(answer, Watch) else respond(answer, send))
+            if isinstance(answer, Watch):
+                await self._tell(answer, receive, send)
+            else:
+                await respond(_with(answer, CONTROL_GUARDS), send)
             return
         early = self._early(scope, caller)
         if early is not None:

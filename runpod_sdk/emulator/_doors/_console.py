@@ -6,10 +6,9 @@ The console shows the ledger: it is told of rows as they are written, and makes 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk.emulator._queue._requests import ReadHealth, Reply
 from runpod_sdk.emulator._routes._route import HttpAnswer
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runpod_sdk.emulator._doors._chunk_log import ChunkLog
+    from runpod_sdk.emulator._doors._secrets import Secrets
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
 
@@ -43,17 +43,18 @@ _GUARDS = (
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
 )
+# An old browser that does not say where a page is from gives it nothing of these all the same.
+CONTROL_GUARDS = (("cross-origin-resource-policy", "same-origin"), ("x-content-type-options", "nosniff"))
 EVENTS_HEAD = HttpAnswer(
-    200, b"", headers=(("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
+    200,
+    b"",
+    headers=(("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"), *CONTROL_GUARDS),
 )
 # Rows, and lines, of one event: what a browser takes in without a stutter; ours.
 _ROWS = 1000
 _LINES = 500
 _REPORT = 80  # characters of what a job has sent that stand in its timeline; ours
 _UNJUDGED = 10  # so often rows are told without a verdict; ours
-MASK = "•••"
-# Names whose values are for nobody's eyes; s3Config holds keys as a whole.
-_SECRET = re.compile(r"(?i)(key|token|secret|passw|credential|authorization|signature|cookie|s3config)")
 
 
 def asset(path: str) -> HttpAnswer | None:
@@ -63,16 +64,6 @@ def asset(path: str) -> HttpAnswer | None:
         return None
     body = files("runpod_sdk.emulator._doors").joinpath("console", name).read_bytes()
     return HttpAnswer(200, body, headers=(("content-type", _ASSETS[name]), *_GUARDS))
-
-
-def masked(value: Any) -> Any:
-    """Return JSON without the values of what is called like a secret."""
-    if isinstance(value, list):
-        return [masked(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, dict):
-        items = cast("dict[str, Any]", value).items()
-        return {name: MASK if _SECRET.search(name) and each is not None else masked(each) for name, each in items}
-    return value
 
 
 class PrintedLines(Protocol):
@@ -115,15 +106,23 @@ class Seen:
     tests: Callable[[str], Sequence[Sample]]
 
 
-def job_of(record: JobRecord, log: ChunkLog) -> dict[str, Any]:
+def note_secrets(secrets: Secrets, hub: Hub, endpoint_id: str, job_id: str) -> None:
+    """Take in the secrets that a job was submitted with, if it is still known."""
+    endpoint = hub.endpoints.get(endpoint_id)
+    job = None if endpoint is None else endpoint.queue.job(job_id)
+    if job is not None:
+        secrets.note(job.submission.input, job.submission.extras)
+
+
+def job_of(record: JobRecord, log: ChunkLog, secrets: Secrets) -> dict[str, Any]:
     """Return what the console shows of one job."""
     reports, more = log.reports(record.id)
     return {
         "endpoint": record.endpoint_id,
-        "input": masked(record.input),
-        "state": masked(record.state),
-        "chunks": masked(log.of(record.id)),
-        "reports": [{**each, "output": _short(masked(each["output"]))} for each in reports],
+        "input": secrets.hidden(record.input),
+        "state": secrets.hidden(record.state),
+        "chunks": secrets.hidden(log.of(record.id)),
+        "reports": [{**each, "output": _short(secrets.hidden(each["output"]))} for each in reports],
         "more_reports": more,
         "unread": record.chunks,
         "low_priority": record.low_priority,
@@ -139,8 +138,9 @@ def _short(value: Any) -> str:
 class Watch:
     """What one console has heard, and what is new to it."""
 
-    def __init__(self, hub: Hub, lines: PrintedLines) -> None:
+    def __init__(self, hub: Hub, lines: PrintedLines, secrets: Secrets) -> None:
         self._hub = hub
+        self._secrets = secrets
         self._lines = lines
         self._line = 0  # the number of the last line that it has
         self._after = 0  # the number of the last row that it has
@@ -161,10 +161,15 @@ class Watch:
         if rows:
             self._after = rows[-1]["n"]
             told += _event("rows", json.dumps(rows))
-        lines = self._lines.since(self._line, _LINES)
+        for row in rows:
+            if row.get("event") == "submit":
+                note_secrets(self._secrets, self._hub, row["endpoint"], row["job"])
+        # What was submitted comes first, so that it is known what is secret in what is printed.
+        lines = self._lines.since(self._line, _LINES) if len(rows) < _ROWS else []
         if lines:
             self._line = lines[-1]["n"]
-            told += _event("lines", json.dumps(lines))
+            hidden = [{**line, "text": self._secrets.hidden(line["text"])} for line in lines]
+            told += _event("lines", json.dumps(hidden))
         told += self._changed("health", self._health())
         # All jobs are looked at for it, so not with all that happens.
         self._unjudged = self._unjudged + 1 if rows or self._unjudged else 0

@@ -14,7 +14,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
-from runpod_sdk.emulator._doors._console import Sample, Seen, Watch, job_of, masked
+from runpod_sdk.emulator._doors._console import Sample, Seen, Watch, job_of, note_secrets
+from runpod_sdk.emulator._doors._secrets import Secrets
 from runpod_sdk.emulator._doors._timing import Advance, advance, pace, time_of
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._record._faults import faults_from_json
@@ -89,6 +90,7 @@ class ControlApi:
         self._gateway = gateway
         self._callers = callers
         self._seen = seen
+        self._secrets = Secrets()
         self._api_key = api_key
         self._keys = {api_key, f"Bearer {api_key}"}
         self._forget_all = reset
@@ -187,16 +189,15 @@ class ControlApi:
 
     def events(self, _: ControlRequest) -> Watch:
         """Tell what has happened, and what happens from now on."""
-        return Watch(self._gateway.hub, self._seen.lines)
+        return Watch(self._gateway.hub, self._seen.lines, self._secrets)
 
     def job(self, request: ControlRequest) -> HttpAnswer:
         """Show one job; secrets are masked."""
         found = next((record for record in self._gateway.hub.records() if record.id == request.named), None)
-        return (
-            json_answer(404, {"error": "job not found"})
-            if found is None
-            else json_answer(200, job_of(found, self._gateway.chunks))
-        )
+        if found is None:
+            return json_answer(404, {"error": "job not found"})
+        note_secrets(self._secrets, self._gateway.hub, found.endpoint_id, found.id)
+        return json_answer(200, job_of(found, self._gateway.chunks, self._secrets))
 
     def forward(self, request: ControlRequest) -> HttpAnswer | Forward:
         """Ask the service to begin, cancel or retry a job, or to purge a queue, for the console, which has no key."""
@@ -240,7 +241,10 @@ class ControlApi:
             tests = self._seen.tests(endpoint_id)
         except ValueError as error:
             return {"tests": [], "problem": str(error)}
-        return {"tests": [{"name": test.name, "input": masked(test.input)} for test in tests], "problem": ""}
+        return {
+            "tests": [{"name": test.name, "input": self._secrets.hidden(test.input)} for test in tests],
+            "problem": "",
+        }
 
     def run_test(self, request: ControlRequest) -> HttpAnswer | Forward:
         """Run one of them, as it stands in its file."""
