@@ -128,7 +128,7 @@ def _beginnings_in(text: str) -> list[int]:
 def _secrets_in(value: Any) -> list[str]:
     """Return the texts that stand under the name of a secret."""
     if isinstance(value, list):
-        return [text for each in cast("list[Any]", value) for text in _secrets_in(each)]
+        return [text for each in value for text in _secrets_in(each)]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(value, dict):
         return []
     found: list[str] = []
@@ -144,7 +144,7 @@ def _texts(values: Iterable[Any]) -> list[str]:
         if isinstance(each, str):
             found.append(each)
         elif isinstance(each, list):
-            found += _texts(cast("list[Any]", each))
+            found += _texts(each)  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(each, dict):
             found += _texts(cast("dict[str, Any]", each).values())
     return found
