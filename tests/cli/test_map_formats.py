@@ -83,7 +83,7 @@ def test_a_row_has_the_line_that_it_begins_on() -> None:
 def test_a_row_that_is_none_is_told_in_its_place() -> None:
     first, error, last = records(b"n,text\n1,a\n2\n3,c\n", "a.csv")
     assert (first, last) == ({"n": "1", "text": "a"}, {"n": "3", "text": "c"})
-    assert str(error) == "1 cells, where the header has 2"
+    assert str(error) == "1 cell, where the header has 2"
     assert records(b"\n\n", "a.csv") == []
 
 
