@@ -1,4 +1,4 @@
-"""A disk that is small."""
+"""A disk that is small, and may be read-only."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def small_disk(folder: Path) -> Generator[Path]:
         yield folder
     finally:
         subprocess.run([umount, str(folder)], check=True)  # noqa: S603  ours
+
+
+@contextmanager
+def read_only(disk: Path) -> Generator[None]:
+    """Let nobody write to such a disk."""
+    mount = ["mount", "-o"]
+    subprocess.run([*mount, "remount,ro", str(disk)], check=True)  # noqa: S603  as above
+    try:
+        yield
+    finally:
+        subprocess.run([*mount, "remount,rw", str(disk)], check=True)  # noqa: S603  as above

@@ -127,7 +127,9 @@ def _export(journal: Journal, out: str) -> int:
     try:
         with checked():
             count = journal.export(out)
-    except (ImportError, OSError) as error:
+    except OSError as error:
+        raise JournalError(f"{out}: {error.strerror}", path=out) from error
+    except ImportError as error:
         raise JournalError(str(error), path=out) from error
     put(counted(count, "input"))
     return 0

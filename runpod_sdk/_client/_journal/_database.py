@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from runpod_sdk._http._signals import raised_by_handler
@@ -70,6 +72,9 @@ def opened(path: Path, *, is_new: bool = False) -> sqlite3.Connection:
     network = networked(path, _mounts())
     if network is not None:
         raise _error(path, f"it is on {network}, where a journal is not safe; keep it on a local disk")
+    for each in (path, *_beside(path)):
+        if each.exists() and not os.access(each, os.W_OK):  # of which SQLite does not say which it is
+            raise _error(each, "it is read-only")
     with told(path):
         database = _connected(path, "rwc" if is_new else "rw")
         try:
@@ -88,26 +93,49 @@ def opened(path: Path, *, is_new: bool = False) -> sqlite3.Connection:
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """Open a journal that is not written here; a run may be at work with it.
+    """Open a journal that is not written here; a run may be at work with it, and its folder may be read-only.
 
     Raises:
         JournalError: there is none, or it is another file.
     """
     check(path, may_miss=False)
     with told(path):
-        database = _connected(path, "ro")
+        real = path.resolve()
+        log, _ = _beside(real)
+        is_changeable = os.access(real, os.W_OK) and os.access(real.parent, os.W_OK)
+        if not (is_changeable or log.exists()):
+            return _read(real, "ro&immutable=1")  # in any other mode SQLite makes a log, and leaves it there
         try:
-            _check_version(path, database)
-        except sqlite3.OperationalError:  # it is in a folder where no log can be made beside it
-            database.close()
-            if path.with_name(path.name + "-wal").exists():
+            return _read(real, "ro")
+        except sqlite3.OperationalError:
+            if is_changeable or not log.exists():
                 raise
-            database = _connected(path, "ro&immutable=1")
-            _check_version(path, database)
-        except BaseException:
-            database.close()
-            raise
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # its log was left by a run that was killed
+            copy = Path(folder, real.name)
+            shutil.copyfile(real, copy)
+            shutil.copyfile(log, _beside(copy)[0])
+            return _merged(_read(copy, "rw"))
+
+
+def _read(path: Path, mode: str) -> sqlite3.Connection:
+    database = _connected(path, mode)
+    try:
+        _check_version(path, database)
+    except BaseException:
+        database.close()
+        raise
     return database
+
+
+def _merged(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a database that needs no log beside it any more, so that its file may go while it is open."""
+    database.execute("PRAGMA journal_mode = MEMORY")
+    return database
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Return where SQLite has the log of a database, and the index of that."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
 def check(path: Path, *, may_miss: bool) -> None:
@@ -170,7 +198,11 @@ def _error(path: Path, why: str) -> JournalError:
 def _connected(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY)
-    database.execute(f"PRAGMA cache_size = -{_CACHE}")
+    try:
+        database.execute(f"PRAGMA cache_size = -{_CACHE}")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
