@@ -45,6 +45,7 @@ BENCHMARKS = {
     "calls": Benchmark("CPU of a call", STATIC, "calls.svg", "CPU of a call, by how many are at once"),
     "latency": Benchmark("From the end of a job to its caller", EMULATOR),
     "bulk": Benchmark("Many jobs", EMULATOR),
+    "resume": Benchmark("A run that is taken up", "no service: there is nothing to send"),
     "large": Benchmark("Large bodies", STATIC),
     "growth": Benchmark(
         "Growth", EMULATOR, "growth.svg", "CPU of a call beside more and more waiters, and of a job in longer runs"
