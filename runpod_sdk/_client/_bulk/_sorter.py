@@ -78,6 +78,11 @@ class Sorter:
             if raised_by_handler(error, handled) is not None:
                 raise
             return replace(item, known=_refused(error.with_traceback(None)))  # which would show the input
+        name = named(digest, 0) if key is None else key
+        status = self._run.met_done(name, digest, is_again=bool(self._again))
+        if status is not None:
+            self.skipped[status] += 1
+            return None
         key, row, refusal = self._unnamed(digest) if key is None else self._named(key, digest)
         if refusal is not None:
             return replace(item, key=key, known=refusal)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # What SQLite holds as a whole number.
 _LEAST, _MOST = -(2**63), 2**63 - 1
-# Characters of a fingerprint that stand in a key: 128 bits.
-_SHOWN = 32
+# Bytes of a fingerprint that stand in a key.
+_SHOWN = 16
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -53,7 +53,7 @@ def digest_of_job(job_id: str) -> bytes:
 
 def named(digest: bytes, occurrence: int) -> str:
     """Return the key of an input without one; equal inputs are numbered from 0."""
-    return f"{digest.hex()[:_SHOWN]}-{occurrence}"
+    return f"{digest[:_SHOWN].hex()}-{occurrence}"
 
 
 def checked_key(key: object) -> Key:

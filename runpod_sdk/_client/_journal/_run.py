@@ -14,7 +14,7 @@ from runpod_sdk.errors import JournalError
 from . import _changes
 from ._database import opened, outputs_of, told
 from ._lock import Lock
-from ._rows import Row, Stage
+from ._rows import COMPLETED, Row, Stage
 from ._writer import Writer
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _EQUAL = f"""SELECT {_changes.ROW} FROM item WHERE number =
 # Rows that are read ahead: a run that is taken up meets most of its inputs in the order of the run before.
 _AHEAD = 500
 
+_ENDED = int(Stage.ENDED)
 # As `Row._make` does, in half the time.
 _new_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 _row_of = cast("Callable[[tuple[Any, ...]], Row]", partial(_new_tuple, Row))
@@ -123,16 +124,16 @@ class JournalRun:
         self.count = self._last
         self._reading = threading.Lock()
         self._seen = bytearray(self._last // 8 + 1)
-        self._ahead: dict[Key, Row] = {}
+        self._ahead: dict[Key, tuple[Any, ...]] = {}
         self._read_to = 0
         self._has_keyed: bool | None = None
         self._met_to: dict[bytes, int] = {}
 
     def row(self, key: Key) -> Row | None:
         """Return what is known of an input."""
-        found = self._ahead.pop(key, None)
-        if found is not None and found.stage == Stage.ENDED and found.is_handed:
-            return found  # nobody changes it any more
+        ahead = self._ahead.pop(key, None)
+        if ahead is not None and _is_done(ahead):
+            return _row_of(ahead)  # nobody changes it any more
         with self._reading, told(self.path):
             row = self._reader.execute(f"SELECT {_changes.ROW} FROM item WHERE key = ?", (key,)).fetchone()  # noqa: S608
             if row is None:
@@ -141,6 +142,23 @@ class JournalRun:
             if self._read_to < found.number <= self._last:
                 self._read_ahead(found.number)
         return found
+
+    def met_done(self, key: Key, digest: bytes, *, is_again: bool) -> str | None:
+        """Note that this run has met an input that is done, and return its status; None where that takes a look.
+
+        The way that a million of them go, when a run is taken up. `is_again`: only such as have completed.
+        """
+        ahead = self._ahead.get(key)
+        if ahead is None or ahead[2] != digest or not _is_done(ahead) or (is_again and ahead[5] != COMPLETED):
+            return None
+        number: int = ahead[0]
+        at, bit = number >> 3, 1 << (number & 7)
+        if number > self._last or self._seen[at] & bit:
+            return None
+        self._seen[at] |= bit
+        del self._ahead[key]
+        status: str = ahead[5]
+        return status
 
     def is_seen(self, row: Row) -> bool:
         """Whether this run has met the input before; from now on it has."""
@@ -225,8 +243,13 @@ class JournalRun:
             f"SELECT {_changes.ROW} FROM item WHERE number > ? ORDER BY number LIMIT {_AHEAD}",  # noqa: S608
             (number,),
         )
-        self._ahead = {row.key: row for row in map(_row_of, rows)}
+        self._ahead = {row[1]: row for row in rows}
         self._read_to = number + len(self._ahead)
+
+
+def _is_done(columns: tuple[Any, ...]) -> bool:
+    """Whether the columns of a `Row` are those of an input whose end was handed out."""
+    return columns[3] == _ENDED and bool(columns[7])
 
 
 def _begin(path: Path, database: sqlite3.Connection, endpoint_url: str, facts: dict[str, object]) -> None:

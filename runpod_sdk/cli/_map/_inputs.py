@@ -77,7 +77,8 @@ class Inputs:
                 if isinstance(record, Exception):
                     raise record
                 given = self._shape.input_of(number, record)
-                self._see_that_it_is_none_of_before(number, record, given)
+                if self._earlier:
+                    self._see_that_it_is_none_of_before(number, record, given)
                 if given.key is not None:
                     self._remember(given.key, number)
             except (ValueError, RecursionError) as error:

@@ -154,7 +154,9 @@ def _bare(line: int, record: Any) -> Input:
     if not isinstance(record, dict):
         return Input.of(job_input(record), line)  # which raises
     row = cast("dict[str, Any]", record)
-    inner = row.get("input")
+    if "input" not in row:
+        return Input.of(row, line)
+    inner = row["input"]
     is_plain = isinstance(inner, dict) and row.keys() <= _WHOLE
     given = cast("dict[str, Any]", inner) if is_plain else job_input(row)
     return Input.of(given, line, None if given is row else _key_of(row.get("key", row.get("id"))))
