@@ -2,7 +2,7 @@
 
     airflow dags trigger runpod_bulk --conf '{"inputs": "/data/inputs.jsonl"}'
 
-Each line of the file is an input for your worker. The operator is in `airflow_operator.py`, and says what it keeps
+Each line of the file is `{"key": …, "input": {…}}`. The operator is in `airflow_operator.py`, and says what it keeps
 where. Airflow needs about a second of a processor for each task: for more than some thousand inputs give it files, and
 run each by `endpoint.map(…, journal=…)`, as `ray_bulk.py` does.
 """
@@ -26,7 +26,7 @@ def runpod_bulk() -> None:
     @task
     def inputs(params: dict[str, Any]) -> list[dict[str, Any]]:
         lines = Path(params["inputs"]).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line)["input"] for line in lines]
 
     jobs = RunpodOperator.partial(
         task_id="job",

@@ -59,16 +59,16 @@ class RunpodOperator(BaseOperator):
 
     def submit(self, store: Any) -> str:
         """Submit the job, unless an attempt before this one may have done so."""
-        ticket = store.get("ticket")
-        if ticket is None:
-            ticket = once.ticket()
-            store.set("ticket", ticket)
         with Client() as client:
+            ticket = store.get("ticket")
+            if ticket is None:
+                ticket = once.ticket()
+                store.set("ticket", ticket)
             try:
                 job_id = once.submit(client.endpoint(self.endpoint_id), self.input, ticket=ticket)
             except SubmissionUnknownError as unknown:
                 raise AirflowFailException(f"UNKNOWN: {unknown}") from unknown
-            except RunpodError:  # certainly not submitted: the next attempt may
+            except (RunpodError, TypeError, ValueError):  # certainly not submitted: the next attempt may be
                 store.delete("ticket")
                 raise
         store.set("job_id", job_id)

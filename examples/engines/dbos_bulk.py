@@ -5,7 +5,8 @@
 
 Each line of the file is `{"key": …, "input": {…}}`; a key that is known is not run again. DBOS goes on with a workflow
 whose process died from its last recorded step, and runs the step again in which it died. So a *ticket* is recorded
-first, which is worth one submit in its process: elsewhere the next step sends nothing, and the input is UNKNOWN.
+first, which is worth one submit in its process: elsewhere the next step sends nothing, and the input is UNKNOWN. What
+the service refused is an ERROR, and was not submitted: it is run again under another key.
 
 The database is SQLite, or the PostgreSQL of DBOS_SYSTEM_DATABASE_URL. With that, run it on as many machines as you
 like, each with an EXECUTOR of its own: the same one takes up what it had left.
@@ -78,7 +79,11 @@ def main(path: Path) -> None:
         with SetWorkflowID(row["key"]):
             runs[row["key"]] = DBOS.enqueue_workflow("jobs", job, row["input"])
     for key, run in runs.items():
-        print(json.dumps({"key": key, **run.get_result()}), flush=True)
+        try:
+            result = run.get_result()
+        except Exception as error:  # noqa: BLE001  whatever ended it is recorded
+            result = {"status": "ERROR", "error": str(error)}
+        print(json.dumps({"key": key, **result}), flush=True)
     DBOS.destroy()
 
 

@@ -10,7 +10,7 @@
 - `collect` waits for a job by its id, and is run again as often as it takes. It comes before any submit, as the service
   forgets a result after 30 minutes.
 
-    pip install runpod-sdk procrastinate
+    pip install runpod-sdk procrastinate 'psycopg[binary]'
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = Path(__file__).parent.parent.parent / "examples" / "engines"
 # After so many seconds a run has come to a standstill.
-LONG = 240.0
+LONG = 600.0
 
 
 class Service:
@@ -32,7 +32,7 @@ class Service:
         self.emulator = emulator
         self.environment: dict[str, str] = {}
         self.gate = threading.Event()
-        self.begun = 0
+        self.begun: list[str] = []
         emulator.endpoint("abc", self.handle, workers=16)
         emulator.endpoint("held", self.hold, workers=16)
 
@@ -47,8 +47,10 @@ class Service:
         }
 
     def handle(self, job: dict[str, Any]) -> str:
-        self.begun += 1
+        self.begun.append(job["input"]["key"])
         time.sleep(0.1)
+        if job["input"]["key"].startswith("failing"):
+            raise ValueError("this one fails")
         return f"done {job['input']['key']}"
 
     def hold(self, job: dict[str, Any]) -> str:
@@ -57,7 +59,7 @@ class Service:
 
     def patience(self, rows: int) -> float:
         """Return after how many seconds a run of so many rows has come to a standstill."""
-        return LONG + rows / 40
+        return LONG + rows / 20
 
     def submits(self) -> Counter[str]:
         """Return how often each key was submitted."""
@@ -85,9 +87,9 @@ def needs(*modules: str, **programs: object) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-def happened(what: Callable[[], object]) -> None:
+def happened(what: Callable[[], object], within: float = LONG) -> None:
     """Wait until another process has done something."""
-    until = time.monotonic() + LONG
+    until = time.monotonic() + within
     while not what():
         assert time.monotonic() < until, "nothing happens any more"
         time.sleep(0.05)

@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engines.service import ENGINES, Service, happened, inputs_in, needs
 from tests.scale import scaled
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ROWS = scaled(300, most=2_000)
 KILLS = 4
 AT_ONCE = 32  # as in the example
-# Where Debian has its servers.
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 DEAD_AFTER = "1"
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def database() -> Iterator[str]:
-    """Provide a PostgreSQL server of our own, on loopback."""
-    needs("procrastinate", "psycopg", PostgreSQL=POSTGRES)
-    # It refuses to run as root.
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    folder = Path(subprocess.run([*user, "mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())  # noqa: S603
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    bin_ = POSTGRES[-1]
-    make: list[str | Path] = [*user, bin_ / "initdb", "-D", folder / "data", "-A", "trust", "-U", "me"]
-    subprocess.run(make, check=True, capture_output=True)  # noqa: S603
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
-    control: list[str | Path] = [*user, bin_ / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w"]
-    subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True)  # noqa: S603
-    try:
-        yield f"postgresql://me@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)  # noqa: S603
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def test_procrastinate_goes_on_after_kills_of_its_worker(service: Service, database: str, tmp_path: Path) -> None:
+    needs("procrastinate")
     program, more = ENGINES / "procrastinate_bulk.py", {"DATABASE_URL": database, "DEAD_AFTER": DEAD_AFTER}
     service.done(program, "schema", **more)
     inputs = inputs_in(tmp_path / "inputs.jsonl", range(ROWS))
@@ -76,6 +44,7 @@ def test_procrastinate_goes_on_after_kills_of_its_worker(service: Service, datab
 
 
 def test_procrastinate_with_one_queue_submits_again(service: Service, database: str, tmp_path: Path) -> None:
+    needs("procrastinate")
     program, more = Path(__file__).with_name("programs") / "procrastinate_plain.py", {"DATABASE_URL": database}
     more["DEAD_AFTER"] = DEAD_AFTER
     known, rows = service.submits(), 120

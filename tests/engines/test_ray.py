@@ -15,6 +15,7 @@ from tests.engines.service import ENGINES, Service, happened, inputs_in, needs
 from tests.scale import scaled
 
 ROWS = scaled(300, most=20_000)
+FILES = 4
 KILLS = 2
 AT_ONCE = 16
 PLAIN = Path(__file__).with_name("programs") / "ray_plain.py"
@@ -24,19 +25,20 @@ pytestmark = pytest.mark.slow
 
 def test_ray_runs_files_whose_workers_are_killed(service: Service, tmp_path: Path) -> None:
     needs("ray")
-    part = ROWS // 3
-    files = [inputs_in(tmp_path / f"{n}.jsonl", range(n * part, (n + 1) * part)) for n in range(3)]
+    part = ROWS // FILES
+    files = [inputs_in(tmp_path / f"{n}.jsonl", range(n * part, (n + 1) * part)) for n in range(FILES)]
     process = service.start(ENGINES / "ray_bulk.py", *files, AT_ONCE=str(AT_ONCE), RAY_DISABLE_IMPORT_WARNING="1")
     killed: set[int] = set()
     for kill in range(1, KILLS + 1):
-        happened(lambda: service.begun >= kill * ROWS // (KILLS + 2))  # noqa: B023  at once
+        enough = kill * ROWS // (KILLS + 2)
+        happened(lambda: len(service.begun) >= enough, service.patience(ROWS))  # noqa: B023  at once
         killed.add(kill_holder(files, killed))
     process.communicate(timeout=service.patience(ROWS))
     assert process.returncode == 0
     submits = service.submits()
     assert max(submits.values()) == 1, "none is doubled"
     found = [json.loads(line) for file in files for line in results_of(file).read_text("utf-8").splitlines()]
-    assert Counter(row["key"] for row in found) == Counter(f"k{n}" for n in range(3 * part)), "all rows are there once"
+    assert Counter(row["key"] for row in found) == Counter(f"k{n}" for n in range(ROWS)), "all rows are there once"
     assert all(row["status"] == "UNKNOWN" or row["output"] == f"done {row['key']}" for row in found)
     unknown = {row["key"] for row in found if row["status"] == "UNKNOWN"}
     assert len(unknown) <= KILLS * AT_ONCE

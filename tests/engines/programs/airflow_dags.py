@@ -69,6 +69,8 @@ def killed() -> None:
     Marked.partial(task_id="submitting", endpoint_id="lost", **RETRIED).expand(input=keys("submitting"))
     # The service refuses the first submit.
     RunpodOperator.partial(task_id="refused", endpoint_id="refused", **RETRIED).expand(input=keys("refused"))
+    # The job fails.
+    RunpodOperator.partial(task_id="failing", endpoint_id="abc", **RETRIED).expand(input=keys("failing"))
     # Airflow's mixin, whose answer does not come either.
     Resumable.partial(task_id="mixin", endpoint_id="lost-too", **RETRIED).expand(input=keys("mixin"))
 
