@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections import Counter
 from functools import cache
@@ -42,7 +43,9 @@ def context_of(verify: Any = True, cert: Any = None, trust_env: bool = True) -> 
 setattr(default, "create_ssl_context", context_of)  # noqa: B010  checkers do not know the name
 
 ROOT = Path(__file__).parent.parent
+OFFICIAL = ROOT / "tests" / "official"
 SCHEMATHESIS = ROOT / "tests" / "contract" / "test_schemathesis.py"
+ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 
 # The same examples in every run, in no fixed time: machines that run tests are sometimes busy. Few where all tests run.
 settings.register_profile("all", derandomize=True, deadline=None)
@@ -72,17 +75,36 @@ def is_whole(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out a file whose tests are all slow, and are slow to collect as well."""
-    return True if collection_path == SCHEMATHESIS and not is_whole(config) else None
+    """Leave out files whose tests are all slow, and what only `nox -s official` has the software for."""
+    if config.option.file_or_dir:
+        return None
+    if collection_path == OFFICIAL:
+        return True
+    is_module = collection_path.suffix == ".py" and not config.getoption("--whole")
+    return True if is_module and ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tail to `nox -s tests`; a test that is chosen by its path runs in any case."""
+    leave_most_of_families(items)
     if is_whole(config):
         return
     slow = [item for item in items if item.get_closest_marker("slow") is not None]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item.get_closest_marker("slow") is None]
+
+
+def leave_most_of_families(items: list[pytest.Item]) -> None:
+    """Call slow what is not the first, or every n-th after it, of the cases of a test that says `one_in(n)`."""
+    cases: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("one_in")
+        if mark is not None:
+            family = item.nodeid.partition("[")[0]
+            if cases[family] % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
+            cases[family] += 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,11 +127,15 @@ def pytest_sessionfinish() -> None:
         measured.save()
 
 
+def reason_of(skip: str) -> str:
+    """Return why a test was left out, in the same words whatever found it out."""
+    missing = re.search(r"could not import '([^']+)'|not installed: (.+)", skip)
+    return f"{missing[1] or missing[2]} is not installed" if missing else skip.removeprefix("Skipped: ")
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Say in one line what did not run here, by reason."""
-    reasons = Counter(
-        str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")
-    )
+    reasons = Counter(reason_of(str(report.longrepr[2])) for report in terminalreporter.getreports("skipped"))
     if reasons:
         said = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         terminalreporter.write_line(f"not run here: {said}")

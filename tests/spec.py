@@ -12,5 +12,10 @@ PATH = Path(__file__).parent.parent / "openapi" / "runpod-queue.yaml"
 
 def spec() -> dict[str, Any]:
     """Return the document; it is the caller's."""
-    found: dict[str, Any] = yaml.load(PATH.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
+    return read(PATH.read_text(encoding="utf-8"))
+
+
+def read(text: str) -> dict[str, Any]:
+    """Return what such a document holds."""
+    found: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
     return found

@@ -505,10 +505,12 @@ BODIES = st.recursive(
 
 @pytest.mark.parametrize(("reader", "request_"), READERS, ids=lambda value: getattr(value, "__name__", ""))
 class TestNoAnswerIsTooOdd:
+    @pytest.mark.one_in(3)
     @given(body=BODIES)
     def test_any_json(self, reader: Reader, request_: Request, body: object) -> None:
         self.check(reader, request_, json.dumps(body).encode())
 
+    @pytest.mark.one_in(3)
     @given(body=st.binary(max_size=40) | BODIES.map(lambda value: json.dumps(value).encode()[:-1]))
     def test_any_bytes(self, reader: Reader, request_: Request, body: bytes) -> None:
         self.check(reader, request_, body)

@@ -92,6 +92,7 @@ def test_they_are_found_anywhere_in_their_order_with_their_places() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_one_that_is_too_large_is_left_out() -> None:
     fits = PNG + bytes(IMAGE_MAX - len(PNG))
     assert len(images_in([text(fits), text(fits + b"x")])) == 1

@@ -54,6 +54,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         getattr(runpod_sdk, "Klient")  # noqa: B009  mypy knows better
 
 
+@pytest.mark.slow
 def test_star_import_brings_all_names() -> None:
     assert in_a_fresh_python("from runpod_sdk import *; print(Client.__name__, AsyncJob.__name__)") == "Client AsyncJob"
 

@@ -105,6 +105,7 @@ def test_a_test_that_fails_by_itself_says_nothing_of_faults(pytester: pytest.Pyt
     assert "never struck" not in said
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("mark", "why"),
     [
@@ -199,6 +200,7 @@ ODD = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("what", ODD)
 def test_each_job_that_did_not_run_once_is_named(pytester: pytest.Pytester, what: str) -> None:
     workers, act = ODD[what]

@@ -75,6 +75,7 @@ def test_each_input_of_a_worker_is_a_test(pytester: pytest.Pytester) -> None:
     assert result.parseoutcomes() == {"passed": 2, "failed": 2}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("mark", "why"),
     [
@@ -107,6 +108,7 @@ runpod.serverless.start({"handler": handler})
 """
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("how", ["output", "status"])
 @pytest.mark.parametrize("fixture", ["runpod_emulator", "runpod_emulator_module", "runpod_server"])
 def test_a_failed_job_shows_the_line_of_its_worker_and_what_that_printed(
@@ -152,6 +154,7 @@ def test_a_test_without_failed_jobs_shows_none(pytester: pytest.Pytester) -> Non
     assert "job " not in why_failed(pytester, tests).partition("short test summary")[0].replace("lambda job", "")
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_module_is_started_once_and_one_of_a_test_each_time(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(handler="import os, runpod\nrunpod.serverless.start({'handler': lambda job: os.getpid()})")
     tests = """
@@ -322,6 +325,7 @@ KINDS: dict[str, tuple[str, str, Any]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_file_may_hold_any_kind_of_handler(
     runpod_emulator: EmulatorFixture, tmp_path: Path, kind: str
@@ -355,6 +359,7 @@ def test_without_a_handler_the_built_in_one_does_what_the_input_says(runpod_emul
     assert (endpoint.id, endpoint.run_sync({"mock_return": 7}, timeout=60)) == ("worker", 7)
 
 
+@pytest.mark.slow
 def test_a_file_is_looked_for_beside_the_test_then_in_the_rootdir(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]")
     pytester.makepyfile(
@@ -380,6 +385,7 @@ def test_a_file_that_is_nowhere_is_an_error_that_names_where_it_was_looked_for(p
     assert f"worker.py: no such file in {pytester.path}" in said
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_called_like_its_file_or_function(runpod_emulator: EmulatorFixture, tmp_path: Path) -> None:
     file = tmp_path / "my worker.py"
     file.write_text("def run(job): return 1")
@@ -448,6 +454,7 @@ def test_both_clients_see_the_same_jobs(pytester: pytest.Pytester) -> None:
     assert passed(pytester, tests) == 1
 
 
+@pytest.mark.slow
 def test_importing_the_plugin_imports_neither_client_nor_emulator() -> None:
     script = "import sys, runpod_sdk.pytest_plugin; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603

@@ -38,6 +38,7 @@ def imported(module: Path, tree: ast.Module) -> Iterator[tuple[str, ...]]:
             yield from (tuple(alias.name.split(".")) for alias in node.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("house", [(ROOT.name,), (ROOT.name, "emulator")], ids=["package", "emulator"])
 def test_imports_between_rooms_point_one_way_for_type_checkers_too(house: tuple[str, ...]) -> None:
     rooms = TopologicalSorter[str]()
@@ -50,6 +51,7 @@ def test_imports_between_rooms_point_one_way_for_type_checkers_too(house: tuple[
     assert list(rooms.static_order()), "CycleError names the rooms"
 
 
+@pytest.mark.slow
 def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for module, tree in trees().items():

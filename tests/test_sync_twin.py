@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), sync_twin.TWINS.items())
 def test_what_is_there_is_what_would_be_written(source: str, target: str) -> None:
     text = (sync_twin.CLIENT / target).read_text(encoding="utf-8")
@@ -21,6 +22,7 @@ def test_what_is_there_is_what_would_be_written(source: str, target: str) -> Non
     assert sync_twin.unused_passages() == []
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("line", "becomes"),
     [
@@ -48,6 +50,7 @@ def test_what_no_rule_is_for_is_named(line: str, tmp_path: Path) -> None:
         sync_twin.written(source, tmp_path / "target.py")
 
 
+@pytest.mark.slow
 def test_a_twin_that_was_edited_by_hand_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [*sync_twin.TWINS, *sync_twin.TWINS.values()]:
         (tmp_path / name).write_bytes((sync_twin.CLIENT / name).read_bytes())

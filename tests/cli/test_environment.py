@@ -43,6 +43,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("variable", BAD)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_says_it_in_one_line(
@@ -65,6 +66,7 @@ def test_verify_says_it_in_one_line(shell: Shell, environment: pytest.MonkeyPatc
     assert done.err.startswith(f"runpod-sdk verify: {variable}=")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("variable", BAD)
 def test_map_touches_no_file_for_what_cannot_be_sent(
     shell: Shell, environment: pytest.MonkeyPatch, variable: str, tmp_path: Path

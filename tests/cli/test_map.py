@@ -178,6 +178,7 @@ def test_inputs_come_from_standard_input_too(bulk: Bulk) -> None:
 # Lines that are no inputs.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -558,6 +559,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_loses_no_job(bulk: Bulk, small: Path) -> None:
     """The ids of jobs that are on their way find room all the same."""
     bulk.output, bulk.journal = small / "results.jsonl", small / "results.jsonl.journal"

@@ -73,6 +73,7 @@ def test_json_is_the_state_of_the_job_on_one_line(shell: Shell) -> None:
 # Where the input comes from.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("words", "stdin", "expected"),
     [
@@ -109,6 +110,7 @@ def test_fields_may_stand_after_options(shell: Shell) -> None:
     assert json.loads(done.out) == {"a": "1", "b": "2", "c": "3"}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from runpod_sdk.cli import main
+from tests.spec import read, spec
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def test_json_is_the_document_byte_for_byte(argv: list[str], capsys: pytest.Capt
 def test_yaml_says_the_same_as_the_source(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--yaml")
     assert code == 0
-    assert yaml.safe_load(out) == yaml.safe_load((ROOT / "openapi" / "runpod-queue.yaml").read_text(encoding="utf-8"))
+    assert read(out) == spec()
     assert "\n  description: |\n" in out
 
 

@@ -292,6 +292,7 @@ def test_run_sync_returns_the_output(service: Service) -> None:
     assert service.operations == ["runsync"]
 
 
+@pytest.mark.slow
 def test_run_sync_waits_for_hours_unless_told_otherwise(service: Service) -> None:
     service.emulator.endpoint("e")
     request = {"input": {"mock_return": "late", "mock_delay": 8_000}, "policy": {"executionTimeout": 86_400_000}}

@@ -141,6 +141,7 @@ CURL_ANSWERS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.skipif(not (shutil.which("curl") and Path("/bin/sh").exists()), reason="no curl, or no /bin/sh")
 @pytest.mark.parametrize("sample", params(CURL))
 def test_a_curl_sample_runs_in_a_shell(sample: Sample, tmp_path: Path) -> None:

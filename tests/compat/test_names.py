@@ -39,6 +39,7 @@ def in_a_fresh_python(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_each_import_line_works() -> None:
     code = "\n".join(f"exec({line!r}, {{}})" for line in IMPORTS)
     in_a_fresh_python(code)

@@ -185,6 +185,7 @@ def test_cancelling_a_draft(choice: str) -> None:
     assert view(queue, batch_id)["status"] == ("DRAFT" if choice == "refused" else "CANCELLED")
 
 
+@pytest.mark.slow
 @pytest.mark.fidelity(
     "/batch: 10 active batches an endpoint, 5000 requests a batch, 50000 queued requests", source="documented"
 )

@@ -327,6 +327,7 @@ def test_twelve_points_are_named() -> None:
     assert len(set(NAMES)) == len(BOUNDARIES) == 12
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("happens", [dies, lives])
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=NAMES)
 @pytest.mark.fidelity("worker: a job goes back to the queue when its lease runs out (Options.lease)", source="live")

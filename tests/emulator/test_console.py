@@ -185,6 +185,7 @@ def test_it_cancels_retries_and_purges_without_a_key(world: World) -> None:
     assert [jobs[job].status for job in (busy, waiting, purged)] == ["IN_PROGRESS", "CANCELLED", "CANCELLED"]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [

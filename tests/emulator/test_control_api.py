@@ -84,6 +84,7 @@ def test_a_held_request_is_answered_when_time_is_moved() -> None:
         assert asyncio.run(main())["status"] == "IN_QUEUE"
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("seconds", [-1, "60", None, True, 1e12])
 def test_time_moves_only_by_a_number(door: tuple[Emulator, httpx.Client], seconds: Any) -> None:
     _, client = door
@@ -139,6 +140,7 @@ def test_who_is_held_during_a_reset_is_told_404() -> None:
             assert emulator.ledger.rows() == []
 
 
+@pytest.mark.slow
 def test_a_reset_takes_five_milliseconds() -> None:
     with Emulator() as emulator:
         emulator.endpoint("e", workers=0)
@@ -180,6 +182,7 @@ def test_faults_over_http(door: tuple[Emulator, httpx.Client]) -> None:
     assert client.get("/_emulator/faults").json() == {"faults": []}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("body", ["", "7", '{"kind": "nonsense"}', '{"kind": "drop", "colour": 1}', "[" * 100_000])
 def test_what_is_no_fault_is_refused(door: tuple[Emulator, httpx.Client], body: str) -> None:
     _, client = door

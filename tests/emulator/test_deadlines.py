@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from runpod_sdk.emulator._queue import _requests as ask
 from tests.emulator.queues import Queue
 
 
+@pytest.mark.slow
 def test_jobs_that_were_forgotten_leave_nothing_behind() -> None:
     """Each job is due a day after its submission at first, and soon after its end; the first row must not stay."""
     ids = itertools.count()

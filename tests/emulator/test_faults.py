@@ -81,6 +81,7 @@ def test_an_answer_that_has_no_body_is_given_none(make: Callable[..., Fault], co
     Fault.status(code, body="")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("door", ["in process", "socket"])
 @pytest.mark.parametrize(("fault", "seen", "queued"), SEEN, ids=lambda value: str(getattr(value, "kind", "")) or None)
 def test_what_a_client_sees_is_the_same_through_both_doors(
@@ -403,6 +404,7 @@ def test_a_job_lost_on_its_way_is_given_out_again(call: Call, emulator: Emulator
     assert (list(verdict.executions.values()), verdict.is_clean) == ([1], True), "it ran once"
 
 
+@pytest.mark.slow
 def test_a_thousand_jobs_may_be_lost(call_once: Call) -> None:
     with Emulator(clock=VirtualClock()) as emulator:
         emulator.endpoint("e")

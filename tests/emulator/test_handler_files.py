@@ -96,6 +96,7 @@ WAYS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_call_start(write: Write, way: str) -> None:
     state = run(write(WAYS[way].replace("HANDLER", "def handler(job):\n    return job['input']['n'] * 2")), {"n": 21})

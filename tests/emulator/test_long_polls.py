@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk.emulator import Server
 
-TAKES, STREAMS, SYNCS = scaled(200, 1_000), scaled(200, 1_000), scaled(40, 200)
+TAKES, STREAMS, SYNCS = scaled(100, 1_000), scaled(100, 1_000), scaled(20, 200)
 PATIENCE = 60  # real seconds; nothing here takes so long
 SEED = 4
 
@@ -117,6 +117,7 @@ def run(
     asyncio.run(with_connections())
 
 
+@pytest.mark.slow
 def test_all_are_held_until_the_server_closes_and_then_all_are_answered() -> None:
     async def main(emulator: Emulator, server: Server, connections: list[Caller]) -> None:
         user, *crowd = connections

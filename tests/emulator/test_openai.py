@@ -149,6 +149,7 @@ def test_faults_strike_it_too(world: World) -> None:
     assert [model.id for model in world.client(max_retries=2).models.list()] == [MODEL]
 
 
+@pytest.mark.slow
 def test_fifty_streams_at_once() -> None:
     async def one(client: openai.AsyncOpenAI, number: int) -> str:
         stream = await client.chat.completions.create(

@@ -136,6 +136,7 @@ def test_a_body_over_the_limit_is_refused(client: httpx.Client, chunked: bool) -
     assert client.get("/e/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_large_body_is_taken(client: httpx.Client) -> None:
     text = "x" * (9 * 2**20)
     assert client.post("/e/runsync", json={"input": {"text": text}}).json()["output"]["text"] == text

@@ -128,6 +128,7 @@ def test_a_job_that_kills_every_worker_fails(user: httpx.Client, tmp_path: Path)
     assert (state["status"], state["error"], state["retries"]) == ("FAILED", "job timed out after 1 retries", 1)
 
 
+@pytest.mark.slow
 def test_a_worker_that_asks_for_it_is_replaced(emulator: Emulator, user: httpx.Client) -> None:
     first = run(user, do="refresh")["output"]
     pid = processes(emulator).get(first)
@@ -205,6 +206,7 @@ def test_a_worker_that_dies_before_it_is_ready_is_unhealthy_and_tried_again(emul
         wait_for(lambda: len(list(endpoint_of(emulator).logs.iterdir())) == 2)
 
 
+@pytest.mark.slow
 def test_several_workers_share_the_jobs(emulator: Emulator, tmp_path: Path) -> None:
     emulator.endpoint("e", command=COMMAND, workers=2)
     url = f"{emulator.serve().url}/e"
@@ -272,6 +274,7 @@ def test_a_process_that_is_killed_between_two_requests(
     wait_for(lambda: user.get("/health") and first not in processes(emulator))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_it_waits_costs_no_job_anything(emulator: Emulator, user: httpx.Client) -> None:
     ((first, pid),) = processes(emulator).items()
     wait_for(lambda: user.get("/health").json()["workers"]["idle"] == 1)
@@ -281,6 +284,7 @@ def test_a_process_that_is_killed_while_it_waits_costs_no_job_anything(emulator:
     assert steps(emulator) == ONCE
 
 
+@pytest.mark.slow
 def test_a_worker_from_elsewhere_that_a_fault_kills_has_left(emulator: Emulator, user: httpx.Client) -> None:
     emulator.endpoint("shared", command=[sys.executable, "-c", "import signal; signal.pause()"])
     url = str(user.base_url).replace("/e/", "/shared")
@@ -307,6 +311,7 @@ def test_an_endpoint_that_is_declared_while_serving_begins_at_once(emulator: Emu
     assert len(processes(emulator)) == 1
 
 
+@pytest.mark.slow
 def test_a_second_server_starts_the_processes_again(emulator: Emulator) -> None:
     emulator.endpoint("e", command=COMMAND)
     with emulator.serve():

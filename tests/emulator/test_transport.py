@@ -190,6 +190,7 @@ def test_a_body_over_the_limit_is_refused_while_it_is_read(emulator: Emulator, o
     assert sent == 2 * (limit + 1)
 
 
+@pytest.mark.slow
 def test_a_body_of_exactly_the_limit_is_taken(call: Call, emulator: Emulator) -> None:
     emulator.endpoint("e", workers=0)
     head, tail = b'{"input":{"a":"', b'"}}'

@@ -123,6 +123,7 @@ def test_redirects_are_not_followed(call: Call, emulator: Emulator, receiver: Re
     assert receiver.paths == ["/hook", "/hook"]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "url",
     [
@@ -202,6 +203,7 @@ MISBEHAVIOUR: dict[str, tuple[Any, int | str]] = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("how", MISBEHAVIOUR)
 def test_a_receiver_that_misbehaves_costs_its_tries_and_no_more(call_once: Call, how: str) -> None:
     made, status = MISBEHAVIOUR[how]

@@ -251,6 +251,7 @@ def test_progress_over_the_limit_is_refused_and_the_job_goes_on() -> None:
         assert status(client, job_id)["output"] == 1
 
 
+@pytest.mark.slow
 def test_without_a_limit_a_result_may_have_any_size() -> None:
     with Emulator(options=Options(result_limit=None)) as emulator, client_of(emulator) as client:
         job_id = submit(client)

@@ -225,6 +225,7 @@ def test_a_loop_inside_of_the_loop_fails_as_in_production(program: Endpoint) -> 
         do(program, "nested_loop")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
 def test_a_handler_may_have_processes_of_its_own(program: Endpoint, how: str) -> None:
     assert do(program, "pool", how=how) == [4, 9]
@@ -256,6 +257,7 @@ def test_a_failure_carries_the_traceback_of_the_file(program: Endpoint) -> None:
     assert 'lab.py", line' in (failed.value.worker_traceback or "")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("cause", ["limit", "fault"])
 def test_a_refused_result_ends_its_job_without_output_and_is_told(write: Write, cause: str) -> None:
     lab = Lab(Emulator(options=Options(result_limit=100 if cause == "limit" else None)))
@@ -270,6 +272,7 @@ def test_a_refused_result_ends_its_job_without_output_and_is_told(write: Write, 
     assert (noted.job_id, "is refused" in noted.text) == (job.id, True)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("value", ["float('nan')", "[float('-inf')]", "'\\udce9'", "{1}"])
 def test_what_is_no_json_is_never_served_and_is_told(lab: Lab, write: Write, value: str) -> None:
     endpoint = lab.serve(write(f"def handler(job):\n    return {value}" + SERVE))
@@ -281,6 +284,7 @@ def test_what_is_no_json_is_never_served_and_is_told(lab: Lab, write: Write, val
     assert noted.job_id == job.id
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize("change", ["job.clear()", "job['id'] = 'other'"])
 def test_a_handler_that_changes_the_id_of_its_job_loses_the_result(
@@ -292,6 +296,7 @@ def test_a_handler_that_changes_the_id_of_its_job_loses_the_result(
     assert (state.status, state.output) == ("FAILED", None)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "handler",
     [
@@ -332,6 +337,7 @@ if __name__ == "__main__":
     assert endpoint.run_sync({"n": 1}, timeout=60) == ["large", ["--model", "large"]]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("how", ["worker/handler.py", "worker/handler.py:handler", "-m worker.handler"])
 def test_a_file_of_a_package(lab: Lab, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     write("", "worker/__init__.py")
@@ -408,6 +414,7 @@ runpod.serverless.start({"handler": handler, "concurrency_modifier": lambda now:
     assert endpoint.health().workers.running + endpoint.health().workers.idle == 1
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "file",
     [
@@ -474,6 +481,7 @@ def test_time_that_others_have_held_up_is_made_up_for_once() -> None:
     assert clock.monotonic() == 1000
 
 
+@pytest.mark.slow
 def test_in_real_time_a_handler_that_hangs_is_killed(write: Write) -> None:
     emulator = Emulator(clock=SystemClock(rate=20), options=Options(worker_grace=0.05))
     with emulator, Client(**emulator.connection) as client:
@@ -497,6 +505,7 @@ def test_a_job_whose_worker_dies_twice_has_failed(lab: Lab, write: Write, how: s
     assert lab.emulator.clock.monotonic() == 0
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("at", ["take", "progress", "chunk", "done"])
 def test_a_killed_worker_costs_a_retry_and_no_job(lab: Lab, write: Write, at: Any) -> None:
     target = write("""
@@ -516,6 +525,7 @@ runpod.serverless.start({"handler": handler, "return_aggregate_stream": True})
     assert lab.emulator.ledger.verdict().is_clean == (at == "take"), "else its handler had begun, and began again"
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("text", "target", "why"),
     [
@@ -540,6 +550,7 @@ def test_a_file_that_cannot_be_a_worker_says_why(lab: Lab, write: Write, text: s
     assert ("line 3, in <module>" in printed) == text.startswith("def f():")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.skipif(find_spec("runpod") is not None, reason="the official package is installed")
 @pytest.mark.parametrize(
     ("text", "why"),
@@ -553,6 +564,7 @@ def test_what_the_stand_in_does_not_have_is_named(lab: Lab, write: Write, text: 
         lab.serve(write(text))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("modifier", "why"),
     [("None", "TypeError"), ("'4'", "TypeError"), ("1 / 0", "ZeroDivisionError"), ("0", "no job would ever be taken")],
@@ -631,6 +643,7 @@ HOW_CHILDREN_START = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("how", HOW_CHILDREN_START)
 def test_what_a_worker_has_started_ends_with_it(lab: Lab, write: Write, how: str) -> None:
     if how != "in its group" and sys.platform != "linux":
@@ -642,6 +655,7 @@ def test_what_a_worker_has_started_ends_with_it(lab: Lab, write: Write, how: str
     assert not _is_running(child)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("handler", ["def handler(job):", "async def handler(job):"])
 def test_a_handler_that_blocks_does_not_keep_the_emulator_open(lab: Lab, write: Write, handler: str) -> None:
     text = f"import time\n{handler}\n    print('begun')\n    while True:\n        time.sleep(1000)"
@@ -656,6 +670,7 @@ def test_a_handler_that_blocks_does_not_keep_the_emulator_open(lab: Lab, write: 
     assert lab.of(WorkerEnded)[-1].exit_code == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_worker_ends_in_order_where_it_can(lab: Lab, write: Write, tmp_path: Path) -> None:
     text = """
 import atexit, pathlib, runpod, signal

@@ -13,6 +13,8 @@ import pytest
 
 from tests.examples.test_examples import needs
 
+pytestmark = pytest.mark.slow
+
 BEGIN = """
 import threading
 from runpod_sdk import Client, WaitTimeoutError
@@ -81,7 +83,6 @@ def texts(shown: Shown) -> list[str]:
     return [message["data"]["text/plain"] for message in shown]
 
 
-@pytest.mark.slow
 def test_a_wait_shows_one_line_that_changes_and_is_gone_at_its_end(cells: dict[str, Shown]) -> None:
     shown = cells["slow"]
     assert [message["type"] for message in shown] == ["display_data"] + ["update_display_data"] * (len(shown) - 1)
@@ -117,6 +118,5 @@ def test_a_state_is_shown_as_a_table(cells: dict[str, Shown]) -> None:
     assert '<td style="text-align:left">&#x27;fast&#x27;</td>' in shown["data"]["text/html"]
 
 
-@pytest.mark.slow
 def test_the_line_can_be_turned_off() -> None:
     assert displays("output = endpoint.run_sync({'a': 1})", RUNPOD_SDK_LIVE="off") == [[]]

@@ -98,6 +98,7 @@ def struck(call: Callable[[Client], object], kind: type[BaseException], *acts: A
     return caught.value, server.operations("e")
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_what_a_handler_raises_is_raised_by_the_call(
@@ -115,6 +116,7 @@ def test_what_a_handler_raises_is_raised_by_the_call(
     assert not isinstance(error.__context__, httpx.HTTPError), "what a transport made of it is not in its way"
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("flavour", ["sync", "async", "async inputs"])
 def test_it_is_raised_while_inputs_are_taken(
@@ -215,6 +217,7 @@ SLOW: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("output_type", SLOW)
 def test_it_is_raised_while_an_output_is_read(
@@ -239,6 +242,7 @@ def ring_and_answer_each(connection: Connection) -> None:
     answer(connection)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("handler", ["of Python's", "of C's"])
 def test_a_handler_that_returns_disturbs_nothing(handler: str, call: str, tmp_path: Path) -> None:
@@ -402,6 +406,7 @@ def ended(
     return caught.value, server, client
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("call", SUBMITS.values(), ids=SUBMITS)
 def test_a_submit_comes_home_and_its_job_is_cancelled(
@@ -415,6 +420,7 @@ def test_a_submit_comes_home_and_its_job_is_cancelled(
     assert client.unknowns == ()
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("kind", RAISED)
 @pytest.mark.parametrize("call", SUBMITS.values(), ids=SUBMITS)
 def test_a_submit_that_does_not_come_home_leaves_a_record(

@@ -66,6 +66,7 @@ def polls_by_second(emulator: Emulator) -> list[int]:
     return [polls[second] for second in sorted(polls)]
 
 
+@pytest.mark.slow
 def test_a_crowd_of_streams_waits_and_submits_takes_turns(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """More streams than the service holds requests for, and waits beside them: all are whole, and no submit is late."""
     held, streams, waits, seconds = 8, 40, 20, 20.0

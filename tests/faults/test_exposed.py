@@ -325,6 +325,7 @@ def ringing() -> Act:
     return ring
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread here")
 @pytest.mark.parametrize("call", CALLS)
 @wires

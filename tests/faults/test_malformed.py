@@ -163,6 +163,7 @@ def _low_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runpod_sdk._http._message.BODY_CAP", CAP)
 
 
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
 @pytest.mark.parametrize("case", ANYWHERE.values(), ids=ANYWHERE)
 def test_no_answer_to_anything(case: Case, flavour: Flavour, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,6 +173,7 @@ def test_no_answer_to_anything(case: Case, flavour: Flavour, caplog: pytest.LogC
     assert MARK not in caplog.text, "the body is kept out of the log"
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
 @pytest.mark.parametrize(("case", "stopped"), NO_JOBS.values(), ids=NO_JOBS)
 def test_only_what_decides_must_be_right(case: Case, stopped: tuple[str, ...], flavour: Flavour) -> None:
@@ -188,6 +190,7 @@ CALLED: dict[str, Any] = {"status": "COMPLETED", "wait": ["a", "b"], "cancel": "
 FIELDS = ("delayTime", "executionTime", "retries", "workerId", "error", "started", "stream", "metrics")
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
 @pytest.mark.parametrize("value", MISFITS.values(), ids=MISFITS)
 def test_no_field_that_does_not_decide_stops_anything(

@@ -150,6 +150,7 @@ print(json.dumps([
 """
 
 
+@pytest.mark.slow
 @flavours
 def test_a_span_is_open_over_each_call_where_the_program_uses_opentelemetry(flavour: Flavour) -> None:
     with FaultServer() as server:

@@ -39,6 +39,7 @@ def redirect_to(other: FaultServer, code: int) -> Any:
     return act
 
 
+@pytest.mark.one_in(7)
 @flavours
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("client_of", ["ours", "given"])
@@ -109,6 +110,7 @@ ACTS = {
 }
 
 
+@pytest.mark.one_in(3)
 @flavours
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 def test_no_secret_leaves_with_an_error_or_a_log(act: Any, flavour: Flavour, caplog: pytest.LogCaptureFixture) -> None:

@@ -153,6 +153,7 @@ async def ended(server: FaultServer, name: str, end: Callable[[Call, Reached], A
     return unknowns
 
 
+@pytest.mark.one_in(11)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("name", ASYNC_CALLS)
 def test_a_scope_ends_any_call(name: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +175,7 @@ def test_a_scope_ends_any_call(name: str, end: str, monkeypatch: pytest.MonkeyPa
     assert len(server.operations("e")) == 1, "nothing is asked again"
 
 
+@pytest.mark.one_in(11)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("name", ASYNC_SUBMITS)
 def test_a_submit_that_a_scope_ends_comes_home_and_its_job_is_cancelled(name: str, end: str) -> None:

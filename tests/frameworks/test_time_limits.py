@@ -23,6 +23,8 @@ from tests.frameworks.calls import CALLS, SUBMITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -180,6 +180,7 @@ def test_who_leaves_a_stream_has_its_job_cancelled(kind: str, page: str) -> None
     assert service.unknowns == []
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("at", [0, 1], ids=["in the submit", "in the next request"])
 @pytest.mark.parametrize("page", [name for name in RACES if name != "run"])
 @pytest.mark.parametrize("kind", ["starlette", "fastapi"])

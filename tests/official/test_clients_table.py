@@ -35,6 +35,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return play(commands, tmp_path_factory.mktemp("curl") if is_there("curl") else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 @pytest.mark.fidelity(
     "official clients: Python, asyncio, JavaScript and curl do each operation, with each of 11 outcomes",

@@ -25,6 +25,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     return code, out, err
 
 
+@pytest.mark.slow
 def test_with_itself_it_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, str(ROOT / "openapi" / "runpod-queue.yaml"))
     assert (code, out) == (0, "no changes that clients could notice\n")
@@ -79,6 +80,7 @@ def test_names_that_are_generated_are_compared_too(
     assert err == "left out: npx is not on PATH: the names of TypeScript types are not compared\n"
 
 
+@pytest.mark.slow
 def test_yaml_with_statuses_as_numbers_and_dates_is_read(
     capsys: pytest.CaptureFixture[str], older: tuple[dict[str, Any], Path]
 ) -> None:

@@ -110,6 +110,7 @@ async def test_a_service_that_loses_everything_is_an_error_and_runs_nothing(worl
     assert "batch-finalize" not in world.operations
 
 
+@pytest.mark.slow
 @both_flavours
 async def test_a_large_batch_goes_in_several_calls(world: World) -> None:
     world.emulator.endpoint("abc", echo, workers=8)
@@ -126,6 +127,7 @@ def test_a_call_is_as_large_as_the_service_takes() -> None:
     assert all(len(request.content.reveal() or b"") <= 10 * 2**20 for request, _ in calls)
 
 
+@pytest.mark.slow
 def test_pages_that_are_sorted_anew_all_the_time_give_each_result_once() -> None:
     emulator = Emulator(options=Options(batch_order="status"))
 

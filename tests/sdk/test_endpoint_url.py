@@ -123,6 +123,7 @@ def test_a_client_of_the_callers_carries_it_too(kind: Kind) -> None:
     assert seen == ["https://queue.invalid/v2/abc/run", "https://pod.invalid:8000/run"]
 
 
+@pytest.mark.one_in(5)
 @both
 @pytest.mark.parametrize(
     ("url", "why"),

@@ -95,6 +95,7 @@ class Socks:
         self._thread.join(10)
 
 
+@pytest.mark.one_in(5)
 @both
 @pytest.mark.parametrize("form", ["http://{}", "{}", " http://{}/ \n", "HTTP://{}"])
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -173,6 +174,7 @@ def test_what_cannot_be_used_is_told_when_a_client_is_made(
     kind("k", transport=httpx.MockTransport(lambda _: httpx.Response(500)))  # which brings what it needs
 
 
+@pytest.mark.one_in(5)
 @both
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("carrier", ["base", "fast"])

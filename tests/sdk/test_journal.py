@@ -738,6 +738,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_full_disk_ends_a_run_and_no_job_is_lost_or_doubled(kind: type[Client | AsyncClient], small: Path) -> None:
     ran: Counter[int] = Counter()

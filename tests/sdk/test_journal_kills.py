@@ -106,12 +106,8 @@ BOUNDARIES: dict[str, tuple[set[int], set[bool]]] = {
 }
 
 
-def marks_of(boundary: str) -> tuple[pytest.MarkDecorator, ...]:
-    """Return what leaves all but the most dangerous moment to the long tail."""
-    return () if boundary == "with the answer" else (pytest.mark.slow,)
-
-
-@pytest.mark.parametrize("boundary", [pytest.param(name, marks=marks_of(name)) for name in BOUNDARIES])
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_a_kill_at_a_boundary_leaves_what_that_allows(boundary: str, bench: Bench) -> None:
     unknown, arrived = BOUNDARIES[boundary]
     for trial, nth in enumerate((1, 5)):  # one in each flavour

@@ -202,6 +202,7 @@ async def test_a_bad_input_is_a_result_and_no_request(world: World) -> None:
     assert world.operations.count("run") == 2
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(
     ("options", "kind", "said"),
     [

@@ -72,6 +72,7 @@ def test_no_thread_is_left_after_close_or_an_exception(client: Client) -> None:
     assert threads() == []
 
 
+@pytest.mark.slow
 def test_a_run_that_is_forgotten_is_closed(emulator: Emulator, client: Client) -> None:
     results = client.endpoint("abc").map(numbered(100), concurrency=5)
     next(results)
@@ -121,6 +122,7 @@ def test_a_sync_run_works_inside_a_handler(emulator: Emulator, client: Client) -
     assert client.endpoint("outer").run_sync({"n": 10}) == 45
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_client_at_once(client: Client) -> None:
     endpoint = client.endpoint("abc")
     one, two = endpoint.map(numbered(40), ordered=True), endpoint.map(numbered(40), ordered=True)
@@ -158,6 +160,7 @@ def test_a_transport_that_knows_no_asyncio_is_used_from_threads(emulator: Emulat
     assert threads() == []
 
 
+@pytest.mark.slow
 def test_an_http_client_of_the_callers_own_is_used_from_threads(emulator: Emulator) -> None:
     connection = emulator.connection
     with httpx.Client(transport=Threaded(connection.pop("transport"))) as own:
@@ -189,6 +192,7 @@ def test_the_transport_of_a_client_outlives_a_run(emulator: Emulator) -> None:
     assert Counting.closed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_run_does_not_go_on_in_a_fork(client: Client) -> None:
     results = client.endpoint("abc").map(numbered(100), concurrency=5)

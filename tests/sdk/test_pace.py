@@ -80,6 +80,7 @@ def test_submits_go_on_below_the_rate_at_which_they_were_refused(emulator: Emula
     assert len(sent) <= 40, "the line moves on as the rate grows"
 
 
+@pytest.mark.slow
 def test_documented_limits_are_never_exceeded(emulator: Emulator) -> None:
     async def main() -> None:
         async with AsyncClient(**emulator.connection, limits="documented") as client:

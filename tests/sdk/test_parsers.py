@@ -73,6 +73,7 @@ def test_an_answer_that_ends_with_the_last_byte_leaves_its_connection_good(parse
     assert read(parser, *(bytes([byte]) for byte in answer))[0].is_reusable
 
 
+@pytest.mark.one_in(3)
 @parsers
 @pytest.mark.parametrize("answer", [OK, CHUNKED, INTERIM, EMPTY], ids=range(4))
 @pytest.mark.parametrize("rest", [b"\r\n", b"\n", b" ", b"x", OK, OK[:1], b"\0" * 99], ids=range(7))
@@ -107,6 +108,7 @@ def test_an_answer_that_breaks_off_is_none(parser: Any, answer: bytes) -> None:
             read(parser, *filter(None, [answer[:cut]]), ends=True)
 
 
+@pytest.mark.one_in(3)
 @parsers
 @pytest.mark.parametrize(
     "answer",

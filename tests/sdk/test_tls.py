@@ -85,6 +85,7 @@ def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certifi, "where", lambda: str(PEM))
 
 
+@pytest.mark.one_in(3)
 @wires
 @pytest.mark.usefixtures("_chosen", "_trusted")
 def test_a_large_value_arrives_and_a_connection_is_used_again(kind: Kind, server: TLSServer) -> None:
@@ -98,6 +99,7 @@ def test_a_large_value_arrives_and_a_connection_is_used_again(kind: Kind, server
     assert server.connections == 1
 
 
+@pytest.mark.one_in(3)
 @wires
 @pytest.mark.usefixtures("_chosen")
 def test_a_certificate_that_nobody_vouches_for_proves_that_nothing_was_sent(kind: Kind, server: TLSServer) -> None:

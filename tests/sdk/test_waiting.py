@@ -6,6 +6,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from runpod_sdk import (
     APIConnectionError,
     AuthenticationError,
@@ -258,6 +260,7 @@ async def test_a_wait_gives_up_in_the_end_and_says_how_to_come_back(world: World
     assert world.now < 200
 
 
+@pytest.mark.slow
 @both_flavours
 async def test_a_wait_and_a_bulk_run_end_where_nothing_but_refusals_comes(world: World) -> None:
     world.emulator.endpoint("abc", slow(world, 5000))
