@@ -98,7 +98,10 @@ def _scale(default: int) -> dict[str, str]:
 
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the tree with all that its tests need, and the tools of `groups`."""
-    session.install("-e", ".[all,test]", *(tool for group in groups for tool in GROUPS[group]))
+    tools = [tool for group in groups for tool in GROUPS[group]]
+    # uv leaves the compiling to whoever imports a module first, and with this set each process would do it anew.
+    compiles = "1" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "0"
+    session.install("-e", ".[all,test]", *tools, env={"UV_COMPILE_BYTECODE": compiles})
 
 
 @nox.session(default=False)
