@@ -6,13 +6,17 @@ import errno
 import signal
 import socket
 import ssl
+import threading
 from functools import partial
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runpod_sdk._client import _shield
 from runpod_sdk._http._message import TooLateError
 from runpod_sdk._http._signals import from_outside, raised_by_handler
+from runpod_sdk._http._sockets import slice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -200,3 +204,17 @@ def test_what_another_thread_raised_is_found_in_what_was_made_of_it(error: OSErr
 )
 def test_what_a_socket_raised_is_nobody_elses(error: Exception) -> None:
     assert from_outside(error) is None
+
+
+def test_handlers_are_asked_for_by_the_interpreters_own_function() -> None:
+    """Each submit of a main thread asks for those of all 64 signals."""
+    assert isinstance(_shield._getsignal, BuiltinFunctionType)
+
+
+def test_threads_look_up_once_a_second_unless_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred that wait would else take a hundredth of a core for nothing."""
+    main, other = threading.main_thread(), threading.Thread()
+    monkeypatch.setattr(threading, "active_count", lambda: 300)
+    assert (slice_of(main), slice_of(other)) == (1.0, 15.0)
+    monkeypatch.setattr(threading, "active_count", lambda: 8)
+    assert (slice_of(main), slice_of(other)) == (1.0, 1.0)

@@ -10,6 +10,7 @@ import math
 import os
 import select
 import socket
+import threading
 from collections import deque
 from concurrent.futures import wait
 from time import monotonic
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 # What a connect that has begun says.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
 # Most seconds that a wait blocks at once: a signal that comes just before it is seen after it, and on Windows Ctrl-C is
-# seen only between two waits.
-_SLICE = 1.0
+# seen only between two waits. Other threads than the main one look up for what a time limit raises in them; each look
+# takes 30 µs, so many threads share so many a second. Ours.
+_SLICE, _LOOKS = 1.0, 20
 
 
 class Limit:
@@ -66,11 +68,19 @@ class Ready(NamedTuple):
 def ready(readers: Collection[int], writers: Collection[int], seconds: float) -> Ready:
     """Wait until one of these descriptors is ready, broken ones included; none is when the time is up."""
     until = monotonic() + seconds
+    left, most = seconds, _SLICE
     while True:
-        left = until - monotonic()
-        found = _polled(readers, writers, max(0.0, min(left, _SLICE)))
-        if found.readable or found.writable or left <= _SLICE:
+        found = _polled(readers, writers, max(0.0, min(left, most)))
+        if found.readable or found.writable or left <= most:
             return found
+        left, most = until - monotonic(), slice_of(threading.current_thread())
+
+
+def slice_of(thread: threading.Thread) -> float:
+    """Return how long a thread may block at once, seconds."""
+    if thread is threading.main_thread():
+        return _SLICE
+    return max(_SLICE, threading.active_count() / _LOOKS)
 
 
 def _polled(readers: Collection[int], writers: Collection[int], seconds: float) -> Ready:
