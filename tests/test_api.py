@@ -168,7 +168,7 @@ def test_no_header_of_a_caller_changes_how_a_request_is_framed_or_where_it_goes(
     name: str, spelt: Callable[[str], str]
 ) -> None:
     for build in (api.run, api.run_sync):
-        with pytest.raises(ValueError, match="not for callers to set") as caught:
+        with pytest.raises(ValueError, match="cannot be set by callers") as caught:
             build("abc", {}, {"extra_headers": {spelt(name): "hunter2"}})
         assert str(caught.value).startswith(f"extra_headers['{spelt(name)}']")
         assert "hunter2" not in str(caught.value)
@@ -320,7 +320,7 @@ def test_a_look_without_a_status_tells_nothing(status: object) -> None:
     with pytest.raises(APIResponseValidationError) as caught:
         read(status=status)
     assert str(caught.value) == (
-        'status of job j1 on endpoint "abc": HTTP 200 with an answer that cannot be used: it has no status of a job'
+        'status of job j1 on endpoint "abc": HTTP 200 with an answer that cannot be used: it has no job status'
     )
 
 

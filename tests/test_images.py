@@ -160,6 +160,6 @@ def test_a_picture_is_written_where_it_is_told_to(tmp_path: Path) -> None:
 def test_a_url_is_not_written_and_not_fetched(tmp_path: Path) -> None:
     [image] = images_in("https://x.example/a.png")
     assert image.url == "https://x.example/a.png"
-    with pytest.raises(ValueError, match=r"output is a URL, and nothing is fetched here: get it from image\.url"):
+    with pytest.raises(ValueError, match=r"output is a URL, and the SDK downloads nothing: fetch image\.url yourself"):
         image.save(tmp_path / "made.png")
     assert list(tmp_path.iterdir()) == []

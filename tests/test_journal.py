@@ -221,7 +221,7 @@ def test_what_is_written_is_there_and_an_intent_is_never_over_another(writer: Wr
         assert stages(writer) == {"a": Stage.INTENT}
         for before in (_changes.NOTHING, _changes.submitted("a", "j1", 2.0)):
             await writer.written(before)
-            with pytest.raises(JournalError, match="not where it should be"):
+            with pytest.raises(JournalError, match="an input is missing"):
                 await writer.written(_changes.intent("a", SAME, 3.0))
 
     asyncio.run(main())

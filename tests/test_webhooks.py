@@ -55,9 +55,9 @@ def test_a_body_is_read_from_whatever_a_framework_hands_out(body: Any) -> None:
         ({"id": "../etc", "status": "COMPLETED"}, "does not describe a job: it has no id of a job"),
         ({"id": "j1 ", "status": "COMPLETED"}, "does not describe a job: it has no id of a job"),
         ({"id": 5, "status": "COMPLETED"}, "does not describe a job: it has no id of a job"),
-        ({"id": "j1"}, "does not describe a job: it has no status of a job"),
-        ({"id": "j1", "status": 404}, "does not describe a job: it has no status of a job"),
-        ({"id": "j1", "status": ""}, "does not describe a job: it has no status of a job"),
+        ({"id": "j1"}, "does not describe a job: it has no job status"),
+        ({"id": "j1", "status": 404}, "does not describe a job: it has no job status"),
+        ({"id": "j1", "status": ""}, "does not describe a job: it has no job status"),
     ],
 )
 def test_anything_else_is_a_value_error_that_says_why(body: Any, why: str) -> None:

@@ -84,7 +84,7 @@ class AsyncClient(AsyncShell):
         limits: Limits = "react",
     ) -> None:
         if http_client is not None and transport is not None:
-            raise ValueError("http_client and transport exclude each other: give the transport to your client")
+            raise ValueError("http_client and transport cannot be combined: give the transport to your client")
         with loading("what a client needs"):
             from runpod_sdk._flows._exchange import Settings, observed
             from runpod_sdk._flows._holds import Holds
@@ -165,7 +165,7 @@ class AsyncClient(AsyncShell):
                 raise ValueError("endpoint_id is a URL: pass it as url=…")
             return AsyncEndpoint(self, endpoint_id, read)
         if endpoint_id is not None:
-            raise TypeError("endpoint_id and url exclude each other")
+            raise TypeError("endpoint_id and url cannot be combined")
         client = self._at(url)
         return AsyncEndpoint(client, None, read, url=client.base_url)
 

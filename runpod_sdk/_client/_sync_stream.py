@@ -87,7 +87,7 @@ class Stream(Defaulted, Generic[T_co, C_co]):
     def job(self) -> Job[T_co]:
         """The job; available once the first chunk arrived, or inside `with`."""
         if self._job is None:
-            raise RuntimeError("the job is submitted on `with` or with the first chunk: there is none yet")
+            raise RuntimeError("there is no job yet: it is submitted on `with` or with the first chunk")
         return self._job
 
     def chunks(self) -> Iterator[StreamChunk[C_co]]:
@@ -125,7 +125,7 @@ class Stream(Defaulted, Generic[T_co, C_co]):
     def _begin(self) -> None:
         if self._job is None:
             if self._closed:
-                raise RuntimeError("the stream was closed before it began, or its submit failed: make another one")
+                raise RuntimeError("the stream was closed before it began, or its submit failed: create a new one")
             settings = self._client._settings
             deadline = settings.deadline(self._timeout)
             self._closed = True  # until there is a job: a failed submit may have arrived, and is not repeated

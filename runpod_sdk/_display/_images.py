@@ -57,7 +57,7 @@ class OutputImage:
             OSError: the file cannot be written.
         """
         if self.data is None:
-            raise ValueError(f"{self.path} is a URL, and nothing is fetched here: get it from image.url")
+            raise ValueError(f"{self.path} is a URL, and the SDK downloads nothing: fetch image.url yourself")
         file = Path(path)
         file.write_bytes(self.data)
         return file

@@ -84,7 +84,7 @@ def _job_state(request: Request, answer: Answer, told: Told) -> JobState:
     else:
         _check_about(request, data)
         if status is None:
-            raise Unusable("it has no status of a job")
+            raise Unusable("it has no job status")
     return _state(data, data.get("id") or request.job_id or "", request.endpoint_id, status, told)
 
 
@@ -98,7 +98,7 @@ def state_of(data: dict[str, Any], endpoint_id: str, told: Told) -> JobState:
     if not isinstance(job_id, str) or not ID.fullmatch(job_id):
         raise Unusable("it has no id of a job")
     if status is None:
-        raise Unusable("it has no status of a job")
+        raise Unusable("it has no job status")
     return _state(data, job_id, endpoint_id, status, told)
 
 
@@ -158,7 +158,7 @@ def _purge_result(request: Request, answer: Answer, told: Told) -> PurgeResult:
     data = object_of(answer)
     _check_about(request, data)
     if "removed" not in data and _status(data) is None:
-        raise Unusable("it says nothing of a purge")
+        raise Unusable("it is not the answer to a purge")
     found = Fields(data, told)
     return PurgeResult(removed=found.count("removed"), status=found.text("status"))
 

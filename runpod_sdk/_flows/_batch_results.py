@@ -122,7 +122,7 @@ def _read_on(settings: Settings, reading: Reading, deadline: Deadline, pulse: Pu
     reading.is_over = state.is_final and missing <= 0
     reading.idle = 0 if len(handed) > before else reading.idle + 1
     if state.is_final and missing > 0 and reading.idle >= _PASSES_MAX:
-        raise BatchError(f"{about(batch)} has ended, and {missing} of its results are on no page", batch=state)
+        raise BatchError(f"{about(batch)} has ended, and {missing} of its results are missing", batch=state)
     return state
 
 

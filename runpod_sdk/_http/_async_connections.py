@@ -239,7 +239,7 @@ class AsyncConnections:
         if connection.is_clean and connection.is_silent:
             return connection
         connection.close()
-        raise httpx.ConnectError("the far side closed the connection, or spoke before it was asked")
+        raise httpx.ConnectError("the server closed the connection, or sent data before the request")
 
     async def close(self) -> None:
         """Close every connection."""

@@ -71,7 +71,7 @@ class Connection:
         return not is_readable(self._descriptor)
 
     def check_silence(self) -> None:
-        """Refuse a new connection on which the far side speaks first: what it says would be taken for an answer.
+        """Refuse a new connection on which the server speaks first: what it says would be taken for an answer.
 
         Raises:
             httpx.ConnectError: it does, or it has closed already.
@@ -82,7 +82,7 @@ class Connection:
             return
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
-        raise httpx.ConnectError("the far side " + ("spoke before it was asked" if said else "closed the connection"))
+        raise httpx.ConnectError("the server " + ("sent data before the request" if said else "closed the connection"))
 
     def carry(self, transfer: Transfer, head: Hidden[bytes], parser: Parser, limit: Limit) -> None:
         """Write a request, and read its answer."""
@@ -94,7 +94,7 @@ class Connection:
         except httpx.WriteError:
             if transfer.sent == 0:
                 raise
-            is_sent = False  # the far side may have answered before it hung up
+            is_sent = False  # the server may have answered before it hung up
         transfer.stage = "waiting for the answer"
         while not parser.is_complete:
             self._read(parser, limit)

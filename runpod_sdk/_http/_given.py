@@ -47,7 +47,7 @@ def check_client(client: AnyClient, service: Service) -> None:
     if client.is_closed:
         raise ValueError("http_client is closed")
     if client.follow_redirects:
-        raise ValueError("http_client follows redirects, which may submit a job twice: make it without")
+        raise ValueError("http_client follows redirects, which may submit a job twice: use follow_redirects=False")
     base_url = str(client.base_url).rstrip("/")
     if base_url and base_url != service.base_url:
         raise ValueError("http_client has a base_url of its own: pass it as base_url=… instead")
@@ -179,7 +179,7 @@ class _Turns:
         self._own += self._is_own
         self._other += not self._is_own
         if self._other > _OTHER_MAX:
-            raise httpx.LocalProtocolError("the auth flow sends one request after the other, and not the one it is for")
+            raise httpx.LocalProtocolError("the auth flow keeps sending other requests, and not the one it is for")
         return request
 
     def is_over(self, response: httpx.Response) -> bool:

@@ -71,7 +71,7 @@ class HttptoolsParser:
         if not self._seen:
             raise no_answer()
         if not self._ends_with_connection:
-            raise httpx.RemoteProtocolError("the far side closed the connection before the end of its answer")
+            raise httpx.RemoteProtocolError("the server closed the connection before the end of its answer")
         self._transfer.finish()
         self.is_complete = True
 

@@ -58,4 +58,4 @@ def too_long() -> httpx.RemoteProtocolError:
 
 def unasked() -> httpx.RemoteProtocolError:
     """Return the error for a change of protocol that nobody asked for."""
-    return httpx.RemoteProtocolError("the far side changes the protocol, unasked")
+    return httpx.RemoteProtocolError("the server changes the protocol, unasked")

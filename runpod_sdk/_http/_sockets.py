@@ -115,7 +115,7 @@ def looked_up(resolver: Resolver, seconds: float | None) -> list[SocketAddress]:
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether something came, or the far side has closed."""
+    """Whether something came, or the server has closed."""
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
@@ -181,7 +181,7 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str, limit: Lim
 
     Raises:
         httpx.ConnectError: the handshake failed, or no certificate vouches for the host.
-        httpx.ConnectTimeout: the far side kept it waiting.
+        httpx.ConnectTimeout: the server kept it waiting.
     """
     secure: ssl.SSLSocket | None = None
     try:

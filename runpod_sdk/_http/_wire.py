@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Connections at once: ordinary requests, and held ones (the service takes 400 status requests at once; docs).
 _ORDINARY_MAX, _HELD_MAX = 200, 400
-# Idle connections are dropped before the far side does it, seconds; a request on one that was just closed is a race.
+# Idle connections are dropped before the server does it, seconds; a request on one that was just closed is a race.
 _KEEPALIVE = 5.0
 
 

@@ -84,7 +84,7 @@ def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise ValueError(f"extra_headers[{name!r}] holds what no header carries: line ends or non-ASCII characters")
         known = name.lower()
         if known in RESERVED_HEADERS:
-            raise ValueError(f"extra_headers[{name!r}]: that one is not for callers to set")
+            raise ValueError(f"extra_headers[{name!r}]: this header cannot be set by callers")
         if known == "accept-encoding" and not set(re.split(r"[,\s]+", value.strip().lower())) <= _ENCODINGS:
             raise ValueError(f"extra_headers[{name!r}]: of {', '.join(sorted(_ENCODINGS))} expected")
         if known in map(str.lower, checked):

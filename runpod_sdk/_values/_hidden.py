@@ -38,7 +38,7 @@ class Hidden(Generic[T_co]):
         return hash(self._value)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret belongs into no pickle")
+        raise TypeError("a secret cannot be pickled")
 
 
 def hide_frames(error: BaseException, is_hidden: Callable[[str], bool]) -> None:

@@ -73,7 +73,7 @@ class Service:
         return Service(place.url(), self.api_key, place.is_loopback, self.allow_http, is_endpoint=True)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key belongs into no pickle")
+        raise TypeError("an API key cannot be pickled")
 
     @property
     def headers(self) -> Hidden[Mapping[str, str]]:

@@ -286,7 +286,7 @@ class S3Config:
     object_path: str | None = None
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an S3Config holds a secret, which belongs into no pickle: make it where it is used")
+        raise TypeError("an S3Config holds a secret, which cannot be pickled: create it where it is used")
 
 
 def shown(value: object) -> str:

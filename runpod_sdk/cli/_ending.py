@@ -93,7 +93,7 @@ def _print_chunks(arguments: argparse.Namespace, stream: Stream) -> None:
 def check_stream_options(arguments: argparse.Namespace) -> None:
     """Refuse what excludes each other."""
     if arguments.raw and arguments.json:
-        raise BadCallError("--raw and --json exclude each other")
+        raise BadCallError("--raw and --json cannot be combined")
 
 
 def facts_of_submitted(job: Any) -> dict[str, Any]:

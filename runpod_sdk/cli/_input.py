@@ -84,7 +84,7 @@ def job_input(value: Any) -> dict[str, Any]:
         raise ValueError(f'"{name}" is not read from there: {_BODY[name]}')
     for name in sorted(unknown_in(facts)):
         raise ValueError(
-            f'"{name}" stands beside "input", and would not be sent: put it inside; '
+            f'"{name}" is beside "input", and would not be sent: put it inside; '
             'an input that has a field "input" is itself written as {"input": {...}}'
         )
     return dict(inner)
@@ -102,7 +102,7 @@ def _object(source: str, text: str | bytes) -> dict[str, Any]:
 def _field(word: str) -> tuple[str, Any]:
     name, is_field, value = word.partition("=")
     if not word.isascii() and word != word.encode(errors="ignore").decode():
-        raise BadCallError(f"{word}: it is no text in the encoding of this shell")
+        raise BadCallError(f"{word}: it is not valid text in this shell's encoding")
     if not is_field or not name.rstrip(":"):
         raise BadCallError(f"{word}: KEY=VALUE or KEY:=JSON expected")
     if not name.endswith(":"):
@@ -110,4 +110,4 @@ def _field(word: str) -> tuple[str, Any]:
     try:
         return name[:-1], json.loads(value)
     except (ValueError, RecursionError):
-        raise BadCallError(f"{word}: no JSON behind := ; a text is {name[:-1]}={value}") from None
+        raise BadCallError(f"{word}: there is no JSON after := ; for a string, write {name[:-1]}={value}") from None

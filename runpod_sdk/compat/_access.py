@@ -50,7 +50,7 @@ class Access:
         return {"Content-Type": "application/json", "Authorization": f"Bearer {self.api_key}"}
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key belongs into no pickle")
+        raise TypeError("an API key cannot be pickled")
 
 
 def stored_key() -> str | None:

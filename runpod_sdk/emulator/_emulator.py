@@ -231,7 +231,7 @@ class Emulator:
         """
         check_place(host, port)
         if keyfile is not None and certfile is None:
-            raise ValueError(f"keyfile={os.fspath(keyfile)!r}: a certfile has to stand beside it")
+            raise ValueError(f"keyfile={os.fspath(keyfile)!r}: it needs a certfile, too")
         return self._serve(lambda app: Listener(app, host, port, certfile=certfile, keyfile=keyfile))
 
     def mount(self, site: Site) -> Server:

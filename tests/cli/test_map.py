@@ -186,10 +186,10 @@ def test_inputs_come_from_standard_input_too(bulk: Bulk) -> None:
         ("[1]", "a JSON object expected"),
         ('{"input": {"n": 1}, "webhook": "x"}', '"webhook" is not read from there: use --webhook'),
         ('{"input": {"n": 1}, "webhookV2": "x"}', '"webhookV2" is not read from there: take it out'),
-        ('{"input": {"n": 1}, "size": 2}', '"size" stands beside "input", and would not be sent: put it inside'),
+        ('{"input": {"n": 1}, "size": 2}', '"size" is beside "input", and would not be sent: put it inside'),
         ('{"input": {"n": 1}, "key": [1]}', "a key is a text or a whole number"),
         ('{"input": {"n": 1}, "key": true}', "a key is a text or a whole number"),
-        ('{"input": {"n": 1}, "key": "a"}', 'the key "a" stands on line 1, too'),
+        ('{"input": {"n": 1}, "key": "a"}', 'the key "a" is on line 1, too'),
     ],
 )
 def test_a_bad_line_is_left_out_and_told(line: str, why: str, bulk: Bulk) -> None:
@@ -308,7 +308,7 @@ def test_an_output_belongs_to_one_endpoint(bulk: Bulk) -> None:
     before = bulk.output.read_bytes()
     done = bulk.shell("map", "other", bulk.inputs, "--output", bulk.output)
     assert (done.code, bulk.output.read_bytes()) == (2, before)
-    assert f"it has results of {here()}; take another --output" in done.err
+    assert f"it has results of {here()}; use another --output" in done.err
 
 
 def test_an_output_of_version_0_1_is_taken_up(bulk: Bulk) -> None:
@@ -492,7 +492,7 @@ def test_a_file_that_is_not_ours_is_left_as_it_is(text: str, bulk: Bulk) -> None
     bulk.output.write_text(text)
     done = bulk()
     assert (done.code, bulk.submits, bulk.output.read_text()) == (2, 0, text)
-    assert "take another --output" in done.err
+    assert "use another --output" in done.err
 
 
 def test_the_inputs_are_no_output(bulk: Bulk) -> None:

@@ -107,16 +107,16 @@ def test_an_element_that_is_longer_than_what_is_read_at_once_is_read() -> None:
     [
         ("a.xlsx", b"PK\x03\x04...", "save it as CSV"),
         ("a.jsonl.gz", b"\x1f\x8b\x08", "zcat FILE |"),
-        ("a.bin", b"\x00\x01\x02\x00", "no text"),
-        ("a.parquet", LINES, "it is no Parquet file"),
+        ("a.bin", b"\x00\x01\x02\x00", "not text"),
+        ("a.parquet", LINES, "it is not a Parquet file"),
         ("prompts.txt", b"a cat\na dog\n", "jq -cR"),
         ("prompts.txt", b"a cat, on a mat\nMary had a lamb, and so on\n", "jq -cR"),
-        ("a.jsonl", b"notes\n", "begins with what is no JSON object"),
+        ("a.jsonl", b"notes\n", "does not begin with a JSON object"),
         ("a.json", b'{\n  "input": {"n": 1}\n}\n', "jq -c ."),
-        ("a.json", b'[{"n": 1}, {"n": ', "breaks off behind element 1"),
-        ("a.json", b'[{"n": 1} {"n": 2}]', "breaks off behind element 1"),
-        ("a.json", b'[{"n": 1}] {"n": 2}', "something stands behind"),
-        ("a.json", b"[1, " + b"[" * 200_000, "breaks off behind element 1"),
+        ("a.json", b'[{"n": 1}, {"n": ', "ends after element 1"),
+        ("a.json", b'[{"n": 1} {"n": 2}]', "ends after element 1"),
+        ("a.json", b'[{"n": 1}] {"n": 2}', "there is something after"),
+        ("a.json", b"[1, " + b"[" * 200_000, "ends after element 1"),
         ("a.csv", b"n,text\n1,caf\xe9\n", "iconv -f latin1"),
         ("a.csv", b"n,n\n1,2\n", 'two columns are called "n"'),
     ],
@@ -203,9 +203,9 @@ def test_a_field_is_named(word: str) -> None:
     [
         (Shape("id", [], None), 3, "a JSON object expected"),
         (Shape("id", [], None), {"n": 1}, 'there is no field "id"'),
-        (Shape(None, [field_of("n:=n")], None), {"n": "x"}, '"n" holds no JSON'),
-        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "[1]"}, '"input" holds no JSON object'),
-        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "{"}, '"input" holds no JSON object'),
+        (Shape(None, [field_of("n:=n")], None), {"n": "x"}, '"n" is not JSON'),
+        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "[1]"}, '"input" is not a JSON object'),
+        (Shape(None, [], ["key", "input"]), {"key": "a", "input": "{"}, '"input" is not a JSON object'),
         (Shape("id", [], None), {"id": 0.5}, "a key is a text or a whole number"),
     ],
 )
@@ -228,7 +228,7 @@ def test_cells_of_a_parquet_file_become_json() -> None:
     cells = {"at": at, "day": at.date(), "time": at.time(), "whole": Decimal("2.0"), "part": Decimal("2.5"), "no": None}
     found = {"at": "2026-01-02T03:04:00+00:00", "day": "2026-01-02", "time": "03:04:00", "whole": 2, "part": 2.5}
     assert cell_of("c", [{"inner": cells}, math.nan]) == [{"inner": {**found, "no": None}}, None]
-    with pytest.raises(ValueError, match=r'"c\.picture" holds bytes, which JSON has not'):
+    with pytest.raises(ValueError, match=r'"c\.picture" holds bytes, which JSON cannot hold'):
         cell_of("c", {"picture": b"pixels"})
 
 
@@ -264,7 +264,7 @@ def test_a_table_of_somebody_elses_is_no_output(tmp_path: Path) -> None:
     out.write_text("line,key,mine\n")
     output_of(out).mend()
     out.write_text("mine\n")
-    with pytest.raises(BadCallError, match="no results of a bulk run"):
+    with pytest.raises(BadCallError, match="not the results of a bulk run"):
         output_of(out).mend()
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadCallError, match="a file expected"):
@@ -343,7 +343,7 @@ def test_parquet_is_run_into_parquet(run: Any, tmp_path: Path) -> None:
     ]
     (tmp_path / "torn.parquet").write_bytes((tmp_path / "in.parquet").read_bytes()[:-9])
     done = run(tmp_path / "torn.parquet", "other.parquet")
-    assert (done.code, "no whole Parquet file" in done.err) == (2, True)
+    assert (done.code, "incomplete Parquet file" in done.err) == (2, True)
 
 
 def test_a_table_that_is_there_without_its_journal_is_left_as_it_is(run: Any, tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_a_table_that_is_there_without_its_journal_is_left_as_it_is(run: Any, tm
     out.write_text("line,key,mine\n")
     done = run("-", "out.csv", stdin='{"text": "a"}\n')
     assert (done.code, out.read_text()) == (2, "line,key,mine\n")
-    assert "its journal is not; take another --output" in done.err
+    assert "its journal does not; use another --output" in done.err
     assert {*tmp_path.iterdir()} == {out}
 
 
@@ -369,7 +369,7 @@ def test_a_pipe_that_breaks_off_ends_the_run_and_what_came_is_kept(run: Any, tmp
     done = run(pipe, "out.csv")
     writer.join()
     assert done.code == 2
-    assert "breaks off behind element 1" in done.err
+    assert "ends after element 1" in done.err
     assert [json.loads(row["output"]) for row in table(tmp_path / "out.csv")] == [{"said": "a"}]
 
 

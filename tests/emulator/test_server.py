@@ -320,7 +320,7 @@ def test_a_certificate_that_cannot_be_used_raises_here(emulator: Emulator, tmp_p
     (tmp_path / "bad.pem").write_text("no certificate")
     with pytest.raises(ssl.SSLError):
         emulator.serve(certfile=tmp_path / "bad.pem")
-    with pytest.raises(ValueError, match="a certfile has to stand beside it"):
+    with pytest.raises(ValueError, match="it needs a certfile, too"):
         emulator.serve(keyfile=tmp_path / "bad.pem")
 
 

@@ -157,7 +157,7 @@ def test_no_jobs_of_no_flavour(timeout: float | None) -> None:
 def test_bad_arguments_are_refused_at_once() -> None:
     job = Client("key").endpoint("abc").job("j")
     other = AsyncClient("key").endpoint("abc").job("k")
-    with pytest.raises(TypeError, match="jobs holds AsyncJob, Job: Job or AsyncJob expected, all of one flavour"):
+    with pytest.raises(TypeError, match="jobs holds AsyncJob, Job: all Job or all AsyncJob expected"):
         as_completed(cast("Any", [job, other]))
     with pytest.raises(TypeError, match="jobs holds str"):
         as_completed(cast("Any", ["id"]))

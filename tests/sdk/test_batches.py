@@ -290,7 +290,7 @@ async def test_missing_results_are_an_error(world: World) -> None:
     empty: dict[str, Any] = {"requests": [], "total": 2, "offset": 0, "limit": 50, "hasMore": False}
     world.emulator.inject(Fault.status(200, body=empty, on="batch-requests"))
     error = await caught(BatchError, gathered(batch))
-    assert "2 of its results are on no page" in str(error)
+    assert "2 of its results are missing" in str(error)
 
 
 def test_a_handle_shows_no_key() -> None:

@@ -153,7 +153,7 @@ def test_http_to_another_machine_is_for_the_client_to_allow(kind: Kind) -> None:
 @both
 def test_an_id_or_a_url_is_needed_and_not_both(kind: Kind) -> None:
     client: Any = kind("k")
-    with pytest.raises(TypeError, match="endpoint_id and url exclude each other"):
+    with pytest.raises(TypeError, match="endpoint_id and url cannot be combined"):
         client.endpoint("abc", url="https://pod.invalid")
     with pytest.raises(TypeError, match="endpoint_id=None: a string expected"):
         client.endpoint()

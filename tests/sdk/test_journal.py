@@ -440,7 +440,7 @@ def test_again_is_one_of_three_words_and_needs_a_journal() -> None:
     endpoint = Client("key").endpoint("abc")
     with pytest.raises(ValueError, match="'failed', 'expired', 'unknown', 'renamed' expected"):
         endpoint.map([], journal="run.sqlite", again={"lost"})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no journal"):
+    with pytest.raises(ValueError, match="needs a journal"):
         endpoint.map([], again={"failed"})
     with pytest.raises(TypeError, match="a path or a Journal expected"):
         endpoint.map([], journal=3)  # type: ignore[call-overload]

@@ -303,7 +303,7 @@ def test_an_async_client_of_ones_own_too(emulator: Emulator) -> None:
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_client_and_a_transport_of_ones_own_exclude_each_other(kind: type[Client | AsyncClient]) -> None:
     wrong: Any = kind
-    with pytest.raises(ValueError, match="http_client and transport exclude each other"):
+    with pytest.raises(ValueError, match="http_client and transport cannot be combined"):
         wrong("key", http_client=httpx.Client(), transport=httpx.HTTPTransport())
 
 

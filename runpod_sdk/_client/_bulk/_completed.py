@@ -84,7 +84,7 @@ def as_completed(
         return _NoProgress()
     kinds = {type(job).__name__ for job in known}
     if len(kinds) > 1 or not isinstance(known[0], Job | AsyncJob):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"jobs holds {', '.join(sorted(kinds))}: Job or AsyncJob expected, all of one flavour")
+        raise TypeError(f"jobs holds {', '.join(sorted(kinds))}: all Job or all AsyncJob expected")
     known[0]._settings.deadline(timeout)  # raises for a bad timeout, before anything is iterated
     if isinstance(known[0], Job):
         return _in_thread(cast("list[Job[Any]]", known), timeout)

@@ -88,7 +88,7 @@ class LoopThread(Generic[Result]):
     def check(self) -> None:
         """See that this is the process that the run belongs to."""
         if os.getpid() != self._pid:
-            raise RuntimeError("a bulk run does not go on in a forked process: begin a new one there")
+            raise RuntimeError("a bulk run cannot continue in a forked process: start a new one there")
 
     def get(self) -> Result | None:
         """Return a result, as soon as there is one; None when there will be none any more.

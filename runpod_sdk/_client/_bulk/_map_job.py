@@ -312,7 +312,7 @@ def checked_options(options: HiddenOptions) -> HiddenOptions:
         TypeError: they are no mapping, or one has a name that none has.
     """
     if not isinstance(options.reveal(), dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"input_options returned what is {kind_of(options.reveal())}: a dict of options expected")
+        raise TypeError(f"input_options returned a value {kind_of(options.reveal())}: a dict of options expected")
     unknown = options.reveal().keys() - SubmitOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"input_options: there is no option {next(iter(unknown))!r}")

@@ -115,7 +115,7 @@ def again_of(again: Iterable[str], journal: object) -> frozenset[str]:
     if not again:
         return frozenset()
     if journal is None:
-        raise ValueError("again is given, but no journal: what there was before is not known")
+        raise ValueError("again needs a journal: without one, earlier runs are not known")
     from runpod_sdk._client._journal._rows import checked_again
 
     return checked_again(again)

@@ -144,7 +144,7 @@ def _issued_at(ticket: str) -> float:
             return float(at)
     except (AttributeError, ValueError):
         pass
-    raise ValueError(f"ticket={ticket!r}: none of runpod_sdk.once")
+    raise ValueError(f"ticket={ticket!r}: not a ticket of runpod_sdk.once")
 
 
 def _refuse(endpoint_id: str, given: Hidden[Mapping[str, Any]], issued_at: float) -> NoReturn:

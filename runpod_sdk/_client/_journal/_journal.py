@@ -71,7 +71,7 @@ class Journal:
             raise TypeError(f"path is {kind_of(path)}: the path of a file expected")
         self.path = Path(path)
         if not exist_ok and self.path.exists():
-            raise JournalError(f"{self.path}: there is such a file already", path=str(self.path))
+            raise JournalError(f"{self.path}: the file exists already", path=str(self.path))
         if self.path.exists() or not self.path.parent.is_dir():
             check(self.path, may_miss=True)
 

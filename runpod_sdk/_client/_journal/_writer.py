@@ -153,7 +153,7 @@ class Writer:
             count = self._database.execute(sql, values).rowcount
         if change.must and count != 1:
             raise JournalError(
-                f"{self._path}: an input is not where it should be: is another program at it?", path=str(self._path)
+                f"{self._path}: an input is missing: is another program writing to it?", path=str(self._path)
             )
 
     def _tell(self, results: list[tuple[Change, Future | None, JournalError | None]]) -> None:

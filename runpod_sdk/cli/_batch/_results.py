@@ -72,10 +72,10 @@ def _facts(line: bytes, number: int, path: Path, batch: Batch) -> tuple[str, str
     try:
         facts = json.loads(line)
         if facts["batch"] != batch.id:
-            raise BadCallError(f"{path}: it has results of {facts['batch']}: take another file for {batch.id}")
+            raise BadCallError(f"{path}: it has results of {facts['batch']}: use another file for {batch.id}")
         return cast("str", facts["id"]), cast("str", facts["status"])
     except (ValueError, TypeError, LookupError):
-        raise BadCallError(f"{path}: line {number} is no result of a batch: take another file") from None
+        raise BadCallError(f"{path}: line {number} is not a result of a batch: use another file") from None
 
 
 def _append(file: IO[bytes], result: BatchResult, batch: Batch) -> None:

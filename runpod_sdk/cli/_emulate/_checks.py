@@ -24,7 +24,7 @@ def check(arguments: argparse.Namespace) -> None:
     if sum(each is not None for each in given) > 1:
         raise BadCallError("one of FILE, -m, --worker and --external (which --env-file means) runs the jobs")
     if arguments.behind and (arguments.worker is not None or arguments.external):
-        raise BadCallError("--: what stands behind it is for FILE and -m")
+        raise BadCallError("--: arguments after it are for FILE and -m")
     if arguments.worker is not None and not arguments.worker.strip():
         raise BadCallError("--worker: the command of a worker expected")
     if not 0 < arguments.time_scale < math.inf:

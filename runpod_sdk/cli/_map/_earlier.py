@@ -174,7 +174,7 @@ class _Conversion:
     def _check_endpoint(self, facts: dict[str, Any]) -> None:
         where = facts.get("endpoint", self._endpoint.url)  # version 0.1 did not say
         if where != self._endpoint.url and facts.get("status") != UNSUBMITTED:  # of which nothing is there
-            raise BadCallError(f"{self._output}: it has results of {where}; take another --output")
+            raise BadCallError(f"{self._output}: it has results of {where}; use another --output")
 
 
 def _size(output: Path) -> int:
@@ -204,4 +204,4 @@ def _reading(path: Path) -> Generator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise BadCallError(f"{path}: a line of it is damaged; take another --output") from None
+        raise BadCallError(f"{path}: a line of it is damaged; use another --output") from None

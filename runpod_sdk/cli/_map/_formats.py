@@ -67,7 +67,7 @@ def format_of(name: str, head: bytes) -> Format:
         if head.startswith(mark):
             raise BadCallError(f"{name}: {what}")
     if suffix == ".parquet":
-        raise BadCallError(f"{name}: it is no Parquet file, for all its name")
+        raise BadCallError(f"{name}: it is not a Parquet file, in spite of its name")
     encoding = _encoding(name, head)
     lines = [line for line in head.decode(encoding, "replace").splitlines() if line.strip()]
     first, second = [*lines, "", ""][:2]
@@ -81,7 +81,7 @@ def format_of(name: str, head: bytes) -> Format:
     if suffix in _TABLES or (suffix not in _JSON and _is_header(first, second)):
         return _table(suffix, encoding, first)
     if suffix in _JSON:
-        raise BadCallError(f"{name}: it begins with what is no JSON object: {_EXPECTED}")
+        raise BadCallError(f"{name}: it does not begin with a JSON object: {_EXPECTED}")
     raise BadCallError(f"{name}: {_EXPECTED}; {_TEXT_HINT}")
 
 
@@ -96,7 +96,7 @@ def _encoding(name: str, head: bytes) -> str:
         return "utf-16-le"
     if even > len(head) // 4 > odd:
         return "utf-16-be"
-    raise BadCallError(f"{name}: no text: {_EXPECTED}")
+    raise BadCallError(f"{name}: not text: {_EXPECTED}")
 
 
 def _table(suffix: str, encoding: str, header: str) -> Format:

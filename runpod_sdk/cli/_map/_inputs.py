@@ -100,7 +100,7 @@ class Inputs:
             if before != given and self._journal.has(before) and not self._journal.has(given):
                 raise BadCallError(
                     f"line {line} was run before as another input, with {shape.options}, and not with "
-                    f"{self._shape.options}: it would be run once more. Say the same again, or take another --output"
+                    f"{self._shape.options}: it would be run once more. Say the same again, or use another --output"
                 )
 
     def leave_out(self, line: int, why: str) -> None:
@@ -114,7 +114,7 @@ class Inputs:
     def _remember(self, key: str | int, line: int) -> None:
         known = self._recent.get(key) or self._older.get(key)
         if known is not None:
-            raise ValueError(f"the key {json.dumps(key)} stands on line {known}, too")
+            raise ValueError(f"the key {json.dumps(key)} is on line {known}, too")
         if len(self._recent) == _RECENT:
             self._older, self._recent = self._recent, {}
         self._recent[key] = line

@@ -183,7 +183,7 @@ class OutputJournal(Journal):
             known = database.execute("SELECT value FROM run WHERE name = 'endpoint_url'").fetchone()
             jobs = database.execute("SELECT 1 FROM item WHERE stage != 5 UNION ALL SELECT 1 FROM attempt LIMIT 1")
             if known is not None and known[0] != endpoint.url and jobs.fetchone():
-                raise BadCallError(f"{self._out.path}: it has results of {known[0]}; take another --output")
+                raise BadCallError(f"{self._out.path}: it has results of {known[0]}; use another --output")
 
     def _check_lines(self) -> None:
         """See that what is there without a journal are lines of JSON, which can be taken up."""
@@ -191,7 +191,7 @@ class OutputJournal(Journal):
             return
         with self._out.path.open("rb") as file:
             if file.read(len(BEGIN)) != BEGIN:
-                raise BadCallError(f"{self._out.path}: it is there, and its journal is not; take another --output")
+                raise BadCallError(f"{self._out.path}: it exists, but its journal does not; use another --output")
 
     def _taken_up(self, *, is_converted: bool) -> bool:
         """Note that the output is about to be written; return whether it is what the journal has."""

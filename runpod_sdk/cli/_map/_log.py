@@ -114,14 +114,14 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
                 is_torn = not line.endswith(b"\n") or bool(rest)  # at the end, or in room that was kept
                 if not rest.strip(b"\n") and (is_torn or not body):
                     return
-                raise BadCallError(f"{path}, line {number}: it is damaged; take another --output")
+                raise BadCallError(f"{path}, line {number}: it is damaged; use another --output")
             yield facts
 
 
 def check_begin(path: Path, number: int, begin: bytes) -> None:
     """See whether a line, or what there is of it, can be ours."""
     if begin[: len(BEGIN)] != BEGIN[: len(begin)]:
-        raise BadCallError(f"{path}, line {number}: no line of a bulk run; take another --output")
+        raise BadCallError(f"{path}, line {number}: not a line of a bulk run; use another --output")
 
 
 def facts_of(line: bytes) -> dict[str, Any] | None:

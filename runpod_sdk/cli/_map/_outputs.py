@@ -123,7 +123,7 @@ class _ResultTable:
             return
         with self.path.open("rb") as file:
             if not file.read(len(self.begin)).startswith(self.begin):
-                raise BadCallError(f"{self.path}: no results of a bulk run; take another --output")
+                raise BadCallError(f"{self.path}: not the results of a bulk run; use another --output")
 
     def sync(self) -> None:
         """Do nothing: what is written is there."""

@@ -101,7 +101,7 @@ class Shape:
                 raise BadCallError(f"there is no column {json.dumps(column)}: the inputs have {known}")
         self._is_whole = "input" in names and {*names} <= _WHOLE | {key} and not fields
         if self._is_table and "" in names and not (fields or self._is_whole):
-            raise BadCallError("a column of the inputs has no name: name it, or choose columns by --input-field")
+            raise BadCallError("a column of the inputs has no name: name it, or choose columns with --input-field")
 
     @property
     def form(self) -> list[Any]:
@@ -175,7 +175,7 @@ def _value(row: dict[str, Any], field: Field) -> Any:
     try:
         return json.loads(value)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError(f"{json.dumps(field.column)} holds no JSON") from None
+        raise ValueError(f"{json.dumps(field.column)} is not JSON") from None
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _object(value: Any) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ValueError('"input" holds no JSON object')  # noqa: TRY004  not our caller's mistake
+        raise ValueError('"input" is not a JSON object')  # noqa: TRY004  not our caller's mistake
     return cast("dict[str, Any]", found)
 
 

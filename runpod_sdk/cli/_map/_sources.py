@@ -208,9 +208,9 @@ class _JsonArray(_Text):
         if is_empty:
             mark = reader.take()
         if mark != "]":
-            raise BadCallError(f"{self.name}: no whole JSON array: it breaks off behind element {number}")
+            raise BadCallError(f"{self.name}: incomplete JSON array: it ends after element {number}")
         if reader.next():
-            raise BadCallError(f"{self.name}: something stands behind its JSON array")
+            raise BadCallError(f"{self.name}: there is something after its JSON array")
 
 
 _NONE = object()
@@ -299,7 +299,7 @@ class _ParquetRows:
         try:
             self._file: Any = parquet.ParquetFile(file)
         except Exception as error:  # noqa: BLE001  whatever a library finds in a file
-            raise BadCallError(f"{name}: no whole Parquet file: {error}") from None
+            raise BadCallError(f"{name}: incomplete Parquet file: {error}") from None
         self.columns: list[str] | None = list(self._file.schema_arrow.names)
 
     def __len__(self) -> int:
@@ -328,7 +328,7 @@ def _cell(name: str, value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if value is not None and not isinstance(value, str | int | float):
-        raise ValueError(f'"{name}" holds {type(value).__name__}, which JSON has not')
+        raise ValueError(f'"{name}" holds {type(value).__name__}, which JSON cannot hold')
     return plain(value)
 
 
