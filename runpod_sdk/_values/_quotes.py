@@ -45,7 +45,7 @@ _OWN_HEADERS = frozenset({"accept", "accept-encoding", "content-type"})
 _OWN_PARAMETERS = frozenset({"wait", "ttl"})
 
 
-class _Secrets(NamedTuple):
+class _Unquotable(NamedTuple):
     """What there is to be found."""
 
     secrets: re.Pattern[str] | None
@@ -60,7 +60,7 @@ class Quotes:
     def __init__(self, key: Hidden[str], request: Request) -> None:
         self._key = key
         self._request = request
-        self._known: Hidden[_Secrets] | None = None  # 10 ms for each MiB of a body, for those that need it
+        self._known: Hidden[_Unquotable] | None = None  # 10 ms for each MiB of a body, for those that need it
 
     def cut(self, text: str) -> str:
         """Return a text without what it quotes, escaped or not."""
@@ -76,7 +76,7 @@ class Quotes:
         return text
 
 
-def _known(key: str, request: Request) -> _Secrets:
+def _known(key: str, request: Request) -> _Unquotable:
     content = (request.content.reveal() or b"").decode("ascii", "replace")
     if len(content) > _HEAD + _TAIL:
         content = content[:_HEAD] + "\0" + content[-_TAIL:]
@@ -86,7 +86,7 @@ def _known(key: str, request: Request) -> _Secrets:
     texts = ["\0".join(secrets), body]
     if "\\" in body:
         texts.append(_unescaped(body))
-    return _Secrets(re.compile(pattern, re.IGNORECASE) if pattern else None, tuple(texts))
+    return _Unquotable(re.compile(pattern, re.IGNORECASE) if pattern else None, tuple(texts))
 
 
 def _secrets(key: str, request: Request, content: str) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _unescaped(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two halves are one character
 
 
-def _without(text: str, known: _Secrets) -> str:
+def _without(text: str, known: _Unquotable) -> str:
     if known.secrets is not None:
         text = known.secrets.sub(CUT, text)
     text = _BASE64.sub(lambda found: CUT if _holds(found[0], known) else found[0], text)
@@ -141,7 +141,7 @@ def _without(text: str, known: _Secrets) -> str:
     return "".join([*parts, text[end:]])
 
 
-def _holds(word: str, known: _Secrets) -> bool:
+def _holds(word: str, known: _Unquotable) -> bool:
     """Whether a word is base64 of something that holds a quote, as a login in a header is."""
     bare = word.rstrip("=")
     if len(bare) % 4 == 1:  # cut off there

@@ -60,7 +60,7 @@ def test_commands_are_offered(offered: Offered) -> None:
 
 def test_options_are_those_of_the_command(offered: Offered) -> None:
     assert offered("runpod-sdk run abc --w") == ["--wait", "--webhook"]
-    assert offered("runpod-sdk map abc --re") == ["--resubmit-unknown", "--retries", "--retry-failed"]
+    assert offered("runpod-sdk map abc --ret") == ["--retries", "--retry-failed"]
 
 
 def test_choices_follow_their_option(offered: Offered) -> None:
