@@ -140,6 +140,11 @@ def scaling(jobs: int, concurrency: Any) -> tuple[float, int]:
         return emulator.clock.monotonic(), most
 
 
+def test_a_run_looks_at_its_endpoint_and_gets_more_workers_than_its_first_window_keeps_busy() -> None:
+    _, workers = scaling(200, "auto")
+    assert workers > 16
+
+
 @pytest.mark.slow
 def test_a_run_gets_all_workers_of_an_endpoint_that_scales_by_request_count() -> None:
     fixed, workers = scaling(700, 64)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk._client._journal import _changes
-from runpod_sdk._client._journal._database import networked, opened
+from runpod_sdk._client._journal import _changes, _database
+from runpod_sdk._client._journal._database import networked, opened, opened_to_read
 from runpod_sdk._client._journal._keys import digest_of, named
-from runpod_sdk._client._journal._lock import Lock, is_held
+from runpod_sdk._client._journal._lock import Lock, is_held, path_of
 from runpod_sdk._client._journal._rows import Row, Stage, Todo, checked_again, kind_of, todo
 from runpod_sdk._client._journal._writer import Writer
 from runpod_sdk.errors import JournalError
@@ -146,6 +147,62 @@ def test_a_file_system_of_a_network_is_known_by_its_name(path: str, kind: str | 
 
 
 # Who is at work.
+
+
+def test_a_journal_on_a_network_is_refused_and_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.exists():
+        pytest.skip("only Linux says what is mounted")
+    kinds = {line.partition(" - ")[2].partition(" ")[0] for line in mounts.read_text().splitlines()}
+    monkeypatch.setattr(_database, "_NETWORKED", kinds)
+    with pytest.raises(JournalError, match="where a journal is not safe; keep it on a local disk"):
+        opened(tmp_path / "run.sqlite", is_new=True)
+    assert [*tmp_path.iterdir()] == []
+
+
+def versioned(path: Path, version: int) -> Path:
+    """Make a journal that says it is of this form."""
+    with closing(opened(path, is_new=True)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    return path
+
+
+@pytest.mark.parametrize(("version", "why"), [(77, "written by a later version"), (0, "of form 0, which")])
+def test_a_form_that_is_not_known_is_refused_for_reading_too(version: int, why: str, tmp_path: Path) -> None:
+    path = versioned(tmp_path / "run.sqlite", version)
+    for open_it in (opened, opened_to_read):
+        with pytest.raises(JournalError, match=why):
+            open_it(path)
+
+
+def test_an_upgrade_that_fails_leaves_the_form_before(tmp_path: Path) -> None:
+    path = versioned(tmp_path / "run.sqlite", min(_changes.UPGRADES))  # though all of it is of this form
+    with pytest.raises(JournalError, match=r"duplicate column|already exists"):
+        opened(path)
+    with closing(opened_to_read(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (min(_changes.UPGRADES),)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "half of {", "[1]"])
+def test_a_holder_who_says_nothing_is_another_process(text: str, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    journal = tmp_path / "run.sqlite"
+    with path_of(journal).open("w") as file:
+        file.write(text)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(JournalError, match="another process is at work with it"):
+            Lock(journal)
+
+
+def test_a_lock_that_cannot_be_made_is_told_and_one_may_be_let_go_twice(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="it cannot be locked: No such file or directory"):
+        Lock(tmp_path / "none" / "run.sqlite")
+    lock = Lock(tmp_path / "run.sqlite")
+    lock.release()
+    lock.release()
+    lock.forget()
+    assert not is_held(tmp_path / "run.sqlite")
 
 
 def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ def test_what_is_served_lets_the_rate_grow_by_a_step_a_second() -> None:
     assert pace.rate == pytest.approx(4 + 10 * RATE_STEP, rel=0.1)
 
 
+def test_what_is_served_changes_nothing_where_nothing_is_slowed_down() -> None:
+    pace = Pace()
+    pace.speed_up(5.0)
+    assert pace == Pace()
+
+
 def test_well_above_where_it_was_refused_it_is_free_again() -> None:
     made, now = refused(sent=40), 0.0
     for _ in range(2_000):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ import pytest
 
 from runpod_sdk.clock import SystemClock, VirtualClock
 from runpod_sdk.emulator import Emulator, Fault
+from runpod_sdk.emulator._workers._worker_tests import WorkerTestError, worker_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Call = Callable[..., httpx.Response]
 
@@ -210,3 +213,46 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
     with Emulator() as emulator:
         url = emulator.serve().url.removesuffix("/v2")
         assert httpx.post(f"{url}/_emulator/faults", content=bytes(2**20 + 1)).status_code == 413
+
+
+def test_inputs_that_lie_beside_a_worker_are_listed_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handler.py").write_text("def run(job):\n    return job['input']['n'] + 1\n")
+    (tmp_path / "test_input.json").write_text('{"input": {"n": 1, "token": "hunter2"}}')
+    with Emulator(clock=SystemClock()) as emulator, httpx.Client(timeout=30, headers=KEY) as client:
+        emulator.endpoint("file", tmp_path / "handler.py:run", in_process=True)
+        emulator.endpoint("mock")
+        client.base_url = httpx.URL(emulator.serve().url.removesuffix("/v2"))
+        listed = client.get("/_emulator/tests").json()
+        [test] = listed["file"]["tests"]
+        assert (test["name"], test["input"]["n"]) == ("test_input.json", 1)
+        assert "hunter2" not in str(listed)
+        assert listed["mock"] == {"tests": [], "problem": "no file runs its jobs"}
+        job_id = client.post("/_emulator/tests/file/0").json()["id"]
+        found = client.get(f"/v2/file/status-sync/{job_id}?wait=60000")
+        assert found.json()["output"] == 2
+        for path, code in (("file/1", 404), ("file/x", 404), ("none/0", 404), ("mock/0", 400)):
+            assert client.post(f"/_emulator/tests/{path}").status_code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting property name"),
+        ('{"tests": 1}', 'a list "tests" expected'),
+        ('[{"input": "text"}]', 'tests.json 1: an object with "input", which is an object, expected'),
+        ('[{"input": {}, "timeout": true}]', "tests.json 1: a timeout is a positive number of milliseconds"),
+        ("[]", "neither test_input.json nor .runpod/tests.json is in"),
+    ],
+)
+def test_inputs_that_cannot_be_read_say_why(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / ".runpod").mkdir()
+    (tmp_path / ".runpod" / "tests.json").write_text(text)
+    with pytest.raises(WorkerTestError, match=re.escape(why)):
+        worker_tests([tmp_path])
+
+
+def test_a_worker_that_runs_nothing_cannot_be_killed(door: tuple[Emulator, httpx.Client]) -> None:
+    _, client = door
+    answer = client.post("/_emulator/kill/none", headers=KEY)
+    assert (answer.status_code, answer.json()) == (409, {"error": "no worker runs a job none"})
