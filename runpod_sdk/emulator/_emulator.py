@@ -15,14 +15,13 @@ from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._log import let_warnings_out
 from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
-from runpod_sdk.emulator._record._injection import Faults, InjectedFault
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._store import Store
 from runpod_sdk.emulator._workers._callables import close
 from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 from runpod_sdk.emulator._workers._events import print_lines
 from runpod_sdk.emulator._workers._handlers import HandlerFile, load
-from runpod_sdk.emulator._workers._processes import NOWHERE, WorkerProcesses
+from runpod_sdk.emulator._workers._processes import NOWHERE
 from runpod_sdk.emulator._workers._programs import Program, program_of
 from runpod_sdk.emulator._workers._supervisor import command_of
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
     from runpod_sdk.emulator._record._faults import Fault
+    from runpod_sdk.emulator._record._injection import InjectedFault
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Binding
     from runpod_sdk.emulator._workers._callables import Pool
@@ -107,18 +107,10 @@ class Emulator:
         self._gateway: Gateway | None = None
         self._transport: Transport | None = None
         self._closed = False
-        self._processes = WorkerProcesses(
-            seed,
-            api_key,
-            self._options.worker_grace,
-            captures=self._options.log_capture,
-            scales=self._options.scaling is not None,
-        )
+        self._processes = hosting.worker_processes(seed, api_key, self._options)
         if echo:
             self._processes.feed.subscribe(print_lines)
-        self.faults = Faults(hosting.chance_of_faults(seed), threading.Lock())
-        if self._store is not None:
-            self._store.resume(self.faults)
+        self.faults = hosting.faults_of(seed, self._store)
 
     def endpoint(
         self,

@@ -13,17 +13,17 @@ from runpod_sdk.emulator._doors._rates import RateLimits
 from runpod_sdk.emulator._hub import Hub
 from runpod_sdk.emulator._queue import _requests as ask
 from runpod_sdk.emulator._queue._queue import Queue, job_ids
+from runpod_sdk.emulator._record._injection import Faults
 from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._workers._callables import Pool
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
-from runpod_sdk.emulator._workers._processes import worker_id_from
+from runpod_sdk.emulator._workers._processes import WorkerProcesses, worker_id_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runpod_sdk.clock import ParkingClock
     from runpod_sdk.emulator._options import Options
-    from runpod_sdk.emulator._record._injection import Faults
     from runpod_sdk.emulator._store import Store
     from runpod_sdk.emulator._workers._endpoint import EmulatedEndpoint
 
@@ -122,9 +122,18 @@ def size_of(workers: int, options: Options) -> int:
     return workers if options.scaling is None or not workers else options.scaling.max_workers
 
 
-def chance_of_faults(seed: int) -> Callable[[int], Callable[[], float]]:
-    """Return what gives the fault of each number its chance."""
-    return lambda number: Random(f"{seed}/faults/{number}").random  # noqa: S311  as above
+def faults_of(seed: int, store: Store | None) -> Faults:
+    """Return the faults of an emulator, those of before too that last; the chance of each comes from the seed."""
+    faults = Faults(lambda number: Random(f"{seed}/faults/{number}").random, threading.Lock())  # noqa: S311  as above
+    if store is not None:
+        store.resume(faults)
+    return faults
+
+
+def worker_processes(seed: int, api_key: str, options: Options) -> WorkerProcesses:
+    """Return the worker processes of an emulator, of which there are none yet."""
+    scales = options.scaling is not None
+    return WorkerProcesses(seed, api_key, options.worker_grace, captures=options.log_capture, scales=scales)
 
 
 def runs_here(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it

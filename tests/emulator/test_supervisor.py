@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from runpod_sdk.emulator import EmulatedEndpoint, Emulator, Fault, Options, Scaling
-from runpod_sdk.emulator._workers._supervisor import _ProcessSlot, command_of
+from runpod_sdk.emulator._workers._slot import ProcessSlot
+from runpod_sdk.emulator._workers._supervisor import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,7 +180,7 @@ def test_stopping_a_worker_that_has_just_died_leaves_its_death_to_be_seen(emulat
     emulator.serve()
     supervisor = endpoint_of(emulator).supervisor
     assert supervisor is not None
-    place = _ProcessSlot(supervisor)
+    place = ProcessSlot(supervisor)
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         place.running = "w", process

@@ -2,7 +2,7 @@
 
 `handle(request, now)` returns an answer, or a hold that is answered later, and what else is to happen as `Effects`,
 for the hub to carry out. `Effects.next_deadline` says when to call `advance`, `Hold.until` when to call `expire_hold`.
-What workers ask is in `_work.py`; who waits for a hold, and how, in `_hub.py`.
+What workers ask is in `_work.py`; who waits for a hold, and how, in `_hub_core.py`.
 """
 
 from __future__ import annotations
