@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": ("runpod_sdk.cli._run", "submit a job; wait for its output, or stream it"),
     "wait": ("runpod_sdk.cli._wait", "wait for a job, and print its output"),
-    "stream": ("runpod_sdk.cli._stream", "print what a job yields, as it comes"),
-    "status": ("runpod_sdk.cli._status", "look at jobs"),
+    "stream": ("runpod_sdk.cli._stream", "print the stream of a job as it arrives"),
+    "status": ("runpod_sdk.cli._status", "show the state of jobs"),
     "cancel": ("runpod_sdk.cli._cancel", "cancel jobs"),
     "retry": ("runpod_sdk.cli._retry", "queue failed jobs again"),
-    "map": ("runpod_sdk.cli._map", "run a file of inputs, many at once; goes on where it ended"),
-    "batch": ("runpod_sdk.cli._batch", "run a file of inputs as one batch, when there is room"),
-    "plan": ("runpod_sdk.cli._plan", "say how long a bulk run will take, and what it will cost"),
-    "journal": ("runpod_sdk.cli._journal", "look into the journal of a bulk run of Python"),
+    "map": ("runpod_sdk.cli._map", "run a file of inputs, many at once; resumable"),
+    "batch": ("runpod_sdk.cli._batch", "run a file of inputs as one batch, when there is capacity"),
+    "plan": ("runpod_sdk.cli._plan", "estimate how long a bulk run takes, and what it costs"),
+    "journal": ("runpod_sdk.cli._journal", "inspect the journal of a bulk run made in Python"),
     "health": ("runpod_sdk.cli._health", "count the jobs and workers of an endpoint"),
-    "purge": ("runpod_sdk.cli._purge", "remove all jobs that wait in the queue"),
-    "emulate": ("runpod_sdk.cli._emulate", "serve the queue API on this machine, with your worker behind it"),
+    "purge": ("runpod_sdk.cli._purge", "remove all queued jobs"),
+    "emulate": ("runpod_sdk.cli._emulate", "serve the queue API locally, with your worker behind it"),
     "demo": ("runpod_sdk.cli._demo", "run the documentation's scenarios, without an account"),
-    "verify": ("runpod_sdk.cli._verify", "compare what we claim about the service with an endpoint of yours"),
+    "verify": ("runpod_sdk.cli._verify", "check our claims about the service against an endpoint of yours"),
     "spec": ("runpod_sdk.cli._spec", "print the OpenAPI document"),
     "examples": ("runpod_sdk.cli._examples", "list the example programs, and print one"),
-    "completion": ("runpod_sdk.cli._completion", "print the completion script for a shell"),
+    "completion": ("runpod_sdk.cli._completion", "print the completion script for your shell"),
     "man": ("runpod_sdk.cli._man", "print the manual page"),
-    "version": ("runpod_sdk.cli._version", "say what is installed here"),
-    "help": ("runpod_sdk.cli._help", "say what a command takes"),
+    "version": ("runpod_sdk.cli._version", "print the installed versions"),
+    "help": ("runpod_sdk.cli._help", "show the help of a command"),
 }
 
 _DESCRIPTION = """\
@@ -52,19 +52,19 @@ Independent, not affiliated with Runpod."""
 
 _EPILOG = """\
 environment:
-  RUNPOD_API_KEY            the key; no option takes it, as everybody on a
-                            machine can read a command line
+  RUNPOD_API_KEY            the key; there is no option for it, because other
+                            users of a machine can read command lines
   RUNPOD_ENDPOINT_BASE_URL  another service, such as an emulator
   RUNPOD_SDK_LOG            debug, info, warning or error: log on standard error
 
 exit codes:
-  0    all ended as it must
-  1    something did not
+  0    success
+  1    something failed
   2    bad arguments, no key, or an extra that is not installed
-  3    a submit whose outcome nobody knows: its job may run
+  3    a submit may or may not have arrived: its job may run
   124  the --timeout passed first
   130  Ctrl-C (143: SIGTERM)
-  141  nobody reads the output any more (| head)
+  141  the reader of the output has gone (| head)
 
 examples:
   eval "$(runpod-sdk completion bash)"

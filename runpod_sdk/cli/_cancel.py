@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from runpod_sdk import Job
 
 _DESCRIPTION = """\
-Cancels jobs, in the queue or running, and prints what each then is: CANCELLED,
-or the end that it had found before."""
+Cancels jobs, queued or running, and prints the state of each: CANCELLED, or how
+it had ended before."""
 
-_CODES = {0: "none of the jobs runs any more", 1: "one is not known, or a request failed"}
+_CODES = {0: "none of the jobs is running any more", 1: "a job was not found, or a request failed"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

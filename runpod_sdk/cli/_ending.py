@@ -26,19 +26,18 @@ CODES = {
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for how long to wait, and what happens to the job after that."""
-    parser.add_argument("--timeout", type=seconds, metavar="TIME", help="most for all of it: 90, 30s, 5m, 1h30m")
+    parser.add_argument("--timeout", type=seconds, metavar="TIME", help="longest time in all: 90, 30s, 5m, 1h30m")
     parser.add_argument(
         "--on-abandon",
         choices=("detach", "cancel"),
-        help="what happens to the job when the timeout or Ctrl-C comes before its end: it goes on (detach, the "
-        "default), or is cancelled",
+        help="what happens to the job at the timeout or Ctrl-C: it goes on (detach, the default), or is cancelled",
     )
     parser.add_argument("--traceback", action="store_true", help="show the worker's traceback, too")
 
 
 def add_raw(parser: argparse.ArgumentParser) -> None:
     """Add how chunks are written."""
-    parser.add_argument("--raw", action="store_true", help="write chunks that are texts without a line end")
+    parser.add_argument("--raw", action="store_true", help="print text chunks without line breaks")
 
 
 def wait_for(arguments: argparse.Namespace, job: Job, clock: Clock, timeout: float | None) -> int:

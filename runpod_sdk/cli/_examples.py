@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Whole programs to begin from, each with what it needs in its first lines.
 
-  examples                            what there is
+  examples                            list them
   examples quickstart                 print one
   examples quickstart > quickstart.py"""
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
 
 _DESCRIPTION = """\
-Counts the jobs of an endpoint and its workers. Only the jobs in the queue and
-in progress are of now; workers that are ready are counted as idle, too."""
+Prints the number of jobs and workers of an endpoint. Only jobs in the queue and
+in progress are current; ready workers are also counted as idle."""
 
 _CODES = {0: "the service answered", 1: "the request failed"}
 

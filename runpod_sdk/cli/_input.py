@@ -24,11 +24,11 @@ _BODY = {
 
 INPUT_HELP = """\
 The input is a JSON object, made of
-  KEY=VALUE    a field that is a text:  prompt="a cat"  n=3 is the text "3"
+  KEY=VALUE    a text field:            prompt="a cat"  n=3 is the text "3"
   KEY:=JSON    a field of any type:     steps:=20  tags:='["a", "b"]'
-over what stands in --input, in --file, or else, where there are no fields, on
-standard input. Of {"input": {...}}, and of a worker's tests, which have name,
-timeout or expected_output beside it, what stands under "input" is taken."""
+on top of --input or --file; without any of these, it is read from standard
+input. {"input": {...}} is unwrapped, and so is a worker's test, which has name,
+timeout or expected_output beside "input"."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:

@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from runpod_sdk import Journal, JournalItem
 
 _DESCRIPTION = """\
-Looks into the journal of a bulk run, which endpoint.map(…, journal=FILE) keeps,
-and the command map as OUTPUT.journal. A run may be at work with it.
+Inspects the journal of a bulk run: the FILE of endpoint.map(…, journal=FILE),
+or OUTPUT.journal of the command map. A run may be using it.
 
-  show FILE               how many inputs there are of each status
-  unknowns FILE           those whose submit may have arrived, a line each
-  resolve FILE KEY JOB    tell which job came of one; the next run collects it.
-                          JOB is its id, or - for the body of its webhook on
-                          standard input
-  export FILE OUT         all of it as .jsonl, .csv or .parquet"""
+  show FILE               the number of inputs by status
+  unknowns FILE           inputs whose submit may have arrived, one per line
+  resolve FILE KEY JOB    say which job an input became; the next run collects
+                          it. JOB is its id, or - to read the body of its
+                          webhook from standard input
+  export FILE OUT         write all of it to a .jsonl, .csv or .parquet file"""
 
 _EPILOG = """\
 exit codes:
   0    done
   1    the journal could not be read or written
   2    bad arguments
-  3    show, unknowns: of a submit nobody knows whether it arrived"""
+  3    show, unknowns: a submit may or may not have arrived"""
 _WORDS = {"show": 0, "unknowns": 0, "resolve": 2, "export": 1}
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator import BulkPlan, PlannedRun
 
 _DESCRIPTION = """\
-Says how long a bulk run will take and what it will cost, for several windows:
-numbers of jobs in flight at once, the --concurrency of map. It runs the jobs
-on the emulator in virtual time, 100,000 of them in a few seconds; nothing is
-sent anywhere. What the figures rest on: the documentation, "Plan a bulk run".
+Estimates how long a bulk run takes and what it costs, for several windows: the
+number of jobs in flight at once, the --concurrency of map. It runs the jobs on
+the emulator in virtual time, 100,000 of them in a few seconds; nothing is sent
+anywhere. For the assumptions see the documentation, "Plan a bulk run".
 
   runpod-sdk plan --jobs 100000 --execution 4 --max-workers 100 \\
     --cold-start 20..90 --scaler request-count:4 --price 0.00019"""
@@ -37,15 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--jobs", type=int, required=True, metavar="N", help="how many")
     parser.add_argument(
-        "--execution", type=seconds_of, required=True, metavar="S|A..B", help="how long one runs: 4, 2s..1m, 3,4,4,12"
+        "--execution", type=seconds_of, required=True, metavar="S|A..B", help="how long a job runs: 4, 2s..1m, 3,4,4,12"
     )
     parser.add_argument("--window", type=int, action="append", metavar="N", help="jobs in flight at once; repeatable")
-    parser.add_argument("--price", type=_price, metavar="P", help="of a second of a worker, in your currency")
+    parser.add_argument("--price", type=_price, metavar="P", help="price of a worker-second, in your currency")
     parser.add_argument(
         "--latency", type=seconds, default=0.2, metavar="S", help="from an end to the next submit (0.2)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of times that are drawn (0)")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture, too")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for random times (0)")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a chart, too")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_scaling(parser.add_argument_group("the endpoint"))
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
 
 _DESCRIPTION = """\
-Removes all queued jobs of an endpoint, no matter who submitted them;
-running jobs go on. Asks first, unless --yes is given; where nobody can answer,
-nothing is removed without it."""
+Removes all queued jobs of an endpoint, no matter who submitted them; running
+jobs go on. Asks first, unless --yes is given; outside of a terminal, --yes is
+required."""
 
 _CODES = {0: "the queue was purged", 1: "the request failed", 2: "bad arguments, no key, or no consent"}
 

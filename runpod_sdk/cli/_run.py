@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = f"""\
 Submits a job, and prints its id; with --wait its output, once it has ended;
-with --stream what it yields, as it comes.
+with --stream its chunks, as they arrive.
 
 {INPUT_HELP}
 
-A text is printed as it is, any other output as JSON; --json prints the job's
-last state as one object. The job's id and how far it is go to standard error.
+Text is printed as it is, any other output as JSON; --json prints the job's
+final state as one object. The job's id and its progress go to standard error.
 
   runpod-sdk run abc123 prompt="a cat" steps:=20 --wait --timeout 600
   id=$(runpod-sdk run abc123 --file input.json)"""
@@ -31,7 +31,7 @@ last state as one object. The job's id and how far it is go to standard error.
 _CODES = {
     **_ending.CODES,
     0: "the job was queued; with --wait or --stream: it completed",
-    3: "nobody knows whether the submit arrived; it was not repeated",
+    3: "the submit may or may not have arrived; it was not repeated",
 }
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     then.add_argument("--stream", action="store_true", help="print what the job yields")
     _ending.add_wait_options(parser)
     _ending.add_raw(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object: the job's state; a line for each chunk")
+    parser.add_argument("--json", action="store_true", help="one JSON object: the job's state; one line per chunk")
     add_submit_options(parser)
 
 

@@ -20,15 +20,15 @@ _SCALERS = {"request-count": "request_count", "queue-delay": "queue_delay"}
 
 def add_scaling(parser: argparse._ArgumentGroup) -> None:
     """Take arguments for `Scaling`; those that are not given are None."""
-    parser.add_argument("--max-workers", type=int, metavar="N", help="no more workers than this are up (3)")
+    parser.add_argument("--max-workers", type=int, metavar="N", help="the most workers (3)")
     parser.add_argument("--min-workers", type=int, metavar="N", help="how many workers are always up (0)")
     parser.add_argument("--scaler", type=_scaler, metavar="NAME:N", help="request-count:N or queue-delay:N (…-delay:4)")
     parser.add_argument("--step", type=int, metavar="N", help="queue-delay adds no more workers at once")
-    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="a worker without a job stops after it (5)")
+    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="a worker without a job stops after this (5)")
     parser.add_argument(
         "--cold-start", type=seconds_of, metavar="S|A..B", help="how long a start takes: 30, 20s..2m, 18,25,31,80 (10)"
     )
-    parser.add_argument("--warm-start", type=seconds_of, metavar="S|A..B", help="the same of a warm one (1)")
+    parser.add_argument("--warm-start", type=seconds_of, metavar="S|A..B", help="the same for a warm start (1)")
     parser.add_argument(
         "--warm-for", type=seconds, metavar="S", help="a worker that has stopped starts warm for so long"
     )

@@ -51,7 +51,7 @@ def add_endpoint(parser: argparse.ArgumentParser) -> None:
 def add_service(parser: argparse.ArgumentParser) -> None:
     """Add where the service is."""
     service = parser.add_argument_group("service")
-    service.add_argument("--base-url", metavar="URL", help="what stands before /ENDPOINT, as in the variable below")
+    service.add_argument("--base-url", metavar="URL", help="the URL before /ENDPOINT, as in the variable below")
     service.add_argument("--allow-http", action="store_true", help="send the key over http to another machine")
 
 

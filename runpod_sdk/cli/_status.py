@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from runpod_sdk import Job, JobState
 
 _DESCRIPTION = """\
-Looks at jobs once, and prints a line for each, under labels: its id and status,
-the seconds in the queue and on a worker, and the progress or the error."""
+Prints the current state of jobs, one line each: id, status, seconds in the
+queue and on a worker, and progress or error."""
 
-_CODES = {0: "all jobs were looked at, whatever their status", 1: "one is not known, or a request failed"}
+_CODES = {0: "all jobs were found, whatever their status", 1: "a job was not found, or a request failed"}
 _LABELS = ("JOB", "STATUS", "IN QUEUE", "ON WORKER", "PROGRESS OR ERROR")
 # Longest progress or error that is shown, characters.
 _SHOWN = 60

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
 
 _DESCRIPTION = """\
-Prints what a job yields, chunk by chunk, as it comes: each on a line, a text as
-it is, anything else as JSON. --raw joins texts, such as those of a language
-model.
-The service hands each chunk out once: those that were read before, here or
-elsewhere, do not come again.
+Prints a job's stream as it arrives, one chunk per line: text as it is, anything
+else as JSON. --raw joins text chunks, such as those of a language model.
+The service delivers each chunk once: those read before, here or elsewhere, are
+not repeated.
 
   runpod-sdk run abc123 prompt=hello --stream --raw     submits and streams"""
 

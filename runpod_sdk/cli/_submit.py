@@ -31,7 +31,7 @@ def add_submit_options(parser: argparse.ArgumentParser) -> None:
     """Add them."""
     job = parser.add_argument_group("job")
     job.add_argument("--webhook", metavar="URL", help="the service POSTs the final state there")
-    job.add_argument("--execution-timeout", type=seconds, metavar="TIME", help="most time on a worker (10m)")
+    job.add_argument("--execution-timeout", type=seconds, metavar="TIME", help="longest time on a worker (10m)")
     job.add_argument("--ttl", type=seconds, metavar="TIME", help="when the service forgets the job (24h)")
     job.add_argument("--low-priority", action="store_true", help="do not scale up for it")
     job.add_argument(

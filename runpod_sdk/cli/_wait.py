@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from runpod_sdk import Endpoint
 
 _DESCRIPTION = """\
-Waits for a job, from wherever its id comes, and prints its output: a text as
-it is, anything else as JSON; --json prints the job's last state. How far it is
-goes to standard error, where that is a terminal.
+Waits for an existing job, and prints its output: text as it is, anything else
+as JSON; --json prints the job's final state. Progress goes to standard error,
+if that is a terminal.
 
 Ctrl-C does not end the job; the same command waits for it again. The service
 keeps the result of a job for 30 minutes after its end."""

@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from runpod_sdk.cli._map._shape import Shape
 
 _DESCRIPTION = """\
-Many requests in one batch, a beta of the service: processed when there is room,
-for less money, without a promise when.
+Many requests in one batch (in beta at the service): processed when there is
+capacity, for less money, at no promised time.
 
-  submit ENDPOINT FILE           make a batch, let it run; print its id
-  create ENDPOINT                make a draft, which runs nothing; print its id
+  submit ENDPOINT FILE           create a batch and start it; print its id
+  create ENDPOINT                create a draft; nothing runs yet; print its id
   add ENDPOINT BATCH FILE        add requests to a draft
-  delete ENDPOINT BATCH REQUEST  take a request out of a draft
+  delete ENDPOINT BATCH REQUEST  remove a request from a draft
   update ENDPOINT BATCH NAME     give a batch a name
-  finalize ENDPOINT BATCH        let a draft run
+  finalize ENDPOINT BATCH        start a draft
   list ENDPOINT                  all batches, the newest first
   status ENDPOINT BATCH          how many requests there are, done and failed
   requests ENDPOINT BATCH        the id and status of each request
-  results ENDPOINT BATCH         write results to --output FILE as they come and
-                                 wait for all; --timeout 0: those that are there
+  results ENDPOINT BATCH         write results to --output FILE as they arrive,
+                                 and wait for all; --timeout 0: do not wait
   cancel ENDPOINT BATCH          cancel what is queued; the rest goes on
 
-FILE has the inputs, 5000 at most, in all forms that map reads: a line of JSON
-for each, {"input": {...}} or an input as it is, a JSON array, CSV or Parquet;
-- is standard input. A "key" is not sent, and nothing of a result tells which
-input it belongs to: put it into the input, and let your worker return it.
+FILE has the inputs, 5000 at most, in any format that map reads: JSON lines,
+each {"input": {...}} or just an input, a JSON array, CSV or Parquet; - is
+standard input. A "key" is not sent, and a result does not say which input it
+belongs to: put it into the input, and let your worker return it.
 
 A line of the output: batch, id, status, output or error, and times.
-Run results again after any end: requests that stand in the output are left out."""
+Run results again after any end: requests already in the output are skipped."""
 
 _CODES = {
     0: "done; results: all requests are COMPLETED",

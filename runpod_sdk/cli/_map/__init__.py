@@ -33,33 +33,32 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Runs a job for each line of a file, several at once, and appends a line to the
-output as each ends. A line is {"input": {...}}, with a "key" or an "id" of its
-own if it likes, or an input as it is, known by its content: lines may be added,
-left out and moved. Equal ones are told apart by their number.
+output as each ends. A line is {"input": {...}}, optionally with a "key" or an
+"id", or just an input, which is identified by its content. So lines may be
+added, removed and moved; equal ones are numbered.
 
-Inputs are lines of JSON, a JSON array, CSV or Parquet, in UTF-8 or UTF-16; the
-output is by its name .csv, .parquet (both written when the run ends) or lines
-of JSON. A row of a table is an input; its columns are its fields, and stand
-in the output, too. Cells of a CSV are texts. --key-field and --input-field
-choose, also of lines of JSON.
+Inputs are JSON lines, a JSON array, CSV or Parquet, in UTF-8 or UTF-16. The
+output is .csv or .parquet by its name (both written when the run ends), or JSON
+lines. A row of a table is an input; its columns become fields, and are copied
+to the output. Cells of a CSV are text. --key-field and --input-field select
+fields, of JSON lines, too.
 
-A line of the output: line, key, id, status, output or error, times, worker,
-input_sha256, of the input as JSON with sorted keys and no spaces, and endpoint:
-an output belongs to one. The status is
-the service's, or one of
-  UNKNOWN      the submit was not answered: the job may run; not repeated
-  UNSUBMITTED  refused, or an input that cannot be sent; the error says why
-  EXPIRED      the service had forgotten the result before it was collected
+A line of the output has: line, key, id, status, output or error, times, worker,
+input_sha256 (of the input as JSON with sorted keys and no spaces) and endpoint;
+an output file belongs to one endpoint. The status is the service's, or one of
+  UNKNOWN      the submit got no answer: the job may run; not repeated
+  UNSUBMITTED  refused, or not a valid input; the error says why
+  EXPIRED      the service deleted the result before it was collected
 
-Run the same command again after any end, a kill too: what has a result is left
-out, and jobs that are under way are collected, not submitted again. What was on
-its way when the process was killed is UNKNOWN. OUTPUT.journal knows all that;
-keep it beside the output, and see `runpod-sdk journal --help`."""
+Run the same command again after any end, even a kill: inputs with a result are
+skipped, and jobs in flight are collected, not submitted again. Submits under
+way at a kill are UNKNOWN. All this is in OUTPUT.journal; keep it beside the
+output, and see `runpod-sdk journal --help`."""
 
 _CODES = {
     0: "every input has a COMPLETED result",
-    1: "some have not, or are left out",
-    3: "of a submit nobody knows whether it arrived",
+    1: "some inputs do not, or were skipped",
+    3: "a submit may or may not have arrived",
     130: "Ctrl-C; jobs go on, unless --on-abandon says otherwise",
 }
 
@@ -70,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = epilog(_CODES)
     add_endpoint(parser)
     parser.add_argument("inputs", metavar="FILE", help="the inputs; - is standard input")
-    parser.add_argument("--key-field", metavar="NAME", help="the field or column that is the key of an input")
+    parser.add_argument("--key-field", metavar="NAME", help="the field or column with the key of an input")
     parser.add_argument(
         "--input-field",
         action="append",
@@ -87,15 +86,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|auto",
         help="jobs in flight at once (64); auto finds a number",
     )
-    parser.add_argument("--retries", type=int, default=0, metavar="N", help="of a job that failed, by /retry (0)")
-    parser.add_argument("--retry-failed", action="store_true", help="submit what failed in an earlier run again")
     parser.add_argument(
-        "--resubmit-unknown", action="store_true", help="submit what is UNKNOWN again: it may run twice"
+        "--retries", type=int, default=0, metavar="N", help="how often a failed job is retried, by /retry (0)"
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="submit again what failed in an earlier run")
+    parser.add_argument(
+        "--resubmit-unknown", action="store_true", help="submit again what is UNKNOWN: it may run twice"
     )
     parser.add_argument(
         "--resubmit-renamed",
         action="store_true",
-        help="submit inputs that were run before under other keys, which are not there any more",
+        help="submit again inputs that ran under other keys, which have disappeared",
     )
     parser.add_argument(
         "--on-abandon",
@@ -104,23 +105,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what happens to jobs in flight at Ctrl-C: they go on and are collected by the next run (detach, the "
         "default), or are cancelled and submitted again by the next run",
     )
-    parser.add_argument("--price-per-second", type=float, metavar="PRICE", help="of a worker, for an estimated cost")
+    parser.add_argument(
+        "--price-per-second", type=float, metavar="PRICE", help="price of a worker, for an estimated cost"
+    )
     parser.add_argument(
         "--progress",
         type=float,
         default=5.0,
         metavar="SECONDS",
-        help="say how far the run is so often, where standard error is no terminal; 0: never (5)",
+        help="how often to print progress if standard error is not a terminal; 0: never (5)",
     )
-    parser.add_argument("--json", action="store_true", help="the numbers of the run as one JSON object")
-    _add_stop(parser.add_argument_group("stop", "submit no more, and wait for what is in flight, as soon as"))
+    parser.add_argument("--json", action="store_true", help="the report of the run as one JSON object")
+    _add_stop(parser.add_argument_group("stop", "stop submitting, and wait for the jobs in flight, as soon as"))
     add_submit_options(parser)
 
 
 def _add_stop(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--stop-failures", type=int, metavar="N", help="so many results of this run are no success")
+    group.add_argument("--stop-failures", type=int, metavar="N", help="this many results of this run failed")
     group.add_argument(
-        "--stop-failure-share", type=float, metavar="SHARE", help="this share of them, from 0 to 1; judged from 20 on"
+        "--stop-failure-share",
+        type=float,
+        metavar="SHARE",
+        help="this share of them failed, from 0 to 1; checked from 20 on",
     )
     group.add_argument(
         "--stop-cost",
@@ -129,7 +135,7 @@ def _add_stop(group: argparse._ArgumentGroup) -> None:
         help="the run has cost so much at --price-per-second: by how many workers the endpoint's health shows, else by "
         "execution alone, which is less",
     )
-    group.add_argument("--stop-after", type=seconds, metavar="TIME", help="so much time has passed: 90, 45m, 8h")
+    group.add_argument("--stop-after", type=seconds, metavar="TIME", help="this much time has passed: 90, 45m, 8h")
 
 
 def _window(text: str) -> int | Literal["auto"]:
