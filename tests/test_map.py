@@ -135,7 +135,7 @@ def test_a_report_reads_well() -> None:
         "delay: p50 0.5 s, p95 0.5 s, p99 0.5 s\n"
         "execution: p50 3 s, p95 3 s, p99 3 s\n"
         "3.0 s of execution on 1 worker, 0 retries\n"
-        "estimated execution cost: 1.5000"
+        "estimated execution cost: 1.5000 (a lower bound, without starting and idle workers)"
     )
     assert str(Tally().report(seconds=0, abandoned=0, price_per_second=None)) == (
         "0 results in 0.0 s: 0 succeeded\n0.0 s of execution on 0 workers, 0 retries"

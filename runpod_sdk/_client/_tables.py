@@ -31,5 +31,7 @@ def report_html(title: str, report: MapReport) -> str:
     cost = report.estimated_execution_cost
     rows.append(("on workers", f"{report.execution_seconds:.1f} s on {report.workers}"))
     rows.append(("time", f"{report.seconds:.1f} s"))
-    rows.append(("estimated execution cost", None if cost is None else f"{cost:.4f}"))
+    rows.append(("estimated execution cost", None if cost is None else f"{cost:.4f} or more"))
+    cost = report.estimated_worker_cost
+    rows.append(("estimated cost of workers", None if cost is None else f"{cost:.4f}"))
     return table(title, rows)

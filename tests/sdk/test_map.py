@@ -597,6 +597,9 @@ async def test_a_run_is_stopped_by_what_its_workers_cost(world: World) -> None:
     assert sum(result.is_success for result in ends) == 3, "seven of eight workers are idle all the time, and paid"
     assert results.report().stopped == "the workers have cost 240, by how long the endpoint's health showed them"
     assert world.operations.count("health") == 4
+    report = results.report(price_per_second=2)
+    assert (report.execution_seconds, report.worker_seconds, report.estimated_worker_cost) == (30, 240, 480)
+    assert str(report).splitlines()[-2] == "240.0 s of the endpoint's workers, by its health, estimated cost: 480.0000"
 
 
 @both_flavours
@@ -608,6 +611,7 @@ async def test_a_run_whose_workers_cannot_be_seen_is_stopped_by_what_its_jobs_co
     results = world.client(retry=None).endpoint("abc").map(inputs, concurrency=1, stop=stop)
     assert sum(result.is_success for result in await listed(results)) == 5
     assert results.report().stopped == "the jobs have cost 50 by their execution alone"
+    assert results.report(price_per_second=1).worker_seconds is None
 
 
 @both_flavours

@@ -242,10 +242,12 @@ class Book(Generic[R]):
     def report(self, price_per_second: float | None = None) -> MapReport:
         """Return the numbers so far."""
         until = self._clock.monotonic() if self._ended is None else self._ended
+        meter = self._brake.meter
         return self.tally.report(
             seconds=0.0 if self._began is None else until - self._began,
             abandoned=len(self.kept.abandoned),
             stopped=self._brake.reason,
             skipped=0 if self._sorter is None else self._sorter.skipped.total(),
+            worker_seconds=None if meter is None else meter.seconds(until) or None,
             price_per_second=price_per_second,
         )

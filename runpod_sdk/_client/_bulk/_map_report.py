@@ -113,6 +113,8 @@ class MapReport:
     seconds: float
     estimated_execution_cost: float | None
     stopped: str | None = None
+    worker_seconds: float | None = None
+    estimated_worker_cost: float | None = None
 
     def _repr_html_(self) -> str:
         from runpod_sdk._client._tables import report_html
@@ -139,7 +141,11 @@ class MapReport:
         workers, retries = counted(self.workers, "worker"), counted(self.retries, "retry", "retries")
         lines.append(f"{self.execution_seconds:.1f} s of execution on {workers}, {retries}")
         if self.estimated_execution_cost is not None:
-            lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f}")
+            what = "a lower bound, without starting and idle workers"
+            lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f} ({what})")
+        if self.worker_seconds is not None:
+            at = "" if self.estimated_worker_cost is None else f", estimated cost: {self.estimated_worker_cost:.4f}"
+            lines.append(f"{self.worker_seconds:.1f} s of the endpoint's workers, by its health{at}")
         if self.stopped is not None:
             lines.append(f"stopped: {self.stopped}")
         return "\n".join(lines)
@@ -187,11 +193,13 @@ class Tally:
         abandoned: int,
         skipped: int = 0,
         stopped: str | None = None,
+        worker_seconds: float | None = None,
         price_per_second: float | None,
     ) -> MapReport:
         """Return the numbers so far."""
         ends = self._ends
         execution_seconds = (self._execution_ms + self._retried_ms) / 1000
+        price = price_per_second
         return MapReport(
             results=self.results,
             succeeded=ends["succeeded"],
@@ -212,7 +220,9 @@ class Tally:
             execution=self._execution.percentiles(),
             execution_seconds=execution_seconds,
             seconds=seconds,
-            estimated_execution_cost=None if price_per_second is None else execution_seconds * price_per_second,
+            estimated_execution_cost=None if price is None else execution_seconds * price,
+            worker_seconds=worker_seconds,
+            estimated_worker_cost=None if price is None or worker_seconds is None else worker_seconds * price,
         )
 
 
