@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,24 @@ def test_a_run_is_stopped_when_its_time_is_over_and_what_is_left_is_not_called_d
     done = shell("map", "abc", inputs, "--output", output, "--stop-after", "0.000001")
     assert (done.code, shell.operations.count("run")) == (1, 0)
     assert "stopped: " in done.err
+
+
+def test_a_window_that_is_what_limits_is_told(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runpod_sdk._client._bulk._map_watch.LOOK_EVERY", 0.001)
+    pause = threading.Event()
+
+    def handler(_: object) -> None:
+        while shell.operations.count("health") < 5:
+            pause.wait(0.001)
+
+    shell.emulator.endpoint("abc", handler, workers=9)
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(4)))
+    files = (tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl")
+    done = shell("map", "abc", *files, "--concurrency", 2, "--progress", 1000)
+    assert done.code == 0
+    told = done.err.splitlines()[0]
+    assert told.startswith('map on endpoint "abc"  ')
+    assert told.endswith("--concurrency auto may start more")
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,11 @@ class Progress:
         return self._surface is not None or self._thread is not None
 
     def notice(self, text: str) -> None:
-        """Show a remark of the run from now on."""
-        self._notice = "; " + text.replace('concurrency="auto"', "--concurrency auto")
+        """Show a remark of the run: in a terminal from now on, elsewhere in a line."""
+        text = text.replace('concurrency="auto"', "--concurrency auto")
+        self._notice = f"; {text}"
+        if self._surface is None:
+            print(f"{self._title}  {text}", file=sys.stderr, flush=True)
 
     def add(self, result: MapResult[Any], status: str) -> None:
         """Count a result."""
@@ -81,7 +84,7 @@ class Progress:
     def _tell(self, every: float) -> None:
         while not self._over.wait(every):
             before = self._before()
-            line = self._text() + (f", {before} done before" if before else "") + self._notice
+            line = self._text() + (f", {before} done before" if before else "")
             print(f"{self._title}  {self._now() - self._began:.0f} s  {line}", file=sys.stderr, flush=True)
 
     def _text(self) -> str:
@@ -89,7 +92,7 @@ class Progress:
         cost = None if self._price is None else self._milliseconds / 1000 * self._price
         is_short = self._surface is not None
         text = text_of(self._done, self._total, self._failed, self._unknown, seconds, cost, is_short=is_short)
-        return text + (self._notice if is_short else "")
+        return text + self._notice * is_short
 
 
 def text_of(
