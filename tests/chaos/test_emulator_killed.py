@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from runpod_sdk import Client, RunpodError
+from tests.emulator.test_webhooks import Receiver
 from tests.scale import scaled
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 class Callers:
     """Threads that submit, and read what comes of it, until they are told to stop."""
 
-    def __init__(self, url: str, first: int) -> None:
+    def __init__(self, url: str, first: int, webhook: str) -> None:
+        self._webhook = webhook
         self._client = Client(api_key="test", base_url=url)
         self._next = first
         self._lock = threading.Lock()
@@ -87,7 +89,8 @@ class Callers:
             with self._lock:
                 number, self._next = self._next, self._next + 1
             try:
-                job = endpoint.run({"mock_return": number, "mock_delay": number % 7})
+                webhook = self._webhook if number % 3 == 0 else None
+                job = endpoint.run({"mock_return": number, "mock_delay": number % 7}, webhook=webhook)
                 self.acknowledged[job.id] = number
                 self.enough.release()
                 if number % 2:
@@ -105,10 +108,19 @@ class Callers:
         return self._next
 
 
-def test_what_was_acknowledged_is_there(served: Served) -> None:
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def test_what_was_acknowledged_is_there(served: Served, receiver: Receiver) -> None:
     chance, first, acknowledged = Random(KILLS), 0, 0  # noqa: S311  a test that repeats
-    for _ in range(KILLS):
-        callers = Callers(served.url, first)
+    for kill in range(KILLS):
+        with Client(api_key="test", base_url=served.url) as client:
+            batch_id = client.endpoint("local").batches.submit([{"mock_return": n, "kill": kill} for n in range(5)]).id
+        callers = Callers(served.url, first, receiver.url)
         for _ in range(chance.randrange(1, 40)):
             assert callers.enough.acquire(timeout=60)
         served.kill()
@@ -119,8 +131,17 @@ def test_what_was_acknowledged_is_there(served: Served) -> None:
                 assert client.endpoint("local").job(job_id).status() == "COMPLETED"
             for job_id, number in callers.acknowledged.items():
                 assert client.endpoint("local").job(job_id).output(timeout=120) == number
+            batch = client.endpoint("local").batches.batch(batch_id)
+            assert batch.wait(timeout=120).completed == 5
+            assert sorted(result.output for result in batch.results(timeout=120)) == [*range(5)]
+            called = {job_id for job_id, number in callers.acknowledged.items() if number % 3 == 0}
+            for _ in range(10_000):  # the last ones are on their way
+                if called <= {body["id"] for body in receiver.got}:
+                    break
+                client.endpoint("local").health()
+            assert called <= {body["id"] for body in receiver.got}
         acknowledged += len(callers.acknowledged)
         verdict = served.verdict()
         assert verdict["conserved"], verdict
         assert not verdict["doubled"], verdict
-    print(f"{KILLS} kills: {acknowledged} jobs were acknowledged, and each was run and delivered")  # noqa: T201  the result
+    print(f"{KILLS} kills: {acknowledged} jobs were acknowledged, each was run, delivered and reported")  # noqa: T201  the result

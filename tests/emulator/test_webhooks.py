@@ -35,7 +35,10 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers["content-length"])
-                receiver.got.append(json.loads(self.rfile.read(length)))
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the sender was killed
+                receiver.got.append(json.loads(body))
                 receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
                 receiver.paths.append(self.path)
                 status = receiver.statuses.pop(0) if receiver.statuses else 200

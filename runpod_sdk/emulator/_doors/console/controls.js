@@ -67,7 +67,9 @@ export function showHealth(health) {
     const all = running + idle + initializing + throttled + unhealthy;
     const odd = Object.entries({ initializing, throttled, unhealthy }).filter(([, number]) => number);
     const state = make("td", `${running} / ${all}`, { class: unhealthy ? "number bad" : "number" });
-    state.title = odd.map(([name, number]) => `${number} ${name}`).join(", ");
+    if (odd.length) {
+      state.append(make("div", odd.map(([name, number]) => `${number} ${name}`).join(", "), { class: "quiet" }));
+    }
     row.append(make("th", id, { scope: "row" }));
     row.append(make("td", String(jobs.inQueue ?? 0), { class: "number" }), make("td", String(jobs.inProgress ?? 0), { class: "number" }), state);
     const purge = make("button", "Purge", { type: "button", class: "small", "aria-label": `Purge the queue of ${id}` });
@@ -91,7 +93,8 @@ function refresh(table) {
   const [news, olds] = [table, at("endpoints")].map((each) => [...each.querySelectorAll("tbody tr > :not(:last-child)")]);
   news.forEach((now, n) => {
     if (olds[n]) {
-      Object.assign(olds[n], { textContent: now.textContent, className: now.className, title: now.title });
+      olds[n].replaceChildren(...now.childNodes);
+      olds[n].className = now.className;
     }
   });
 }
