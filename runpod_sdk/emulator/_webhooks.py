@@ -88,7 +88,8 @@ class WebhookSender:
         if due is None:
             self.deliver(webhook, attempt)
         else:
-            self._clock.call_at(due, lambda: self.deliver(webhook, attempt))
+            history = self._history
+            self._clock.call_at(due, lambda: self.deliver(webhook, attempt, history))
 
     def forget(self) -> None:
         """Deliver nothing of what was to be delivered until now."""

@@ -179,9 +179,17 @@ def test_a_reset_forgets_what_was_to_be_delivered(begin: Begin, receiver: Receiv
         run.emulator.reset()
         run.emulator.clock.sleep(60)
         assert len(receiver.got) == 1
+    receiver.statuses = [500]
     with begin() as run:
         run.emulator.clock.sleep(60)
         assert len(receiver.got) == 1
+        run.client.endpoint("e").run({"mock_return": 2}, webhook=receiver.url)
+        run.emulator.clock.sleep(1)
+    with begin() as run:
+        assert len(run.emulator.jobs) == 1
+        run.emulator.reset()
+        run.emulator.clock.sleep(60)
+        assert len(receiver.got) == 2, "nor what one before was to deliver"
 
 
 # Faults, and workers that are kept out: what came from outside lasts, what a program says it says again.
