@@ -153,6 +153,29 @@ def test_workers_elsewhere_are_given_an_environment(tmp_path: Path, capsys: pyte
     assert told.endswith("; the key is all that guards it\n")
 
 
+@pytest.mark.slow
+def test_what_goes_on_from_a_file_is_there_and_its_faults_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--json", "--quiet", "--db", str(tmp_path / "state.db")]
+
+    def begin(lines: Lines) -> None:
+        url = json.loads(lines.next())["url"]
+        httpx.post(f"{url}/local/run", json={"input": {"n": 1}}, headers=KEY).raise_for_status()
+        fault = {"kind": "status", "code": 503, "on": ["purge-queue"]}
+        httpx.post(f"{url.removesuffix('v2')}_emulator/faults", json=fault).raise_for_status()
+
+    def go_on(lines: Lines) -> None:
+        url = json.loads(lines.next())["url"]
+        assert httpx.get(f"{url.removesuffix('v2')}_emulator/verdict").json()["submitted"] == 1
+        assert httpx.post(f"{url}/local/purge-queue", headers=KEY).status_code == 503
+
+    assert emulated(arguments, begin) == 0
+    assert "faults" not in capsys.readouterr().err
+    assert emulated(arguments, go_on) == 0
+    assert "1 fault that was injected before is still active" in capsys.readouterr().err
+
+
 def test_the_lines_for_a_worker_elsewhere_are_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
     def look(lines: Lines) -> None:
         told = [lines.next()]

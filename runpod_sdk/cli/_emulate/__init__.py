@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reload", action="store_true", help="load files again, or replace workers, on change")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose, as JSON")
-    parser.add_argument("--db", type=Path, metavar="FILE", help="keep jobs, ledger and time in it, whatever ends this")
+    parser.add_argument("--db", type=Path, metavar="FILE", help="keep jobs, batches, ledger and time in it")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids, and of faults that have a rate (0)")
     parser.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="let its time pass N times as fast")
     parser.add_argument(
@@ -127,6 +127,15 @@ def _run(arguments: argparse.Namespace) -> int:
         sys.stdout = out
 
 
+def _tell_of_kept(emulator: Emulator) -> None:
+    """Say that faults go on which nobody has injected this time."""
+    kept = len(emulator.faults.all())
+    if kept:
+        words = "fault that was injected before is" if kept == 1 else "faults that were injected before are"
+        how = "the console, or DELETE /_emulator/faults, removes"
+        print(f"{kept} {words} still active; {how} {'it' if kept == 1 else 'them'}", file=sys.stderr)
+
+
 def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
     from runpod_sdk.emulator import HandlerFileError  # noqa: PLC0415  --help needs none of these
     from runpod_sdk.emulator._doors._listener import check_serves_at  # noqa: PLC0415
@@ -136,6 +145,7 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
     port = 0 if arguments.test_inputs else arguments.port
 
     with _emulator(arguments) as emulator, closing(Narrator(emulator, is_quiet=arguments.quiet)) as narrator:
+        _tell_of_kept(emulator)
         try:
             for fault in _faults(arguments):
                 emulator.inject(fault)
