@@ -150,10 +150,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if is_chosen else (os.cpu_count() or 1) * 3 // 2
 
 
-@pytest.fixture(autouse=True)
-def _no_runpod_is_left() -> Iterator[None]:
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
     """Forget the package `runpod` that a test's worker file was given: the next test may bring one of its own."""
-    yield
     if "runpod" in sys.modules:
         for name in [name for name in sys.modules if name.partition(".")[0] == "runpod"]:
             del sys.modules[name]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from edition_3_0 import NotIn30Error, edition_3_0
 
-from tests.lazy import lazy
+from tests.lazy import Lazy
 
 if TYPE_CHECKING:
     import openapi_spec_validator
 else:
-    openapi_spec_validator = lazy("openapi_spec_validator")
+    openapi_spec_validator = Lazy("openapi_spec_validator")
 
 pytestmark = pytest.mark.contract
 

@@ -11,11 +11,12 @@ import pytest
 
 from runpod_sdk import Client
 from runpod_sdk.emulator import Emulator, Options, Scaling
+from tests.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-parser = pytest.importorskip("prometheus_client.parser")
+parser: Any = Lazy("prometheus_client.parser")
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 

@@ -14,14 +14,14 @@ import pytest
 from runpod_sdk import Client
 from runpod_sdk.emulator import Emulator, Fault
 from tests.emulator.vllm_worker import MODEL, handler
-from tests.lazy import lazy
+from tests.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import openai
 else:
-    openai = lazy("openai")
+    openai = Lazy("openai")
 
 TOOL: Any = {"type": "function", "function": {"name": "shout", "parameters": {"type": "object", "properties": {}}}}
 

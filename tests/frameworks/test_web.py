@@ -29,6 +29,8 @@ from tests.frameworks.calls import ASYNC_SUBMITS
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+pytestmark = pytest.mark.slow
+
 Page = Callable[["Request", Any, Any], Awaitable[Response]]
 
 
@@ -170,7 +172,6 @@ def left(kind: str, page: Page, at: int) -> tuple[FaultServer, Service]:
     return server, service
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", STREAMS)
 @pytest.mark.parametrize("kind", ["starlette", "fastapi"])
 def test_who_leaves_a_stream_has_its_job_cancelled(kind: str, page: str) -> None:
@@ -180,7 +181,6 @@ def test_who_leaves_a_stream_has_its_job_cancelled(kind: str, page: str) -> None
     assert service.unknowns == []
 
 
-@pytest.mark.one_in(5)
 @pytest.mark.parametrize("at", [0, 1], ids=["in the submit", "in the next request"])
 @pytest.mark.parametrize("page", [name for name in RACES if name != "run"])
 @pytest.mark.parametrize("kind", ["starlette", "fastapi"])
