@@ -20,7 +20,7 @@ from tests.compiling import compile_packages, rewrite_share
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from _pytest.terminal import TerminalReporter
 
@@ -108,7 +108,7 @@ def leave_most_of_families(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collection away from what is collected here: it is many objects, and stays until the end."""
     gc.disable()
     try:
