@@ -141,10 +141,10 @@ def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
     try:
         content = _JSON.encode(body).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
         others = "extra_body" if "input" in body else "attributes"
         found = next(_faults(body.get("input"), "input", 0), None) or next(_faults(body, others, 0), None)
-        raise kind(found or f"input cannot be written as JSON: {type(error).__name__}") from None
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise found or kind(f"input cannot be written as JSON: {type(error).__name__}") from None
     limit = operation.body_max
     if limit is not None and len(content) > limit:
         raise ValueError(
@@ -154,31 +154,32 @@ def encoded(operation: Operation, body: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _faults(value: object, path: str, depth: int) -> Iterator[str]:
+def _faults(value: object, path: str, depth: int) -> Iterator[TypeError | ValueError]:
     """Say where the things are that JSON cannot hold, without showing them."""
     if depth > _DEPTH_MAX:
-        yield f"{path[:60]}… is nested too deeply, or holds itself"
+        yield ValueError(f"{path[:60]}… is nested too deeply, or holds itself")
     elif isinstance(value, dict):
         for key, item in cast("dict[object, object]", value).items():
             if not (key is None or isinstance(key, str | int | float)):
-                yield f"{path} has a key that is {kind_of(key)}: JSON keys are strings"
+                yield TypeError(f"{path} has a key that is {kind_of(key)}: JSON keys are strings")
             yield from _faults(item, f"{path}[{key!r}]", depth + 1)
     elif isinstance(value, list | tuple):
         for at, item in enumerate(cast("list[object]", value)):
             yield from _faults(item, f"{path}[{at}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path} is {value!r}: JSON has no such number; send None, or leave it out"
+        yield ValueError(f"{path} is {value!r}: JSON has no such number; send None, or leave it out")
     elif isinstance(value, bytes | bytearray | memoryview):
-        yield f"{path} is {kind_of(cast('object', value))}: JSON holds no bytes; send base64 text or a URL"
+        kind = kind_of(cast("object", value))
+        yield TypeError(f"{path} is {kind}: JSON holds no bytes; send base64 text or a URL")
     elif not (value is None or isinstance(value, str | int | float)):
         yield from _faults_of_object(value, path, depth)
 
 
-def _faults_of_object(value: object, path: str, depth: int) -> Iterator[str]:
+def _faults_of_object(value: object, path: str, depth: int) -> Iterator[TypeError | ValueError]:
     if has_fields(value):
         yield from _faults(as_object(value), path, depth + 1)
     else:
-        yield f"{path} is {kind_of(value)}: JSON cannot hold it{_remedy(value)}"
+        yield TypeError(f"{path} is {kind_of(value)}: JSON cannot hold it{_remedy(value)}")
 
 
 # What to send instead, by what a value has; the first that fits. So nothing is imported to know a class of pandas,
