@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Statement = tuple[str, tuple[Any, ...]]
 
 _MARK = 0x52504547  # says that a file is one of these: SQLite's application_id
-_VERSION = 2
+_VERSION = 3
 _CHECKPOINT = 8_000  # pages of 4 KiB that are written before they are brought into the file itself; ours
 _SCHEMA = """
 CREATE TABLE fact(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -62,7 +62,7 @@ FACT = "INSERT OR REPLACE INTO fact(name, value) VALUES(?, ?)"
 # What a reset forgets; the faults are removed one by one, and time goes on.
 CLEARED: tuple[Statement, ...] = (
     *((f"DELETE FROM {table}", ()) for table in ("job", "chunk", "batch", "entry", "webhook", "ledger", "account")),  # noqa: S608  our own names
-    ("DELETE FROM fact WHERE name = 'ledger' OR name LIKE 'counts/%'", ()),
+    ("DELETE FROM fact WHERE name LIKE 'ledger%' OR name LIKE 'counts/%'", ()),
 )
 
 

@@ -91,11 +91,11 @@ class Store:
         self._epoch = max(now(), self.time or 0.0) - monotonic
         behind = self._epoch + monotonic - now()
         self._now = lambda: now() + behind
-        self._ledger = ledger
+        self._ledger, facts = ledger, self._facts()
         ledger.resume(
             [tuple(json.loads(row)) for (row,) in self._read("SELECT row FROM ledger ORDER BY number")],
             [(job, json.loads(facts)) for job, facts in self._read("SELECT job, facts FROM account ORDER BY number")],
-            json.loads(self._facts().get("ledger", "null")),
+            {**json.loads(facts["ledger"]), **json.loads(facts["ledger/lists"])} if "ledger" in facts else None,
         )
         self._thread = threading.Thread(target=self._follow, name="emulator-store", daemon=True)
         self._thread.start()
@@ -273,6 +273,8 @@ class Store:
         rows: list[Statement] = [(file.ROW, (row[0], json.dumps(row))) for row in unsaved.rows]
         rows += [(file.ACCOUNT, (number, job, json.dumps(facts))) for job, number, facts in unsaved.accounts]
         rows.append((file.FACT, ("ledger", json.dumps(unsaved.totals))))
+        if unsaved.lists is not None:
+            rows.append((file.FACT, ("ledger/lists", json.dumps(unsaved.lists))))
         return [*rows, *((cut, (unsaved.cut[what],)) for cut, what in file.CUT if unsaved.cut[what] > 0)]
 
     def _follow(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runpod_sdk import Endpoint
     from runpod_sdk.emulator import JobRecord
+    from runpod_sdk.emulator._record._ledger import Fate
 
 
 def chunks(job: dict[str, Any]) -> Iterator[int]:
@@ -216,8 +217,29 @@ def test_a_submit_that_was_not_answered_is_one_that_nobody_knows() -> None:
     first.request("run", "POST", "/v2/e/run", "e", None, "b" * 64)
     unsaved = first.unsaved()
     assert unsaved is not None
-    second.resume(unsaved.rows, [], unsaved.totals)
+    assert unsaved.lists is not None
+    second.resume(unsaved.rows, [], {**unsaved.totals, **unsaved.lists})
     assert [(each.input_sha256, each.fate) for each in second.verdict().ambiguous] == [("b" * 64, "left")]
+
+
+def test_what_a_ledger_lists_is_written_where_it_has_changed() -> None:
+    ledger = Ledger(lambda: 0.0, threading.Lock(), lambda: 0, 10)
+    ledger.resume([], [], None)
+
+    def written(fate: Fate) -> int | None:
+        """Return how many ambiguous submits are written after one more submit."""
+        ledger.answer(ledger.request("run", "POST", "/v2/e/run", "e", None, "a" * 64), 200, fate, "IN_QUEUE")
+        unsaved = ledger.unsaved()
+        assert unsaved is not None
+        return None if unsaved.lists is None else len(unsaved.lists["ambiguous"])
+
+    assert [written("whole"), written("whole"), written("dropped"), written("whole"), written("reset")] == [
+        0,
+        None,
+        1,
+        None,
+        2,
+    ]
 
 
 # What is refused, before anything is done.

@@ -112,6 +112,7 @@ class Ledger:
         self._struck: dict[str, int] = {}
         self._purged_known: set[str] = set()  # purged jobs that their queue has not forgotten yet
         self._submitted = self._expired = self._purged = self._folded = self._unclear = 0
+        self._has_new_lists = True
         self._saved = self._cut = 0  # up to which row, and which account, they are kept, and no longer kept
 
     # What is read.
@@ -218,15 +219,17 @@ class Ledger:
             accounts = [(job_id, self._accounts[job_id]) for job_id in self._changed if job_id in self._accounts]
             self._changed = {}
             self._saved = self._count
-            totals: dict[str, Any] = {name: getattr(self, f"_{name}") for name in _TOTALS}
-            totals["purged_known"] = sorted(self._purged_known)
-            totals["ambiguous"] = [asdict(each) for each in self._ambiguous]
+            has_new_lists, self._has_new_lists = self._has_new_lists, False
             return Unsaved(
                 rows=rows,
                 accounts=[(job_id, account.number, _facts(account)) for job_id, account in accounts],
-                totals=totals,
+                totals={name: getattr(self, f"_{name}") for name in _TOTALS},
+                lists=self._lists() if has_new_lists else None,
                 cut={"ledger": self._count - self._limit, "account": self._cut},
             )
+
+    def _lists(self) -> dict[str, Any]:
+        return {"purged_known": sorted(self._purged_known), "ambiguous": [asdict(each) for each in self._ambiguous]}
 
     # What is written.
 
@@ -255,6 +258,7 @@ class Ledger:
                 self._mark(exchange.job_id or "")
         if exchange.sha256 is not None and not _is_certain(status, fate):
             self._unclear += 1
+            self._has_new_lists = True
             self._ambiguous.append(
                 Ambiguous(
                     input_sha256=exchange.sha256,
@@ -334,11 +338,14 @@ class Ledger:
     def _account_for(self, job_id: str, event: Event, worker_id: str | None) -> None:
         """Note an event in the account of its job."""
         if event is Event.EXPIRE:
-            self._expired += job_id not in self._purged_known
+            was_purged = job_id in self._purged_known
+            self._expired += not was_purged
             self._purged_known.discard(job_id)
+            self._has_new_lists |= was_purged
         elif event is Event.PURGE:
             self._purged += 1
             self._purged_known.add(job_id)
+            self._has_new_lists = True
         account = self._accounts.get(job_id)
         if account is not None:
             account.executions += event is Event.TAKE

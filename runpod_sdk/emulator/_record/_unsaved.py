@@ -14,12 +14,14 @@ class Unsaved:
         rows: as they are.
         accounts: of jobs, with the number of each, in the order of these.
         totals: what is counted.
+        lists: what is listed beside it, where that has changed: it may be long.
         cut: up to which number rows and accounts are no longer kept.
     """
 
     rows: list[tuple[Any, ...]]
     accounts: list[tuple[str, int, dict[str, Any]]]
     totals: dict[str, Any]
+    lists: dict[str, Any] | None
     cut: dict[str, int]
 
 
