@@ -48,6 +48,13 @@ class FilesServer:
                     self._answer(404, b"no such file")
                 elif name == "/moved.txt":
                     self._answer(302, b"", location="/plain.png")
+                elif name == "/elsewhere":
+                    self._answer(302, b"", location="ftp://127.0.0.1/x")
+                elif name == "/garbage":
+                    self.close_connection = True
+                    self.wfile.write(b"no HTTP\r\n\r\n")
+                elif name == "/short":
+                    self._answer(200, b"pixels", whole=False, content_length="10")
                 elif name == "/named":
                     self._answer(200, b"pixels", content_disposition='attachment; filename="its.name.webp"')
                 else:

@@ -11,6 +11,8 @@ import os
 import queue
 import re
 import signal
+import socket
+import sys
 import threading
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -234,6 +236,27 @@ def test_a_file_that_has_changed_is_loaded_again_and_a_broken_one_is_not(
     told = capsys.readouterr().err
     assert told.count("File ") == 2, "of the file alone"
     assert told.endswith(f"ValueError: boom\n{handler}: ValueError: boom\n")
+
+
+def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, kept_signals():
+        port = str(taken.getsockname()[1])
+        assert main(["emulate", "--port", port]) == 1
+    said = f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free one\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with kept_signals():
+        assert main(["emulate", str(tmp_path / "none.py"), "--port", "0"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'none.py'}: no such file\n"
+
+
+def test_an_extra_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with kept_signals():
+        assert main(["emulate", "--port", "0"]) == 2
+    assert capsys.readouterr().err == "runpod-sdk emulate: it needs an extra: pip install 'runpod-sdk[emulator]'\n"
 
 
 # What is told of workers and of jobs.

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runpod_sdk import Client, JobState, JobStatus, MapResult
 from runpod_sdk.cli._map._formats import format_of
 from runpod_sdk.cli._map._outputs import _grouped as grouped
 from runpod_sdk.cli._map._outputs import _kinds as kinds_of
 from runpod_sdk.cli._map._outputs import _text as table_text
 from runpod_sdk.cli._map._outputs import output_of
-from runpod_sdk.cli._map._progress import text_of
+from runpod_sdk.cli._map._progress import Progress, text_of
 from runpod_sdk.cli._map._shape import Shape, field_of
 from runpod_sdk.cli._map._sources import _cell as cell_of
 from runpod_sdk.cli._map._sources import source_of
@@ -371,6 +373,47 @@ def test_a_pipe_that_breaks_off_ends_the_run_and_what_came_is_kept(run: Any, tmp
     assert done.code == 2
     assert "ends after element 1" in done.err
     assert [json.loads(row["output"]) for row in table(tmp_path / "out.csv")] == [{"said": "a"}]
+
+
+class Lines(io.StringIO):
+    """Standard error that says when the first line has come, and whether it is a terminal."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+        self.has_line = threading.Event()
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if "\n" in text:
+            self.has_line.set()
+        return count
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_how_far_a_run_is_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    told, now, job = Lines(is_terminal=is_terminal), [0.0], Client("key").endpoint("abc").job("j1")
+    with redirect_stderr(told):
+        progress = Progress("map", 2, 0.5, 0.001, lambda: now[0], lambda: 7)
+        now[0] = 4.0
+        state = JobState(id="j1", endpoint_id="abc", status=JobStatus.COMPLETED, execution_time_ms=3000)
+        progress.add(MapResult.made(index=0, key="a", input={}, output=1, job=job, state=state), "COMPLETED")
+        progress.add(MapResult.made(index=1, key="b", input={}, error=ValueError("why")), "UNKNOWN")
+        if not is_terminal:
+            assert told.has_line.wait(30)
+        progress.close()
+        progress.close()
+    line = told.getvalue().splitlines()[-1]
+    assert line.startswith("map ")
+    if is_terminal:
+        assert "2/2 done, 1 unknown, 0.5/s, cost 1.5 so far" in line
+    else:
+        assert "/2 done, " in line
+        assert line.endswith(", 7 done before")
 
 
 def test_how_far_a_run_is_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -12,8 +13,10 @@ import pytest
 
 from runpod_sdk import Client, JobFailedError
 from runpod_sdk.emulator import Emulator, HandlerFileError
+from runpod_sdk.emulator._workers._standin.runpod.serverless.modules import rp_fitness
 from runpod_sdk.emulator._workers._standin.runpod.serverless.modules.rp_logger import RunPodLogger
 from runpod_sdk.emulator._workers._standin.runpod.serverless.modules.rp_tips import check_return_size
+from runpod_sdk.emulator._workers._standin.runpod.serverless.utils import rp_ssrf
 from runpod_sdk.emulator._workers._standin.runpod.serverless.utils._s3 import S3Bucket
 from tests.files_server import FilesServer
 
@@ -168,6 +171,45 @@ def test_a_logger_writes_what_is_grave_enough(capsys: pytest.CaptureFixture[str]
     assert grave == "ERROR  | job-1 | grave"
     assert tip.startswith("TIP    | Your return body is 21.00 MB")
     assert others == ["INFO   | Log level set to DEBUG", "INFO   | token: a****f"]
+
+
+def test_checks_run_in_order_until_one_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[str] = []
+
+    async def second() -> None:
+        ran.append("second")
+
+    def third() -> None:
+        raise OSError("no GPU")
+
+    rp_fitness.clear_fitness_checks()
+    try:
+        rp_fitness.register_fitness_check(lambda: ran.append("first"))
+        rp_fitness.register_fitness_check(second)
+        asyncio.run(rp_fitness.run_fitness_checks())
+        rp_fitness.register_fitness_check(third)
+        with pytest.raises(SystemExit):
+            asyncio.run(rp_fitness.run_fitness_checks())
+    finally:
+        rp_fitness.clear_fitness_checks()
+    assert ran == ["first", "second"] * 2
+    assert "Fitness check failed: third | OSError: no GPU" in capsys.readouterr().err
+
+
+def test_what_cannot_be_downloaded_says_why(files: FilesServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "true")
+    with pytest.raises(ConnectionError, match="BadStatusLine"):
+        rp_ssrf.opened(f"{files.url}/garbage", 30, {})
+    with pytest.raises(rp_ssrf.SSRFError, match="blocked URL scheme 'ftp'"):
+        rp_ssrf.opened(f"{files.url}/elsewhere", 30, {})
+    with pytest.raises(ConnectionResetError, match="4 bytes of the body have not come"):
+        list(rp_ssrf.pieces_of(rp_ssrf.opened(f"{files.url}/short", 30, {}), 100))
+    monkeypatch.setenv("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "false")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(rp_ssrf.SSRFError, match="through a proxy"):
+        rp_ssrf.opened("http://example.com/x", 30, {})
 
 
 def test_a_check_that_fails_ends_the_worker(tmp_path: Path) -> None:

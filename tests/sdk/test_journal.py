@@ -36,7 +36,7 @@ from tests.disk import small_disk
 from tests.sdk.flavours import World, bare, both_flavours, caught
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 # ruff: noqa: ASYNC240  small files
 
@@ -96,6 +96,23 @@ async def test_what_has_ended_is_neither_sent_nor_handed_out_again(world: World)
     assert await listed(again) == []
     assert world.operations.count("run") == 3
     assert again.report().skipped == 3
+
+
+def test_inputs_that_come_one_by_one_are_known_again() -> None:
+    async def inputs(count: int) -> AsyncIterator[dict[str, int]]:
+        for each in numbered(*range(count)):
+            yield each
+
+    async def main() -> None:
+        with Emulator() as emulator:
+            emulator.endpoint("abc", lambda job: job["input"]["n"], workers=8)
+            async with AsyncClient(**emulator.connection) as client:
+                endpoint = client.endpoint("abc")
+                for count, new in ((3, [0, 1, 2]), (3, []), (5, [3, 4])):
+                    results = endpoint.map(inputs(count), journal="run.sqlite")
+                    assert outputs([result async for result in results]) == new
+
+    asyncio.run(main())
 
 
 @both_flavours
