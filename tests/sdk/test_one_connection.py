@@ -88,8 +88,8 @@ def test_a_reset_while_the_answer_is_awaited_is_an_error_of_reading() -> None:
         assert transfer.sent > 0
 
 
-@pytest.mark.parametrize(("act", "why"), [("speaks", "spoke before"), ("closes", "closed"), ("resets", "reset")])
-def test_a_far_side_that_does_not_wait_to_be_asked_is_refused(act: str, why: str) -> None:
+@pytest.mark.parametrize("act", ["speaks", "closes", "resets"])
+def test_a_far_side_that_does_not_wait_to_be_asked_is_refused(act: str) -> None:
     with pair() as (connection, theirs):
         connection.check_silence()
         if act == "speaks":
@@ -99,8 +99,9 @@ def test_a_far_side_that_does_not_wait_to_be_asked_is_refused(act: str, why: str
         if act != "speaks":
             theirs.close()
         assert not connection.is_silent
-        with pytest.raises(httpx.ConnectError, match=why):
+        with pytest.raises(httpx.ConnectError) as caught:
             connection.check_silence()
+        assert isinstance(caught.value.__cause__, ConnectionResetError) == (act == "resets")
 
 
 # How one is made.
