@@ -1,5 +1,6 @@
 """A bulk run by Airflow: a task for each input of a file, each submitted once, whatever is killed.
 
+    airflow dags unpause runpod_bulk
     airflow dags trigger runpod_bulk --conf '{"inputs": "/data/inputs.jsonl"}'
 
 Each line of the file is `{"key": …, "input": {…}}`. The operator is in `airflow_operator.py`, and says what it keeps

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ DEAD_AFTER = float(os.environ.get("DEAD_AFTER", "30"))
 # Tasks at work in one process: submits, and jobs that are waited for.
 AT_ONCE = 32
 
+# It warns of apps in a main module, whose tasks would be named after that; these have names of their own.
+logging.getLogger("procrastinate.blueprints").setLevel(logging.ERROR)
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("DATABASE_URL", "")))
 client = AsyncClient()
 
