@@ -6,7 +6,7 @@ import enum
 import json
 import math
 import warnings
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -191,6 +191,15 @@ class Array:
         return [1]
 
 
+class generic:  # noqa: N801  as numpy calls the base of its numbers
+    def tolist(self) -> int:
+        return 1
+
+
+class int64(generic):  # noqa: N801  as above
+    pass
+
+
 class Frame:
     columns = ("a",)
 
@@ -205,6 +214,8 @@ class Frame:
         (Frame(), '.to_dict("records")'),
         (datetime(2026, 1, 1, tzinfo=UTC), ".isoformat()"),
         (time(12), ".isoformat()"),
+        (timedelta(1), ".total_seconds()"),
+        (int64(), ".item()"),
         (NaTType(2026, 1, 1, tzinfo=UTC), "None, or leave it out"),
         (math.nan, "None, or leave it out"),
         (Decimal("1.5"), "float(…), or str(…)"),

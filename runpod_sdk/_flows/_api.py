@@ -184,6 +184,7 @@ def _input(input: object) -> JobInput | None:  # noqa: A002  the API's word
     input = as_object(input)  # noqa: A001  as above
     if not isinstance(input, Mapping):
         many = "; for a table, endpoint.map(…) makes each row an input" if hasattr(input, "columns") else ""
+        many = "; for many inputs, use endpoint.map(…)" if type(input) in (list, tuple) else many
         raise TypeError(f"input is {kind_of(input)}: the service takes a JSON object, pass a dict or a model{many}")
     given = JobInput()
     given.additional_properties = dict(cast("Mapping[str, Any]", input))  # keys are checked by encoded()

@@ -167,7 +167,7 @@ def _faults(value: object, path: str, depth: int) -> Iterator[TypeError | ValueE
         for at, item in enumerate(cast("list[object]", value)):
             yield from _faults(item, f"{path}[{at}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield ValueError(f"{path} is {value!r}: JSON has no such number; send None, or leave it out")
+        yield ValueError(f"{path} is {float(value)!r}: JSON has no such number; send None, or leave it out")
     elif isinstance(value, bytes | bytearray | memoryview):
         kind = kind_of(cast("object", value))
         yield TypeError(f"{path} is {kind}: JSON holds no bytes; send base64 text or a URL")
@@ -186,7 +186,8 @@ def _faults_of_object(value: object, path: str, depth: int) -> Iterator[TypeErro
 # numpy or PIL, whose NaTType and NAType are missing values.
 _REMEDIES = (
     (("to_dict", "columns"), '.to_dict("records")'),  # a DataFrame
-    (("tolist",), ".tolist()"),  # arrays, tensors, Series, numpy's numbers
+    (("tolist",), ".tolist()"),  # arrays, tensors, Series
+    (("total_seconds",), ".total_seconds()"),
     (("isoformat",), ".isoformat()"),  # dates and times, also those of pandas
     (("__fspath__",), "str(…), or what the file holds as base64 text"),
     (("as_integer_ratio",), "float(…), or str(…)"),  # Decimal, Fraction
@@ -200,6 +201,8 @@ _REMEDIES = (
 def _remedy(value: object) -> str:
     if type(value).__name__ in ("NaTType", "NAType"):
         return "; send None, or leave it out"
+    if any(base.__name__ == "generic" for base in type(value).__mro__):  # numpy's numbers and dates
+        return "; send .item()"
     fitting = (instead for names, instead in _REMEDIES if all(hasattr(value, name) for name in names))
     return f"; send {found}" if (found := next(fitting, None)) else ""
 
