@@ -10,12 +10,17 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from runpod_sdk import AsyncClient, Client, Journal
+from runpod_sdk import AsyncClient, Client, Endpoint, Journal, cli
+from runpod_sdk.cli import _session
+from runpod_sdk.cli._map._journal import OutputJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +34,8 @@ for _name in (
     "runpod_sdk._client._async_shield",
     "runpod_sdk._client._bulk._journaled",
     "runpod_sdk._client._bulk._map",
+    "runpod_sdk.cli._map._inputs",
+    "runpod_sdk.cli._map._sources",
 ):
     import_module(_name)
 FINAL = (b'"COMPLETED"', b'"FAILED"')
@@ -132,6 +139,46 @@ async def run_async(order: dict[str, Any], fate: Fate) -> None:
             take(result)
 
 
+def run_command(order: dict[str, Any], fate: Fate) -> None:
+    """Run the command `map`, in this process, with the same moments to end it."""
+    made, recorded = Endpoint.map, OutputJournal.record
+
+    def map_of(*inputs: Any, **options: Any) -> Any:
+        return made(*inputs, **options, on_submit=fate.on_submit, on_result=fate.on_result)
+
+    def record(journal: OutputJournal, result: Any) -> str:
+        status = recorded(journal, result)
+        fate.meets("with the result")
+        return status
+
+    def client(_: object) -> Client:
+        return Client(order["key"], base_url=order["url"], transport=Way(fate))
+
+    replaced: list[tuple[Any, str, Any]] = [
+        (Endpoint, "map", map_of),
+        (OutputJournal, "record", record),
+        (_session, "_client", client),
+    ]
+    for where, name, what in replaced:
+        setattr(where, name, what)
+    lines = Path(order["out"] + ".inputs")
+    given = [{"key": key, "input": one} for key, one in inputs(order).items()] if order["keyed"] else inputs(order)
+    lines.write_text("".join(json.dumps(one) + "\n" for one in given))
+    options = ["--output", order["out"], "--concurrency", str(order["concurrency"]), "--progress", "0"]
+    code = cli.main(["map", "abc", str(lines), *options])
+    if code == 130:
+        raise KeyboardInterrupt
+    if code not in (0, 3):
+        raise RuntimeError("it is not done")
+
+
+def interrupt(first: float, second: float) -> None:
+    """Press Ctrl-C after so many seconds, and once more."""
+    for seconds in (first, second):
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
@@ -142,12 +189,19 @@ def main() -> None:
         if order["seconds"] is not None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process in the kernel, wherever it is
             signal.setitimer(signal.ITIMER_REAL, order["seconds"])
+        if order["twice"] is not None:
+            threading.Thread(target=interrupt, args=order["twice"], daemon=True).start()
         fate = Fate(order["at"], order["nth"])
         try:
-            if order["flavour"] == "async":
+            if order["flavour"] == "command":
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+                run_command(order, fate)
+            elif order["flavour"] == "async":
                 asyncio.run(run_async(order, fate))
             else:
                 run(order, fate)
+        except KeyboardInterrupt:
+            os._exit(130)
         except BaseException as error:  # noqa: BLE001  a fork does not go on as its parent
             print(repr(error), file=sys.stderr)  # noqa: T201  for whoever looks into it
             os._exit(1)

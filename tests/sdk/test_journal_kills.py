@@ -18,9 +18,12 @@ import pytest
 
 from runpod_sdk import Journal
 from runpod_sdk.emulator import Emulator, Options
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runpod_sdk import JournalItem
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 PROGRAM = Path(__file__).with_name("journal_runs.py")
@@ -38,6 +41,7 @@ class Bench:
         self.connection = connection
         self.process = process
         self.folder = folder
+        self.is_interrupted = False
         emulator.endpoint("abc", self.handle, workers=8)
 
     def handle(self, job: dict[str, Any]) -> int:
@@ -61,29 +65,46 @@ class Bench:
             "at": None,
             "nth": 0,
             "seconds": None,
+            "twice": None,
         }
+        self.is_interrupted |= "twice" in more
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({**order, **more}) + "\n")
         self.process.stdin.flush()
         status = os.waitstatus_to_exitcode(int(self.process.stdout.readline()))
-        assert status <= 0, "it ends by itself, or by a signal"
+        assert status in (130, 0) or status < 0, "it ends by itself, or by a signal"
         return status == 0
 
     def checked(self, trial: int) -> set[int]:
         """See that all is as it should be; return the inputs that are unknown, by their places."""
-        items = list(Journal(self.folder / f"{trial}.sqlite").items())
+        left = self._left(trial, list(Journal(self.folder / f"{trial}.sqlite").items()))
+        handed = (self.folder / f"{trial}.out").read_text().splitlines()
+        keys = {str(item.key) for item in Journal(self.folder / f"{trial}.sqlite").items()}
+        assert keys == set(handed), "each is handed out, once at least"
+        assert len(handed) <= COUNT + ATTEMPTS, "and again only where the caller may not have been done with it"
+        return left
+
+    def checked_output(self, trial: int) -> set[int]:
+        """See that all is as it should be after the command line; return the inputs that are unknown."""
+        left = self._left(trial, list(Journal(self.folder / f"{trial}.out.journal").items()))
+        lines = [json.loads(line) for line in (self.folder / f"{trial}.out").read_text().splitlines()]
+        assert sorted(line["line"] for line in lines) == list(range(1, COUNT + 1)), "each has one line"
+        assert {line["line"] - 1 for line in lines if line["status"] == "UNKNOWN"} == left
+        assert all(line["output"] == line["line"] - 1 for line in lines if line["status"] == "COMPLETED")
+        return left
+
+    def _left(self, trial: int, items: list[JournalItem]) -> set[int]:
         assert len(items) == COUNT
         assert {item.status for item in items} <= {"COMPLETED", "UNKNOWN"}
         assert all(item.is_handed for item in items)
-        handed = (self.folder / f"{trial}.out").read_text().splitlines()
-        assert {str(item.key) for item in items} == set(handed), "each is handed out, once at least"
-        assert len(handed) <= COUNT + ATTEMPTS, "and again only where the caller may not have been done with it"
         ran = {n: times for (of, n), times in self.ran.items() if of == trial}
         assert set(ran.values()) <= {1}, "none ran twice"
         completed = {item.output for item in items if item.status == "COMPLETED"}
         assert completed <= set(ran)
-        assert all(item.attempt == 1 for item in items)
+        assert self.is_interrupted or all(item.attempt == 1 for item in items), (
+            "else some are withdrawn before the request"
+        )
         return set(range(COUNT)) - completed
 
 
@@ -106,8 +127,12 @@ BOUNDARIES: dict[str, tuple[set[int], set[bool]]] = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+def marks_of(boundary: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Return what leaves all but the most dangerous moment to the long tail."""
+    return () if boundary == "with the answer" else (pytest.mark.slow,)
+
+
+@pytest.mark.parametrize("boundary", [pytest.param(name, marks=marks_of(name)) for name in BOUNDARIES])
 def test_a_kill_at_a_boundary_leaves_what_that_allows(boundary: str, bench: Bench) -> None:
     unknown, arrived = BOUNDARIES[boundary]
     for trial, nth in enumerate((1, 5)):  # one in each flavour
@@ -118,15 +143,28 @@ def test_a_kill_at_a_boundary_leaves_what_that_allows(boundary: str, bench: Benc
         assert {(trial, n) in bench.ran for n in left} <= arrived
 
 
-def killed_at_random(bench: Bench, kills: int) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_kill_of_the_command_at_a_boundary_leaves_what_that_allows(boundary: str, bench: Bench) -> None:
+    unknown, arrived = BOUNDARIES[boundary]
+    for trial, nth in enumerate((1, 5)):
+        assert not bench.order(trial, at=boundary, nth=nth, concurrency=1, flavour="command")
+        assert bench.order(trial, concurrency=1, flavour="command")
+        left = bench.checked_output(trial)
+        assert len(left) in unknown
+        assert {(trial, n) in bench.ran for n in left} <= arrived
+
+
+def killed_at_random(bench: Bench, kills: int, **options: Any) -> None:
     """Kill so many runs; each is taken up, and killed again, five times at most."""
+    checked = bench.checked_output if options else bench.checked
     trial, left = 0, kills
     while left > 0:
         chance = random.Random(trial)  # noqa: S311  no secret
         most = min(5, left)
-        while not bench.order(trial, seconds=chance.uniform(0.01, 0.3) if most else None, concurrency=8):
+        while not bench.order(trial, seconds=chance.uniform(0.01, 0.3) if most else None, concurrency=8, **options):
             most, left = most - 1, left - 1
-        bench.checked(trial)
+        checked(trial)
         trial += 1
 
 
@@ -138,3 +176,23 @@ def test_kills_at_random_moments_double_and_lose_nothing(bench: Bench) -> None:
 @pytest.mark.slow
 def test_many_kills_at_random_moments_double_and_lose_nothing(bench: Bench) -> None:
     killed_at_random(bench, 200)
+
+
+@pytest.mark.slow
+def test_kills_of_the_command_at_random_moments_double_and_lose_nothing(bench: Bench) -> None:
+    killed_at_random(bench, scaled(20, 200), flavour="command")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", ["sync", "async", "command"])
+def test_ctrl_c_twice_at_any_moment_doubles_and_loses_nothing(flavour: str, bench: Bench) -> None:
+    checked = bench.checked_output if flavour == "command" else bench.checked
+    for trial in range(scaled(2, 10)):
+        chance = random.Random(trial)  # noqa: S311  no secret
+        for _ in range(3):
+            twice = [chance.uniform(0.01, 0.3), chance.uniform(0, 0.1)]
+            if bench.order(trial, twice=twice, concurrency=8, flavour=flavour):
+                break
+        else:
+            assert bench.order(trial, concurrency=8, flavour=flavour)
+        checked(trial)
