@@ -72,6 +72,7 @@ def whole() -> tuple[int, str]:
     return code, out.getvalue()
 
 
+@pytest.mark.slow
 def test_all_scenarios_end_as_they_must(whole: tuple[int, str]) -> None:
     code, out = whole
     assert code == 0

@@ -223,6 +223,7 @@ def test_a_standard_stream_that_is_closed_is_as_good_as_the_null_device(closed: 
     assert done.stdout == ("" if ">&-" in closed.split() else '{"n": "1"}\n')
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it needs /dev/full")  # noqa: PTH110
 def test_an_output_that_is_full_is_told_in_a_line_and_the_job_is_not_lost(shell: Shell) -> None:
     shell.emulator.endpoint("abc", lambda job: job["input"])

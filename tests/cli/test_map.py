@@ -266,6 +266,7 @@ def test_another_input_under_a_key_that_is_done_is_told_and_not_run(bulk: Bulk) 
     )
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "lines",
     [
@@ -374,6 +375,7 @@ def test_a_torn_result_of_version_0_1_is_dropped_and_collected_again(bulk: Bulk)
     assert bulk.results[facts["line"] - 1]["id"] == facts["id"]
 
 
+@pytest.mark.slow
 def test_a_job_that_was_forgotten_meanwhile_is_expired(bulk: Bulk) -> None:
     bulk.give({"n": 1})
     sha256 = hashlib.sha256(b'{"n":1}').hexdigest()
@@ -648,6 +650,7 @@ def test_a_journal_of_version_0_1_torn_anywhere_is_taken_up(tmp_path: Path) -> N
             assert found == {bytes.fromhex(sha256[n]): stage for n, stage in stages.items()}
 
 
+@pytest.mark.slow
 def test_an_output_of_what_was_never_submitted_belongs_to_no_service(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_stream_that_is_not_the_output_exits_with_1_after_its_chunks(shell: Sh
     assert (done.code, done.out) == (0, "a\nb\n"), "what is missing at the end comes from the output"
 
 
+@pytest.mark.slow
 def test_a_timeout_tells_how_to_go_on(shell: Shell, gate: Callable[..., Gate]) -> None:
     gate("slow")
     done = shell("run", "slow", "n=1", "--stream", "--timeout", "0.2")
@@ -82,6 +83,7 @@ def test_a_timeout_tells_how_to_go_on(shell: Shell, gate: Callable[..., Gate]) -
     assert done.err.endswith(f"Re-attach: runpod-sdk stream slow {job_id}\n")
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_chunk_is_written_as_soon_as_it_is_there(shell: Shell, gate: Callable[..., Gate]) -> None:
     held = gate("other")

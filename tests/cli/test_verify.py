@@ -65,6 +65,7 @@ def test_every_claim_holds_where_the_service_is_as_it_is_known(emulator: Emulato
     assert verdicts(findings_of(in_process(emulator), list(CHECKS.values()))) == dict.fromkeys(CHECKS, "same")
 
 
+@pytest.mark.slow
 def test_every_claim_holds_over_a_socket() -> None:
     clock = SystemClock(rate=10)
     checks = _verify.chosen_checks()

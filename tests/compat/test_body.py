@@ -142,6 +142,7 @@ def test_an_input_in_its_place_is_never_changed(fields: dict[str, Any]) -> None:
     assert input_parts({"input": fields}) == (fields, {})
 
 
+@pytest.mark.slow
 @given(FIELDS.filter(lambda fields: "input" not in fields))
 def test_without_input_nothing_is_lost(fields: dict[str, Any]) -> None:
     with warnings.catch_warnings():

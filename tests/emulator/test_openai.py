@@ -119,6 +119,7 @@ def test_models_embeddings_and_tools(world: World) -> None:
     assert (call.function.name, json.loads(call.function.arguments)) == ("shout", {"text": "hi"})
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.fidelity("/openai: refusals and failures have the shape that OpenAI's clients read", source="assumed")
 def test_refusals_are_openais_own_errors(world: World, stream: bool) -> None:  # noqa: FBT001  a parameter
@@ -141,6 +142,7 @@ def test_a_failure_on_the_way_ends_the_stream(world: World) -> None:
     assert world.status() == ["FAILED"]
 
 
+@pytest.mark.one_in(2)
 def test_faults_strike_it_too(world: World) -> None:
     world.emulator.inject(Fault.status(429, on="openai", times=1))
     with pytest.raises(openai.RateLimitError):

@@ -153,6 +153,7 @@ runpod.serverless.start({"handler": handler})
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_has_ended_and_starts_anew(tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text(COUNTING, encoding="utf-8")
     scaling = Scaling(scaler="request_count", scaler_value=1, max_workers=2, cold_start=60, idle_timeout=20)

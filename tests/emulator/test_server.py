@@ -307,6 +307,7 @@ def test_a_webhook_goes_to_who_is_trusted(emulator: Emulator, pem: Path, monkeyp
     assert post(url, b"{}", 60) == 405, "it is there"
 
 
+@pytest.mark.slow
 def test_a_webhook_over_tls_ends_in_time_where_nobody_speaks_it(emulator: Emulator) -> None:
     with pytest.raises(ssl.SSLError):
         post(emulator.serve().url.replace("http", "https"), b"{}", 60)

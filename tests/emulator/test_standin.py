@@ -51,6 +51,7 @@ def do(worker: Endpoint, what: str, files: FilesServer | None = None) -> Any:
     return worker.run_sync({"what": what, "url": files.url if files else ""}, timeout=60)
 
 
+@pytest.mark.slow
 def test_downloads_of_a_job(worker: Endpoint, files: FilesServer) -> None:
     folder = "jobs/job-1/downloaded_files"
     found = [[folder, suffix, "pixels"] for suffix in (".png", ".webp", "", ".txt")]

@@ -73,6 +73,7 @@ def dead() -> Generator[list[SocketAddress]]:
         yield [at(f"127.0.0.{number}", port) for number in (1, 2, 3, 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", TELLING)
 def test_four_dead_addresses_have_the_time_of_one(dead: list[SocketAddress], wire: str, resolve: Any) -> None:
     resolve(lambda: dead)
@@ -86,11 +87,12 @@ def test_four_dead_addresses_have_the_time_of_one(dead: list[SocketAddress], wir
         took.append(monotonic() - began)
         assert client.unknowns == ()
 
-    options = {"base_url": f"http://service.localhost:{port}/v2", "timeout": 1.0, "retry": None}
+    options = {"base_url": f"http://service.localhost:{port}/v2", "timeout": 2.0, "retry": None}
     WIRES[wire].play(None, body, **{**options, **options_of(wire)})
-    assert took[0] < 3.0, "not twice, thrice or four times"
+    assert took[0] < 6.0, "not four times as long"
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("wire", OWN)
 def test_a_live_address_behind_dead_ones_is_found_soon(dead: list[SocketAddress], wire: str, resolve: Any) -> None:
     """Each has no more than a moment before the next is tried, not its share of a minute."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROWS = obstacles()
 ASYNCIO, SLOW_NAME = ("async-httpx", "async-given"), "its name is not found in time"
 # Seconds for a request that only a stall ever reaches.
-SHORT = 0.3
+SHORT = 0.15
 
 wires = pytest.mark.parametrize("wire", TELLING)
 flavours = pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)

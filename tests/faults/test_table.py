@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runpod_sdk import Retry
 
 # Seconds for a request that a stall ends: more and more, as a busy machine may need them; and for all others.
-SHORT, LONG = (0.3, 3.0), 60.0
+SHORT, LONG = (0.2, 3.0), 60.0
 
 CASES = [pytest.param(row, wire, id=f"{wire}: {row.name}") for row in rows() for wire in row.wires]
 

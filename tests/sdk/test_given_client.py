@@ -132,7 +132,8 @@ def hooks(kind: Kind, **given: Callable[[Any], None]) -> dict[str, list[Any]]:
 
 @both
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, AuthenticationError), (400, BadRequestError), (429, RateLimitError)]
+    ("status", "error"),
+    [(401, AuthenticationError), (400, BadRequestError), pytest.param(429, RateLimitError, marks=pytest.mark.slow)],
 )
 def test_a_hook_that_raises_for_a_status_hides_no_refusal(kind: Kind, status: int, error: type[RunpodError]) -> None:
     service = Service(status, status, status)
@@ -242,7 +243,7 @@ def test_an_auth_flow_may_log_in_and_send_a_submit_again_that_was_refused(kind: 
 
 
 @both
-@pytest.mark.parametrize("status", [200, 202, 400, 408, 429, 500, 502, 524])
+@pytest.mark.parametrize("status", [200, 202, 400, 408, pytest.param(429, marks=pytest.mark.slow), 500, 502, 524])
 def test_an_auth_flow_sends_no_submit_again_that_may_have_been_accepted(kind: Kind, status: int) -> None:
     service = Service(*[status] * 9)
 

@@ -196,6 +196,7 @@ def test_outputs_are_of_the_callers_type_and_the_key_is_found_in_what_came() -> 
     assert isinstance(results[2].error, OutputTypeError)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("small_batches")
 @both_flavours
 async def test_each_input_runs_once_whatever_answer_is_lost(world: World) -> None:
