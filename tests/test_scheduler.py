@@ -17,6 +17,7 @@ from runpod_sdk._client._bulk._line import Line
 from runpod_sdk._client._bulk._scheduler import Scheduler
 from runpod_sdk._client._bulk._task_pool import Outbox, TaskPool
 from runpod_sdk.clock import VirtualClock
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -500,9 +501,9 @@ def test_a_line_grows_at_once_and_shrinks_as_what_is_at_work_ends() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_quick", [True, False])
-def test_a_hundred_thousand_items_in_virtual_time(is_quick: bool) -> None:  # noqa: FBT001  a parameter
+def test_thousands_of_items_in_virtual_time(is_quick: bool) -> None:  # noqa: FBT001  a parameter
     """All places are busy all the time, and no more is held than the window, from the first item to the last."""
-    count, size, window = 100_000, 100, 200
+    count, size, window = scaled(5_000, most=100_000), 100, 200
     seconds = [4.0 + index % 5 for index in range(count)]
 
     async def main() -> None:
@@ -528,7 +529,7 @@ def test_a_hundred_thousand_items_in_virtual_time(is_quick: bool) -> None:  # no
             line.release()
         assert seen == bytearray(b"\1") * count, "each once"
         assert most <= window
-        # A thread that is kept from its work, on a busy machine, lets a little time pass.
-        assert clock.monotonic() == pytest.approx(sum(seconds) / size, rel=0.001 if is_quick else 0.02)
+        # But for the last ones; and a thread that is kept from its work, on a busy machine, lets a little time pass.
+        assert clock.monotonic() == pytest.approx(sum(seconds) / size, rel=0.0 if is_quick else 0.02, abs=max(seconds))
 
     asyncio.run(main())

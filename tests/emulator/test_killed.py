@@ -6,17 +6,18 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is killed by a signal"), pytest.mark.slow]
 
-PATIENCE = 30  # seconds until something that must come is missed
+PATIENCE = 300  # seconds until something that must come is missed: a pytest on a busy machine takes its time
 # Calls the test, never hangs up, and nor do its children, one of which has left its group: while it is loaded, as a
 # command does, too, or in its handler.
 WORKER = """
@@ -71,6 +72,13 @@ def test_nothing_is_left_of(host: str, hangs: str, tmp_path: Path) -> None:
         assert [worker.recv(1) for worker in workers] == [b""] * 2
 
 
-def started(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+@contextmanager
+def started(command: list[str], folder: Path, environment: dict[str, str]) -> Generator[subprocess.Popen[bytes]]:
+    """Start a process, and kill it in any case: it waits for ever where the test has given up."""
     nothing = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=folder, env=environment, stdin=nothing, stdout=nothing, stderr=nothing)  # noqa: S603  ours
+    running = subprocess.Popen(command, cwd=folder, env=environment, stdin=nothing, stdout=nothing, stderr=nothing)  # noqa: S603  ours
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
