@@ -128,11 +128,17 @@ def test_a_request_of_a_batch_that_was_forgotten_is_still_one(begin: Begin) -> N
         assert run.client.endpoint("e").batches.batch(batch.id).state() == state
 
 
-def test_a_reset_forgets_batches(begin: Begin) -> None:
+def test_a_reset_forgets_batches_and_faults(begin: Begin) -> None:
     with begin() as run:
+        run.control("POST", "faults", {"kind": "status", "code": 503})
+    with begin() as run:
+        assert len(run.emulator.faults.all()) == 1
+        run.emulator.faults.clear()
         batch = run.client.endpoint("e").batches.submit([{"mock_return": 1}])
+        run.control("POST", "faults", {"kind": "status", "code": 503})
         run.emulator.reset()
     with begin() as run, pytest.raises(RunpodError, match="404"):
+        assert not run.emulator.faults.all()
         run.client.endpoint("e").batches.batch(batch.id).state()
 
 
