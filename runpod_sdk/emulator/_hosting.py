@@ -79,7 +79,10 @@ def gateway_to(
     """Return what all doors lead to, and the hub behind it."""
     rates = RateLimits(options.rate_per_worker, threading.Lock()) if options.rate_limits else None
     router = Router(api_key, options, has_worker)
-    return Gateway(Hub(clock, faults, options, store), router, faults, rates, options.record)
+    hub = Hub(clock, faults, options, store)
+    if store is not None and rates is not None:
+        store.follow_rates(rates)
+    return Gateway(hub, router, faults, rates, options.record)
 
 
 def host(hub: Hub, endpoint: EmulatedEndpoint, options: Options, seed: int) -> Pool | None:

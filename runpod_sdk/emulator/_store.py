@@ -12,7 +12,7 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runpod_sdk.emulator import _state_file as file
 from runpod_sdk.emulator._queue._effects import Webhook
@@ -42,6 +42,18 @@ _LOG = logging.getLogger("runpod_sdk.emulator")
 _PAUSE = 0.05  # seconds that rows nobody waits for are gathered; ours
 
 
+class KeptRates(Protocol):
+    """How often what was asked lately."""
+
+    def unsaved(self, epoch: float) -> list[tuple[str, str, list[float]]] | None:
+        """Return what is new since the last call, times as seconds since 1970; None: nothing is."""
+        ...
+
+    def restore(self, kept: list[tuple[str, str, list[float]]], epoch: float) -> None:
+        """Go on with it."""
+        ...
+
+
 class Store:
     """What is kept, and what is still to be written of it.
 
@@ -68,6 +80,7 @@ class Store:
         self._thread: threading.Thread | None = None
         self._ledger: Ledger | None = None
         self._faults: Faults | None = None
+        self._rates: KeptRates | None = None
         self._now: Callable[[], float] = lambda: 0.0
         self._epoch = 0.0
         self._file = StateFile(path)
@@ -105,6 +118,11 @@ class Store:
         rows = self._read("SELECT number, state FROM fault ORDER BY number")
         faults.resume([(number, json.loads(state)) for number, state in rows])
         self._faults = faults
+
+    def follow_rates(self, rates: KeptRates) -> None:
+        """Let rate limits go on, and keep them from now on, a moment late; after `begin`."""
+        rates.restore(json.loads(self._facts().get("rates", "[]")), self._epoch)
+        self._rates = rates
 
     def restore(self, queue: Queue, monotonic: float) -> Effects:
         """Give a queue back what it had, and return what was due meanwhile; its workers have a lease to be heard of."""
@@ -171,15 +189,17 @@ class Store:
         with self.lock:  # what another thread writes just now is in the file, too
             is_behind = bool(self._todo)
         if is_behind:
-            self.flush()
+            self.flush(whole=False)
 
-    def flush(self) -> None:
-        """Return when all is in the file; the same errors."""
+    def flush(self, *, whole: bool = True) -> None:
+        """Return when all is in the file, or, not `whole`, all that is worth a wait; the same errors."""
         with self.lock:
             if self._is_gone:
                 return  # what comes later was acknowledged to nobody
             todo, self._todo = self._todo, []
             written = [*todo, *self._counts(), *self._fault_rows(), *self._ledger_rows()]
+            if whole:
+                written += self._rate_rows()
             if not written:
                 return
             if self._ledger is not None:
@@ -265,6 +285,10 @@ class Store:
             (file.FAULT_GONE, (number,)) if state is None else (file.FAULT, (number, json.dumps(state)))
             for number, state in unsaved
         ]
+
+    def _rate_rows(self) -> list[Statement]:
+        unsaved = None if self._rates is None else self._rates.unsaved(self._epoch)
+        return [] if unsaved is None else [(file.FACT, ("rates", json.dumps(unsaved)))]
 
     def _ledger_rows(self) -> list[Statement]:
         unsaved = None if self._ledger is None else self._ledger.unsaved()

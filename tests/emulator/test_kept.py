@@ -11,6 +11,8 @@ import pytest
 
 from runpod_sdk import Client, RunpodError
 from runpod_sdk.emulator import Emulator, Fault, Options, Scaling
+from runpod_sdk.emulator._doors._rates import RATES
+from runpod_sdk.emulator._limits import RATES_WINDOW
 from tests.emulator.test_webhooks import Receiver
 
 if TYPE_CHECKING:
@@ -137,9 +139,10 @@ def test_a_reset_forgets_batches_and_faults(begin: Begin) -> None:
         batch = run.client.endpoint("e").batches.submit([{"mock_return": 1}])
         run.control("POST", "faults", {"kind": "status", "code": 503})
         run.emulator.reset()
-    with begin() as run, pytest.raises(RunpodError, match="404"):
+    with begin() as run:
         assert not run.emulator.faults.all()
-        run.client.endpoint("e").batches.batch(batch.id).state()
+        with pytest.raises(RunpodError, match="404"):
+            run.client.endpoint("e").batches.batch(batch.id).state()
 
 
 # Webhooks.
@@ -221,9 +224,23 @@ def test_faults_from_outside_last_and_go_on_counting(begin: Begin) -> None:
         assert run.control("GET", "faults")["faults"] == []
 
 
+def test_rate_limits_go_on(begin: Begin) -> None:
+    with begin(rate_limits=True) as run:
+        asked = [asked_of(run, "POST", "purge-queue") for _ in range(int(RATES["purge-queue"][0]) - 1)]
+        assert set(asked) == {200}
+    with begin(rate_limits=True) as run:
+        assert [asked_of(run, "POST", "purge-queue") for _ in range(2)] == [200, 429]
+        run.emulator.clock.sleep(RATES_WINDOW)
+        assert asked_of(run, "POST", "purge-queue") == 200
+
+
 def health(run: Run) -> int:
+    return asked_of(run, "GET", "health")
+
+
+def asked_of(run: Run, method: str, name: str) -> int:
     with httpx.Client(transport=run.emulator.transport, headers={"authorization": "test"}) as client:
-        return client.get("https://emulator.invalid/v2/e/health").status_code
+        return client.request(method, f"https://emulator.invalid/v2/e/{name}").status_code
 
 
 def test_workers_stay_kept_out_and_what_they_have_cost_is_known(begin: Begin) -> None:

@@ -43,6 +43,7 @@ class RateLimits:
         self._per_worker = per_worker
         self._lock = lock
         self._gates: dict[tuple[str, str], _Gate] = {}
+        self._has_new = False
 
     def enter(self, endpoint_id: str, operation: str, now: float, workers: int) -> bool:
         """Let a request in, or turn it away; who was let in shall `leave`. A request turned away is not counted."""
@@ -60,7 +61,27 @@ class RateLimits:
                 return False
             gate.lately.append(now)
             gate.inside += 1
+            self._has_new = True
         return True
+
+    def unsaved(self, epoch: float) -> list[tuple[str, str, list[float]]] | None:
+        """Return when which operation of which endpoint was asked lately, seconds since 1970; None: nothing is new.
+
+        Args:
+            epoch: seconds since 1970 at monotonic 0.
+        """
+        with self._lock:
+            if not self._has_new:
+                return None
+            self._has_new = False
+            return [(*name, [epoch + time for time in gate.lately]) for name, gate in self._gates.items()]
+
+    def restore(self, kept: list[tuple[str, str, list[float]]], epoch: float) -> None:
+        """Go on with what `unsaved` gave; who was inside then is no more."""
+        with self._lock:
+            for endpoint_id, operation, times in kept:
+                gate = self._gates.setdefault((endpoint_id, operation), _Gate())
+                gate.lately.extend(time - epoch for time in times)
 
     def leave(self, endpoint_id: str, operation: str) -> None:
         """Note that a request that was let in has its answer."""
