@@ -55,7 +55,7 @@ def _problem(item: pytest.Item) -> str:
         for line in complaints(verdict, emulator.jobs, emulator.ledger.rows())
     ]
     more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    verdict = f"{counted(len(found), 'problem')} with {counted(submitted, 'job')}, not each ran exactly once:"
+    verdict = f"not every job ran exactly once ({counted(len(found), 'problem')} in {counted(submitted, 'job')}):"
     return "\n  ".join([verdict, *found[:_SHOWN], *more]) if found else ""
 
 
