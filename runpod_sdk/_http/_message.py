@@ -240,8 +240,8 @@ class Transfer:
 
     @property
     def seconds(self) -> float:
-        """The same in seconds of this world."""
-        return self.left / getattr(self._term.clock, "rate", 1.0)
+        """The same in seconds of this world; those of a clock that stands still are taken for such."""
+        return self.left / (getattr(self._term.clock, "rate", 1.0) or 1.0)
 
     def limit(self) -> AbstractAsyncContextManager[object]:
         """Return what ends a task's block with a TimeoutError when its time is up."""

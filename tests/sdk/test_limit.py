@@ -15,7 +15,7 @@ from runpod_sdk._http._wire import AsyncWire, Wire
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._outcomes import Failure, Result
 from runpod_sdk._values._service import Service
-from runpod_sdk.clock import VirtualClock
+from runpod_sdk.clock import AdjustableClock, VirtualClock
 
 SERVICE = Service.resolve(Hidden("key"), "http://localhost:1/v2", allow_http=True)
 
@@ -62,6 +62,13 @@ def test_a_clock_of_another_rate_leaves_less_of_this_worlds_time() -> None:
     clock = SystemClock(rate=60.0)
     transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 600, 0.0)
     assert 0 < transfer.seconds <= 10 < transfer.left <= 600
+
+
+def test_a_clock_that_stands_still_leaves_a_limit_in_this_world() -> None:
+    clock = AdjustableClock()
+    clock.set_rate(0)
+    transfer = Address(SERVICE, is_ours=True).transfer(_api.health("abc"), clock, clock.monotonic() + 600, 0.0)
+    assert transfer.seconds == 600
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
