@@ -263,6 +263,7 @@ def test_what_is_masked() -> None:
         ("{'deep': {'HF_TOKEN': 'hf_abcdef'}}", f"{{'deep': {{'HF_TOKEN': '{MASK}'}}}}"),
         ("max_tokens=2048, keywords: fast, key: 123456", "max_tokens=2048, keywords: fast, key: 123456"),
         ("a token of love, and a monkey", "a token of love, and a monkey"),
+        ("İİİ Token: abcdefgh, ok", f"İİİ Token: {MASK}, ok"),
     ],
 )
 def test_what_is_masked_in_text(text: str, shown: str) -> None:
@@ -272,6 +273,15 @@ def test_what_is_masked_in_text(text: str, shown: str) -> None:
 def test_numbers_of_tokens_are_no_secrets() -> None:
     value = {"max_tokens": 2048, "num_keys": 3, "tokens": ["abc"], "keyframes": [1]}
     assert masked(value) == {**value, "tokens": MASK}
+
+
+def test_all_texts_under_the_name_of_a_secret_are_secrets_the_latest_ones() -> None:
+    secrets = Secrets()
+    secrets.note({"credentials": {"users": ["alice-pw", {"x": "bobs-pw"}], "n": 1}, "list": [{"token": "tok-123"}]}, {})
+    assert secrets.hidden(["alice-pw", {"a": "bobs-pw"}, "tok-123 it is", 5]) == [MASK, {"a": MASK}, f"{MASK} it is", 5]
+    for number in range(200):
+        secrets.note({"token": f"secret-{number}"}, {"s3Config": "none"})
+    assert secrets.hidden(["alice-pw", "secret-0 and secret-199"]) == ["alice-pw", f"{MASK} and {MASK}"]
 
 
 def test_what_was_a_secret_in_an_input_is_shown_nowhere(world: World) -> None:
