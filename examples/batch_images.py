@@ -1,4 +1,4 @@
-"""Every picture of a folder through an endpoint, and the results beside them; run it again, and it does what is left.
+"""Send every picture in a folder to an endpoint, and write the results beside them; run it again to do the rest.
 
 python examples/batch_images.py thumbnails pictures/ thumbnails/
 """

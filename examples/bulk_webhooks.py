@@ -1,4 +1,4 @@
-"""A bulk run whose unknown submits resolve themselves: each webhook has the key of its input in its URL.
+"""A bulk run whose unknown submits are resolved by webhooks: each webhook's URL has the key of its input.
 
     WEBHOOK_TOKEN=… python examples/bulk_webhooks.py abc123 run.sqlite https://me.example/runpod 8080
 

@@ -1,4 +1,4 @@
-"""Jobs from tasks of Celery: a soft time limit cancels the job; a task that is delivered twice submits once.
+"""Celery tasks that run jobs: a soft time limit cancels the job; a task that is delivered twice submits once.
 
     pip install celery
     celery -A examples.celery_tasks worker --pool=prefork

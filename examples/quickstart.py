@@ -1,4 +1,4 @@
-"""One job, waited for; one job, streamed. RUNPOD_API_KEY is the key; the argument is the endpoint.
+"""Run one job and wait for it, and stream another. RUNPOD_API_KEY is the key; the argument is the endpoint.
 
 python examples/quickstart.py abc123 "Tell me about whales"
 """

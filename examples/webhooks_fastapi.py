@@ -1,4 +1,4 @@
-"""Take the service's webhooks with FastAPI: check the token, ask again, note each end once.
+"""Receive the service's webhooks with FastAPI: check the token, ask the service, record each end once.
 
     pip install fastapi uvicorn
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… uvicorn --app-dir examples webhooks_fastapi:app

@@ -1,4 +1,4 @@
-"""Take the service's webhooks with Flask: check the token, ask again, note each end once.
+"""Receive the service's webhooks with Flask: check the token, ask the service, record each end once.
 
     pip install flask
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… flask --app examples/webhooks_flask.py run

@@ -1,4 +1,4 @@
-"""Take the service's webhooks with Starlette: check the token, ask again, note each end once.
+"""Receive the service's webhooks with Starlette: check the token, ask the service, record each end once.
 
     pip install starlette uvicorn
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… uvicorn --app-dir examples webhooks_starlette:app

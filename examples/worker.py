@@ -1,4 +1,4 @@
-"""A worker: it says the words of a prompt one by one, as a language model would. Deploy it as it is, or emulate it:
+"""A worker that yields the words of a prompt one by one, as a language model would. Deploy it unchanged, or emulate it:
 
 runpod-sdk emulate examples/worker.py --endpoint abc123
 """

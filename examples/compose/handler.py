@@ -1,4 +1,4 @@
-"""A worker, as it is deployed: it shouts."""
+"""A worker, as you would deploy it: it returns the prompt in upper case."""
 
 import runpod
 
