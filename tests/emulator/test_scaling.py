@@ -176,6 +176,25 @@ def test_a_process_that_was_stopped_has_ended_and_starts_anew(tmp_path: Path) ->
         assert whole.emulator.ledger.verdict().is_clean
 
 
+def test_a_process_stays_as_long_as_its_worker_is_warm(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(COUNTING, encoding="utf-8")
+    warm = Scaling(scaler="request_count", max_workers=1, cold_start=60, idle_timeout=20, warm_for=100, warm_start=2)
+    with Whole(warm, handler=tmp_path / "handler.py") as whole:
+        clock, told = whole.emulator.clock, list[tuple[Any, int | None]]()
+        for number, pause in enumerate((0, 90, 130, 90)):
+            clock.sleep(pause)
+            job = whole.endpoint.run({"n": number})
+            told.append((job.output(timeout=100), job.state().delay_time_ms))
+        assert told == [(1, 60_000), (2, 2_000), (1, 60_000), (2, 2_000)], (
+            "what it had loaded is there while it is warm"
+        )
+        clock.sleep(30)
+        assert (whole.workers(), len(whole.declared.processes)) == ({}, 1)
+        whole.declared.update_workers()
+        clock.sleep(1)
+        assert whole.declared.processes == {}, "a release leaves nothing warm"
+
+
 def test_processes_scale_with_the_jobs_and_one_that_dies_is_followed(tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text(COUNTING, encoding="utf-8")
     scaling = Scaling(max_workers=3, scaler="request_count", scaler_value=1, cold_start=5, idle_timeout=60)

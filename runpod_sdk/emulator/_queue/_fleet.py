@@ -124,8 +124,7 @@ class Fleet:
     def expected(self, worker: KnownWorker) -> None:
         """Note a process that is to run when it is wanted; one that runs already ends, if it is not."""
         if worker.id not in self._places:
-            self._join(worker)
-            self._switch(worker, up=False)
+            self._end(self._join(worker))
 
     def busy(self, worker: KnownWorker) -> None:
         """Note that a worker has got a job."""
@@ -155,6 +154,7 @@ class Fleet:
             if place in barred:
                 barred.remove(place)
         self._stopped.pop(place, None)
+        place.due = math.inf
 
     def bar(self, throttled: int | None, unhealthy: int | None) -> None:
         """Set how many workers are throttled and unhealthy from now on; None: as many as before."""
@@ -171,8 +171,11 @@ class Fleet:
                 place.is_outdated = True
                 self._workers.put_off(place.worker)
             elif place.worker.power in (Power.UP, Power.STARTING):
+                place.is_outdated = True
                 self._stop(place)
                 place.stopped_at = -math.inf
+            elif place.worker.power is Power.STOPPED:
+                self._end(place)
 
     # What time does.
 
@@ -191,6 +194,8 @@ class Fleet:
             place.due = math.inf
             if place.worker.power is Power.STARTING:
                 self._ready(place)
+            elif place.worker.power is Power.STOPPED:
+                self._end(place)  # it is warm no more
             elif self._workers.is_asking(place.worker):
                 self._spare[place] = None
             else:
@@ -284,13 +289,18 @@ class Fleet:
         self._stopped[place] = None
         return place
 
-    def _switch(self, worker: KnownWorker, *, up: bool) -> None:
-        """Let the process of a worker begin or end, if there is one."""
-        if worker.is_supervised:
-            self.effects.powers[worker.id] = up
+    def _end(self, place: Berth) -> None:
+        """Let the process of a worker that is not up end, if there is one: what it has loaded is gone."""
+        place.due = math.inf
+        if place.worker.is_supervised:
+            place.worker.is_ending = True
+            self._workers.silence(place.worker, self.effects)
+            self.effects.powers[place.worker.id] = False
 
     def _start(self, place: Berth) -> None:
-        self._switch(place.worker, up=True)
+        if place.worker.is_supervised:
+            place.worker.is_ending = False
+            self.effects.powers[place.worker.id] = True
         is_warm = self.now - place.stopped_at < self._scaling.warm_for
         times = self._scaling.warm_start if is_warm else self._scaling.cold_start
         place.worker.power = Power.STARTING
@@ -324,14 +334,15 @@ class Fleet:
         self._spare.pop(place, None)
         place.worker.power = power
         place.idle_since = None
+        stays_warm = power is Power.STOPPED and self._scaling.warm_for > 0 and not place.is_outdated
         place.is_outdated = False
         place.due = math.inf
         place.stopped_at = self.now
-        if place.worker.is_supervised:
-            self._workers.silence(place.worker, self.effects)
-            self._switch(place.worker, up=False)
-        else:
-            self._workers.put_off(place.worker)
+        self._workers.put_off(place.worker)
+        if not stays_warm:
+            self._end(place)
+        elif place.worker.is_supervised:
+            self._look_again(place, self.now + self._scaling.warm_for)
         if power is Power.STOPPED:
             self._stopped[place] = None
 
@@ -352,6 +363,7 @@ class Fleet:
                 if place in self._stopped:
                     del self._stopped[place]
                     place.worker.power = power
+                    self._end(place)
                 else:
                     self._stop(place, power)
                 barred.append(place)

@@ -74,6 +74,7 @@ class KnownWorker:
         is_draining: it gets no job any more.
         is_unhealthy: it died before it was ready.
         power: whether it is up, and may have jobs.
+        is_ending: its process was told to end, as its endpoint scales.
     """
 
     id: str
@@ -89,11 +90,7 @@ class KnownWorker:
     is_draining: bool = False
     is_unhealthy: bool = False
     power: Power = Power.UP
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether its process was told to end, as its endpoint scales down."""
-        return self.is_supervised and self.power not in (Power.UP, Power.STARTING)
+    is_ending: bool = False
 
     def pop_stops(self) -> dict[str, list[str]]:
         """Return the jobs to stop, for the last time."""
