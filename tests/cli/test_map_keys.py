@@ -54,8 +54,8 @@ def test_rows_that_would_be_other_inputs_by_other_options_are_refused_as_a_whole
     before = (tmp_path / "results.jsonl").read_bytes()
     done, submitted = run(name, text, *then)
     assert (done.code, submitted) == (2, 0)
-    assert "was run before as another input, with" in done.err
-    assert (" ".join(first) or "neither --key-field nor --input-field") in done.err
+    assert "is known from an earlier run, but as the input that" in done.err
+    assert not first or " ".join(first) in done.err
     assert (tmp_path / "results.jsonl").read_bytes() == before
     assert (run(name, text, *first)[0].code, run(name, text, *first)[1]) == (0, 0)
 
@@ -66,6 +66,26 @@ def test_rows_whose_input_stays_the_same_may_get_keys_and_lose_them(run: Run) ->
     done, submitted = run("in.csv", CSV + "9,a cow\n", "--key-field", "nr")
     assert (done.code, submitted) == (0, 1), "this makes the same inputs of them"
     assert run("in.jsonl", '{"prompt": "a cat"}\n{"prompt": "a cow"}\n')[1] == 0
+
+
+def test_a_column_or_a_key_that_is_put_beside_known_fields_does_not_make_other_inputs_of_them(run: Run) -> None:
+    assert run("in.csv", CSV)[1] == 2
+    more = "nr,prompt,note\n7,a cat,\n8,a dog,old\n"
+    done, submitted = run("in.csv", more)
+    assert (done.code, submitted) == (2, 0)
+    assert "--input-field nr --input-field prompt would make of it" in done.err
+    assert run("in.csv", more, "--input-field", "nr", "--input-field", "prompt")[1] == 0
+
+
+@pytest.mark.parametrize("name", ["key", "id"])
+def test_a_key_that_is_put_beside_the_fields_of_a_line_is_none_of_them(name: str, run: Run) -> None:
+    assert run("in.jsonl", '{"prompt": "a cat"}\n')[1] == 1
+    keyed = f'{{"{name}": "a", "prompt": "a cat"}}\n'
+    done, submitted = run("in.jsonl", keyed)
+    assert (done.code, submitted) == (2, 0)
+    assert f"as the input that --key-field {name} would make of it" in done.err
+    assert run("in.jsonl", keyed, "--key-field", name)[1] == 0
+    assert run("in.jsonl", keyed, "--resubmit-renamed")[1] == 1, "if that is what is wanted"
 
 
 def test_new_rows_may_be_taken_in_another_way(run: Run) -> None:

@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resubmit-renamed",
         action="store_true",
-        help="submit again inputs that ran under other keys, which have disappeared",
+        help="submit again inputs that ran under other keys, which have disappeared, or from other fields",
     )
     parser.add_argument(
         "--on-abandon",
@@ -173,7 +173,8 @@ def run(arguments: argparse.Namespace) -> int:
             except JournalError as error:
                 return _to_go_on(arguments, error, str(error))
             try:
-                return _run(arguments, endpoint, Inputs(source, shape, journal), journal)
+                is_meant = arguments.resubmit_renamed
+                return _run(arguments, endpoint, Inputs(source, shape, journal, is_meant=is_meant), journal)
             except JournalError as error:
                 return _to_go_on(arguments, error, str(error))
 

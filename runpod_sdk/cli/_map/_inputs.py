@@ -39,12 +39,18 @@ class Inputs:
         stopped_by: set it, and no more are taken.
         failures: what workers said of failed jobs, each with how often; the first kinds of it.
         are_texts: all fields are texts, as in a CSV.
+
+    Args:
+        source: of the records.
+        shape: makes inputs of them.
+        journal: of the output.
+        is_meant: records may be other inputs than in earlier runs.
     """
 
-    def __init__(self, source: Source, shape: Shape, journal: OutputJournal) -> None:
+    def __init__(self, source: Source, shape: Shape, journal: OutputJournal, *, is_meant: bool = False) -> None:
         self._source = source
         self._shape = shape
-        self._earlier = earlier_shapes(shape, journal.shapes, source)
+        self._earlier, self._keyed = ([], []) if is_meant else earlier_shapes(shape, journal, source)
         self._journal = journal
         self._recent: dict[str | int, int] = {}
         self._older = self._recent
@@ -77,7 +83,7 @@ class Inputs:
                 if isinstance(record, Exception):
                     raise record
                 given = self._shape.input_of(number, record)
-                if self._earlier:
+                if self._earlier or (self._keyed and given.key is None and ("key" in given or "id" in given)):
                     self._see_that_it_is_none_of_before(number, record, given)
                 if given.key is not None:
                     self._remember(given.key, number)
@@ -92,15 +98,18 @@ class Inputs:
         Raises:
             BadCallError: it was, and so it would be run once more.
         """
-        for shape in self._earlier:
+        for shape in (*self._earlier, *self._keyed):
+            if not shape.may_fit(record):
+                continue
             try:
                 before = shape.input_of(line, record)
             except (ValueError, RecursionError):
                 continue
             if before != given and self._journal.has(before) and not self._journal.has(given):
                 raise BadCallError(
-                    f"line {line} was run before as another input, with {shape.options}, and not with "
-                    f"{self._shape.options}: it would be run once more. Say the same again, or use another --output"
+                    f"line {line} is known from an earlier run, but as the input that {shape.options} would make of "
+                    f"it, not the one that {self._shape.options} makes: it would run once more. Use the former, or "
+                    "another --output; --resubmit-renamed submits it"
                 )
 
     def leave_out(self, line: int, why: str) -> None:
@@ -120,11 +129,14 @@ class Inputs:
         self._recent[key] = line
 
 
-def earlier_shapes(shape: Shape, known: list[list[Any]], source: Source) -> list[Shape]:
-    """Return how else records may have been taken by earlier runs; of those what these records can be taken by."""
+def earlier_shapes(shape: Shape, journal: OutputJournal, source: Source) -> tuple[list[Shape], list[Shape]]:
+    """Return how else records may have been taken by earlier runs.
+
+    That is, as is noted, where these records can be taken so; and as fields of which one has become a key since.
+    """
     found: list[Shape] = []
-    for key, fields in known:
-        if [key, fields] != shape.form:
-            with suppress(BadCallError):
-                found.append(Shape(key, [Field(*field) for field in fields], source.columns))
-    return found
+    for key, fields in journal.shapes:
+        with suppress(BadCallError):
+            found.append(Shape(key, [Field(*field) for field in fields], source.columns))
+    is_plain = source.columns is None and shape.form == [None, []]
+    return found, [Shape(key, [], None) for key in ("key", "id") if is_plain and journal.is_taken_up]

@@ -98,11 +98,17 @@ class OutputJournal(Journal):
         """Inputs that had a result before this run, by their status."""
         return self._run.skipped
 
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether an earlier run has noted inputs."""
+        return self._run.count > 0
+
     def has(self, given: Input) -> bool:
         """Whether an input was submitted by an earlier run, by its key or by its content."""
         digest = digest_of(given)
-        row = self._run.row(named(digest, 0) if given.key is None else given.key)
-        return row is not None and row.digest == digest and row.stage != Stage.UNSUBMITTED
+        names = [named(digest, 0), *([] if given.key is None else [given.key])]
+        rows = (self._run.row(name) for name in names)
+        return any(row is not None and row.digest == digest and row.stage != Stage.UNSUBMITTED for row in rows)
 
     def is_refused(self, result: MapResult[Any]) -> bool:
         """Whether an input was not even looked up: its key is another one's, or it cannot be known by its content."""

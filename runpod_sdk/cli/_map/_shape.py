@@ -94,7 +94,7 @@ class Shape:
         self._key = key
         self._fields = fields
         self._is_table = columns is not None
-        names = [*(columns or ())]
+        self._columns = names = [*(columns or ())]
         for column in [*([key] if key is not None else []), *(field.column for field in fields)]:
             if self._is_table and column not in names:
                 known = ", ".join(map(json.dumps, names))
@@ -105,8 +105,11 @@ class Shape:
 
     @property
     def form(self) -> list[Any]:
-        """Return what tells it from others, as JSON has it."""
-        return [self._key, [list(field) for field in self._fields]]
+        """Return what tells it from others, as JSON has it: the key, and the fields; of a table all of them."""
+        fields = self._fields
+        if self._is_table and not fields and not self._is_whole:
+            fields = [Field(name, name) for name in self._columns if name != self._key]
+        return [self._key, [list(field) for field in fields]]
 
     @property
     def options(self) -> str:
@@ -115,7 +118,11 @@ class Shape:
         for name, column, is_json in self._fields:
             renamed = f"{name}{':' * is_json}={column}"
             words.append(f"--input-field {name if name == column and not is_json else renamed}")
-        return " ".join(words) or "neither --key-field nor --input-field"
+        return " ".join(words) or "no --key-field and no --input-field"
+
+    def may_fit(self, record: object) -> bool:
+        """Whether there is such a key in a record."""
+        return self._key is None or (isinstance(record, dict) and self._key in record)
 
     def input_of(self, line: int, record: Any) -> Input:
         """Return the input that a record is.
