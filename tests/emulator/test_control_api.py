@@ -256,3 +256,12 @@ def test_a_worker_that_runs_nothing_cannot_be_killed(door: tuple[Emulator, httpx
     _, client = door
     answer = client.post("/_emulator/kill/none", headers=KEY)
     assert (answer.status_code, answer.json()) == (409, {"error": "no worker runs a job none"})
+
+
+def test_time_is_moved_by_a_task_in_process() -> None:
+    async def main() -> Any:
+        with Emulator(clock=VirtualClock(auto_jump=False)) as emulator:
+            async with httpx.AsyncClient(base_url=ROOT, transport=emulator.transport) as client:
+                return (await client.post("/_emulator/clock/advance", json={"seconds": 5})).json()
+
+    assert asyncio.run(main())["monotonic"] == 5

@@ -231,3 +231,23 @@ def test_what_is_no_call_is_refused() -> None:
 def test_the_key_is_not_shown() -> None:
     with Emulator(api_key="secret") as emulator, Client(**emulator.connection) as client:
         assert "secret" not in repr(client.endpoint("abc").openai)
+
+
+@pytest.mark.parametrize(("text", "status"), [("one two", "COMPLETED"), ("one for-ever", "CANCELLED")])
+def test_a_stream_in_process_is_read_by_tasks_too_and_left(text: str, status: str) -> None:
+    async def main() -> str:
+        with Emulator() as emulator:
+            emulator.endpoint("abc", handler, return_aggregate_stream=True)
+            key = {"authorization": f"Bearer {emulator.api_key}"}
+            async with httpx.AsyncClient(transport=emulator.transport, headers=key) as client:
+                body = {"model": MODEL, "messages": messages(text), "stream": True}
+                url = "https://emulator.invalid/v2/abc/openai/v1/chat/completions"
+                async with client.stream("POST", url, json=body) as answer:
+                    assert answer.status_code == 200
+                    async for line in answer.aiter_lines():
+                        if line == "data: [DONE]" or ("ONE" in line and status == "CANCELLED"):
+                            break
+            [job] = emulator.jobs.values()
+            return job.status
+
+    assert asyncio.run(main()) == status
