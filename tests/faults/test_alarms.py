@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from runpod_sdk import Endpoint
+
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread here")
 
 
@@ -539,11 +541,12 @@ def test_at_any_moment_the_job_is_cancelled_or_told(raising: Callable[[type[Base
         warm_up(server, client)
         for number in range(300):
             name = ("run", "run_sync", "stream")[number % 3]
-            job = server.script("e", looks=1)
+            job = server.script(f"e{number}", looks=1)
             unknowns = len(client.unknowns)
+            of_its_own: Any = Named(client, f"e{number}")
             try:
                 signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 0.006))
-                SUBMITS[name](client)
+                SUBMITS[name](of_its_own)
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except SoftTimeLimit as error:
                 moments += 1
@@ -556,6 +559,17 @@ def test_at_any_moment_the_job_is_cancelled_or_told(raising: Callable[[type[Base
                 assert len(client.unknowns) == unknowns
     assert moments > 30
     gc.collect()
+
+
+class Named:
+    """A client of one endpoint: a request of the call before may come late, and is not to meet the next one's job."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def endpoint(self, _: str) -> Endpoint:
+        return self._client.endpoint(self._name)
 
 
 def in_the_callers_hands(error: BaseException) -> bool:
