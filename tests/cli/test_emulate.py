@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it is ended by signals"), pytest.mark.slow]
 
-JOIN = 30
+JOIN = 120  # seconds until what must come is missed
 WORKER = [sys.executable, str(Path(__file__).parent.parent / "emulator" / "scripted_worker.py")]
 HANDLER = """
 import runpod
