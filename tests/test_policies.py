@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpod_sdk import PollPolicy, RetryPolicy
+from runpod_sdk import AsyncClient, Client, PollPolicy, RetryPolicy
 from runpod_sdk._values._policies import (
     ANSWER_MIN,
     ANSWER_SHARE,
     GRACE,
+    NO_RETRY,
     REQUEST_MIN,
     Deadline,
     backoff,
@@ -174,3 +176,34 @@ def test_a_request_that_is_begun_in_time_leaves_its_answer_time_beyond_the_hold(
 @pytest.mark.parametrize(("limit", "start"), [(30.0, 29.0), (4.0, 3.6), (1.0, 0.9), (0.1, 0.09)])
 def test_the_last_second_of_a_request_is_its_answers(limit: float, start: float) -> None:
     assert last_start(100.0, 100.0 + limit, 0.0) == pytest.approx(100.0 + start)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"retry": 3}, r"retry=3: a RetryPolicy expected, such as RetryPolicy\(attempts=3\), or None"),
+        ({"retry": 0}, "retry=0: a RetryPolicy expected"),
+        ({"retry": False}, "retry=False: a RetryPolicy expected"),
+        ({"poll": 3}, "poll=3: a PollPolicy expected"),
+        ({"poll": None}, "poll=None: a PollPolicy expected"),
+        ({"clock": 3}, "clock=3: a clock of runpod_sdk.clock expected"),
+        ({"clock": 0}, "clock=0: a clock of runpod_sdk.clock expected"),
+        ({"http_client": 3}, "http_client is of type int: an httpx"),
+        ({"transport": 3}, "transport is of type int: an httpx"),
+    ],
+)
+def test_a_client_refuses_what_is_no_policy_when_it_is_made(
+    kind: type[Client | AsyncClient], argument: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        kind("key", **argument)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_other_options_refuse_what_is_no_policy(kind: type[Client | AsyncClient]) -> None:
+    client = kind("key")
+    for argument in ({"retry": 3}, {"retry": 0}, {"poll": 3}, {"poll": 0}):
+        with pytest.raises(TypeError, match="Policy expected"):
+            client.with_options(**argument)  # type: ignore[arg-type]
+    assert client.with_options(retry=None, poll=None)._settings.retry == NO_RETRY

@@ -100,11 +100,11 @@ class AsyncClient(AsyncShell):
         key = Hidden(api_key)
         del api_key  # no traceback of an invalid argument shows it
         service = Service.resolve(key, base_url, allow_http=allow_http)
-        clock = clock or SystemClock()
+        clock = SystemClock() if clock is None else clock
         self.base_url = service.base_url
         settings = Settings(
             clock=clock,
-            retry=retry or NO_RETRY,
+            retry=NO_RETRY if retry is None else retry,
             poll=poll,
             timeout=checked_timeout(timeout),
             random=random.random,

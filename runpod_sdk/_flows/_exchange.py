@@ -18,6 +18,7 @@ from runpod_sdk._values._policies import (
     PollPolicy,
     Retry,
     RetryPolicy,
+    check_policies,
     checked_timeout,
     last_start,
 )
@@ -76,14 +77,16 @@ class Settings:
     holds: Holds
     meter: Meter
 
+    def __post_init__(self) -> None:
+        check_policies(self.retry, self.poll, self.clock)
+
     def now(self) -> float:
         """Return the time that deadlines are counted in."""
         return self.clock.monotonic()
 
     def patience(self, request: Request) -> float:
         """Return how long an answer may take beyond its hold."""
-        is_due = request.is_held
-        return min(self.timeout, HELD_PATIENCE) if is_due else self.timeout
+        return min(self.timeout, HELD_PATIENCE) if request.is_held else self.timeout
 
     def deadline(self, timeout: float | None, grace: float = GRACE) -> Deadline:
         """Return the end of a call that begins now."""
@@ -96,8 +99,8 @@ class Settings:
         return replace(
             self,
             timeout=self.timeout if timeout is None else checked_timeout(timeout),
-            retry=self.retry if retry == "same" else retry or NO_RETRY,
-            poll=poll or self.poll,
+            retry=self.retry if retry == "same" else NO_RETRY if retry is None else retry,
+            poll=self.poll if poll is None else poll,
         )
 
 

@@ -99,7 +99,8 @@ class Wire:
         *,
         trust: bool = False,
     ) -> None:
-        _check_kind("http_client", http_client, "httpx.Client", is_right=not hasattr(http_client, "aclose"))
+        is_right = hasattr(http_client, "is_closed") and not hasattr(http_client, "aclose")
+        _check_kind("http_client", http_client, "httpx.Client", is_right=is_right)
         _check_kind("transport", transport, "httpx.BaseTransport", is_right=hasattr(transport, "handle_request"))
         if http_client is not None and not service.is_endpoint:
             _check_client(http_client, service)

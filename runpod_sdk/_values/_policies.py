@@ -178,6 +178,20 @@ def checked_timeout(timeout: float) -> float:
     return float(timeout)
 
 
+def check_policies(retry: object, poll: object, clock: object) -> None:
+    """Refuse what is no policy or no clock: it would show only when a request is repeated, or a job is under way.
+
+    Raises:
+        TypeError: one of them is of another kind.
+    """
+    if not isinstance(retry, RetryPolicy):
+        raise TypeError(f"retry={retry!r}: a RetryPolicy expected, such as RetryPolicy(attempts=3), or None")
+    if not isinstance(poll, PollPolicy):
+        raise TypeError(f"poll={poll!r}: a PollPolicy expected, such as PollPolicy(hold=60)")
+    if not callable(getattr(clock, "monotonic", None)):
+        raise TypeError(f"clock={clock!r}: a clock of runpod_sdk.clock expected, such as VirtualClock()")
+
+
 def _check_seconds(name: str, value: float) -> None:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name}={value!r}: seconds (0 or more) expected")
