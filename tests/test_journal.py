@@ -191,7 +191,7 @@ def test_a_holder_who_says_nothing_is_another_process(text: str, tmp_path: Path)
         file.write(text)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(JournalError, match="another process is at work with it"):
+        with pytest.raises(JournalError, match="in use by another process"):
             Lock(journal)
 
 
@@ -219,7 +219,7 @@ sys.stdin.read()
         assert process.stdout is not None
         process.stdout.readline()
         assert is_held(journal)
-        with pytest.raises(JournalError, match=rf"process {process.pid} on \S+, since \S+, is at work with it"):
+        with pytest.raises(JournalError, match=rf"in use by process {process.pid} on \S+, since \S+"):
             Lock(journal)
         process.kill()
         process.wait()

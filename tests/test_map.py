@@ -193,7 +193,7 @@ def test_what_workers_cost_is_counted_from_looks_at_them() -> None:
     assert (meter.seconds(30.0), meter.seconds(35.0)) == (60.0, 80.0)
     assert not brake.is_on(39.0)
     assert brake.is_on(40.0)
-    assert brake.reason == "the workers have cost 100, by how long the endpoint's health showed them"
+    assert brake.reason == "the cost limit was reached: 100, by worker time in /health"
     assert Brake(Stop(failures=1), 0.0).meter is None
 
 

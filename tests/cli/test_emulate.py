@@ -397,7 +397,7 @@ def test_a_missing_extra_is_told_before_a_worker_starts(handler: Path) -> None:
     code = "import sys; sys.modules['uvicorn'] = None; from runpod_sdk.cli import main; "
     code += f"main(['emulate', {str(handler)!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=JOIN, check=False)  # noqa: S603  ours
-    assert done.stderr == "runpod-sdk emulate: it needs an extra: pip install 'runpod-sdk[emulator]'\n"
+    assert done.stderr == "runpod-sdk emulate: the extra `emulator` is missing: pip install 'runpod-sdk[emulator]'\n"
     assert not begun.exists()
 
 

@@ -256,7 +256,10 @@ def test_an_extra_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with kept_signals():
         assert main(["emulate", "--port", "0"]) == 2
-    assert capsys.readouterr().err == "runpod-sdk emulate: it needs an extra: pip install 'runpod-sdk[emulator]'\n"
+    assert (
+        capsys.readouterr().err
+        == "runpod-sdk emulate: the extra `emulator` is missing: pip install 'runpod-sdk[emulator]'\n"
+    )
 
 
 # What is told of workers and of jobs.

@@ -163,7 +163,7 @@ def test_a_window_that_is_what_limits_is_told(shell: Shell, tmp_path: Path, monk
     ("options", "why"),
     [
         (["--stop-failures", "0"], "--stop-failures 0: more than 0 expected"),
-        (["--stop-failure-share", "2"], "--stop-failure-share 2.0: 1 at most expected: a share of the results"),
+        (["--stop-failure-share", "2"], "--stop-failure-share 2.0: at most 1 expected (0.2 means 20 %)"),
         (["--stop-cost", "5"], "--stop-cost needs --price-per-second"),
         (["--stop-cost", "-5", "--price-per-second", "1"], "--stop-cost -5.0: more than 0 expected"),
         (["--stop-after", "soon"], "--stop-after: "),

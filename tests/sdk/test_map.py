@@ -583,8 +583,8 @@ async def test_a_run_that_is_stopped_hands_out_what_is_in_flight_and_takes_no_mo
     assert all(result.is_success for result in ends if result not in stopped)
     assert world.operations.count("run") == len(ends) - len(stopped) == 16
     report = results.report()
-    assert (report.stopped, report.unsubmitted) == ("40 s have passed", len(stopped))
-    assert str(report).endswith("stopped: 40 s have passed")
+    assert (report.stopped, report.unsubmitted) == ("the time limit was reached: 40 s", len(stopped))
+    assert str(report).endswith("stopped: the time limit was reached: 40 s")
 
 
 @both_flavours
@@ -595,11 +595,11 @@ async def test_a_run_is_stopped_by_what_its_workers_cost(world: World) -> None:
     results = world.client().endpoint("abc").map(inputs, concurrency=1, stop=stop)
     ends = await listed(results)
     assert sum(result.is_success for result in ends) == 3, "seven of eight workers are idle all the time, and paid"
-    assert results.report().stopped == "the workers have cost 240, by how long the endpoint's health showed them"
+    assert results.report().stopped == "the cost limit was reached: 240, by worker time in /health"
     assert world.operations.count("health") == 4
     report = results.report(price_per_second=2)
     assert (report.execution_seconds, report.worker_seconds, report.estimated_worker_cost) == (30, 240, 480)
-    assert str(report).splitlines()[-2] == "240.0 s of the endpoint's workers, by its health, estimated cost: 480.0000"
+    assert str(report).splitlines()[-2] == "240.0 s of worker time, by /health, estimated cost: 480.0000"
 
 
 @both_flavours
@@ -610,7 +610,7 @@ async def test_a_run_whose_workers_cannot_be_seen_is_stopped_by_what_its_jobs_co
     stop = Stop(cost=50, price_per_second=1)
     results = world.client(retry=None).endpoint("abc").map(inputs, concurrency=1, stop=stop)
     assert sum(result.is_success for result in await listed(results)) == 5
-    assert results.report().stopped == "the jobs have cost 50 by their execution alone"
+    assert results.report().stopped == "the cost limit was reached: 50, by execution time alone"
     assert results.report(price_per_second=1).worker_seconds is None
 
 

@@ -129,7 +129,7 @@ async def test_an_input_that_cannot_be_made_names_its_row(world: World) -> None:
     for rows, key in ((iter([{"n": 1}, {"m": 1}]), "1"), ({"x": {"n": 1}, "y": {"m": 1}}, "'y'")):
         with pytest.raises(KeyError) as raised:
             await listed(endpoint.map(rows, from_row=only_n))
-        assert raised.value.__notes__ == [f"It came of the row with key={key}"]
+        assert raised.value.__notes__ == [f"It came from the row with key={key}"]
 
 
 @both_flavours

@@ -107,7 +107,7 @@ def _made(made: Callable[[Any], Any], key: Any, given: Any) -> Any:
     try:
         return made(given)
     except Exception as error:
-        error.add_note(f"It came of the row with key={key!r}")
+        error.add_note(f"It came from the row with key={key!r}")
         raise
 
 

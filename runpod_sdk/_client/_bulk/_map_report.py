@@ -145,7 +145,7 @@ class MapReport:
             lines.append(f"estimated execution cost: {self.estimated_execution_cost:.4f} ({what})")
         if self.worker_seconds is not None:
             at = "" if self.estimated_worker_cost is None else f", estimated cost: {self.estimated_worker_cost:.4f}"
-            lines.append(f"{self.worker_seconds:.1f} s of the endpoint's workers, by its health{at}")
+            lines.append(f"{self.worker_seconds:.1f} s of worker time, by /health{at}")
         if self.stopped is not None:
             lines.append(f"stopped: {self.stopped}")
         return "\n".join(lines)

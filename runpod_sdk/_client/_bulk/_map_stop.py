@@ -56,7 +56,7 @@ class Stop:
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{each.name}={value!r}: more than 0 expected")
         if self.failure_share is not None and self.failure_share > 1:
-            raise ValueError(f"failure_share={self.failure_share!r}: 1 at most expected: a share of the results")
+            raise ValueError(f"failure_share={self.failure_share!r}: at most 1 expected (0.2 means 20 %)")
         if (self.cost is None) != (self.price_per_second is None):
             raise ValueError("cost and price_per_second go together")
 
@@ -132,9 +132,9 @@ class Brake:
             execution, workers = self._execution_ms / 1000, 0.0 if self.meter is None else self.meter.seconds(now)
             cost = max(execution, workers) * stop.price_per_second
             if cost >= stop.cost and workers > execution:
-                return f"the workers have cost {cost:.4g}, by how long the endpoint's health showed them"
+                return f"the cost limit was reached: {cost:.4g}, by worker time in /health"
             if cost >= stop.cost:
-                return f"the jobs have cost {cost:.4g} by their execution alone"
+                return f"the cost limit was reached: {cost:.4g}, by execution time alone"
         if stop.after is not None and now - self._began >= stop.after:
-            return f"{now - self._began:.0f} s have passed"
+            return f"the time limit was reached: {now - self._began:.0f} s"
         return None

@@ -223,4 +223,4 @@ def check_library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError(f"a table of {name} needs it: pip install {name}") from error
+        raise ImportError(f"a {name} table needs {name}: pip install {name}") from error

@@ -213,7 +213,7 @@ def _taken(key: Key, other: Other, its_key: Key = "") -> Known:
     """Refuse an input whose key stands for another one, or that may be another one."""
     why = "another input has it, too"
     if other == "of an earlier run":
-        why = "it stands for another input, which was submitted before: take another journal, or other keys"
+        why = "it was already used for a different input: use another journal, or another key"
     elif other == "without a key":
         why = "an equal input without a key came before, and was taken for it: give that one a key, too"
     elif other == "under another key":

@@ -68,7 +68,7 @@ def checked_key(key: object) -> Key:
         return str(key)
     number = None if isinstance(key, bool) else getattr(key, "__index__", None)  # numpy's numbers have one, too
     if number is None:
-        raise TypeError(f"key={key!r}: with a journal, a text or a whole number expected")
+        raise TypeError(f"key={key!r}: a string or an integer expected, with a journal")
     value: int = number()
     if not _LEAST <= value <= _MOST:
         raise ValueError(f"key={key!r}: with a journal, a whole number of 64 bits expected, or a text")

@@ -52,7 +52,7 @@ class Lock:
             return file
         os.close(file)
         if not is_ours:
-            raise JournalError(f"{journal}: {holder} is at work with it", path=str(journal))
+            raise JournalError(f"{journal}: in use by {holder}", path=str(journal))
         return None
 
     def release(self) -> None:

@@ -276,5 +276,5 @@ def _check_unused(path: Path, database: sqlite3.Connection, known: str, endpoint
     jobs = "SELECT 1 FROM item WHERE stage != 5 UNION ALL SELECT 1 FROM attempt LIMIT 1"
     if database.execute(jobs).fetchone() is not None:
         raise JournalError(
-            f"{path}: the journal of a run on {known}, and not on {endpoint_url}: take another file", path=str(path)
+            f"{path}: belongs to a run on {known}, not on {endpoint_url}: use another file", path=str(path)
         )

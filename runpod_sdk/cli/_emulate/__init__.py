@@ -159,7 +159,7 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
             show_why(error)
             return 1
         except ModuleNotFoundError:
-            raise BadCallError("it needs an extra: pip install 'runpod-sdk[emulator]'") from None
+            raise BadCallError("the extra `emulator` is missing: pip install 'runpod-sdk[emulator]'") from None
         except OSError as error:
             where = f"{arguments.host}:{arguments.port}"
             reason = (error.strerror or str(error)).partition(" (")[0]
