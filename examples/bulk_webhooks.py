@@ -2,7 +2,8 @@
 
     WEBHOOK_TOKEN=… python examples/bulk_webhooks.py abc123 run.sqlite https://me.example/runpod 8080
 
-The last two: what the service POSTs to, and the port of this machine that it ends up at. Run it again after any end.
+The last two: what the service POSTs to, and the port of this machine that it ends up at. After any interruption, run it
+again.
 """
 
 import os
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from runpod_sdk import Client, Journal, JournalError, webhooks
 
-TOKEN = os.environ["WEBHOOK_TOKEN"]  # without it anybody could tell us results
+TOKEN = os.environ["WEBHOOK_TOKEN"]  # without it, anyone could post results
 
 
 def receiver(journal: Journal, port: int) -> ThreadingHTTPServer:

@@ -1,4 +1,4 @@
-"""A Django backend that submits jobs, reports their status, and receives the end by webhook. No request waits.
+"""A Django backend that submits jobs, reports their status, and learns of their end by webhook. No request waits.
 
     pip install django
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… python examples/django_jobs.py runserver 8001

@@ -4,7 +4,7 @@
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… uvicorn --app-dir examples webhooks_fastapi:app
     job = endpoint.run({"prompt": "Hello"}, webhook=f"https://me.example/runpod?token={token}")
 
-Keep no access log of this path that has the query: the token stands there.
+Do not log the query string of this path: it contains the token.
 """
 
 import os
@@ -38,7 +38,7 @@ async def take(request: Request, token: str = "") -> None:
     except ValueError as error:
         raise HTTPException(400, str(error)) from None
     try:
-        # What was posted may be anybody's words; this is the service's own.
+        # Anyone could have posted this: ask the service itself.
         state = await request.app.state.endpoint.job(told.id).state()
     except (NotFoundError, JobExpiredError):
         raise HTTPException(400, "there is no such job") from None

@@ -4,7 +4,7 @@
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… flask --app examples/webhooks_flask.py run
     job = endpoint.run({"prompt": "Hello"}, webhook=f"https://me.example/runpod?token={token}")
 
-Keep no access log of this path that has the query: the token stands there.
+Do not log the query string of this path: it contains the token.
 """
 
 import os
@@ -27,7 +27,7 @@ def take():
     except ValueError as error:
         abort(400, str(error))
     try:
-        # What was posted may be anybody's words; this is the service's own.
+        # Anyone could have posted this: ask the service itself.
         state = endpoint.job(told.id).state()
     except (NotFoundError, JobExpiredError):
         abort(400, "there is no such job")

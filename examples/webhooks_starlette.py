@@ -4,7 +4,7 @@
     ENDPOINT_ID=abc123 WEBHOOK_TOKEN=… uvicorn --app-dir examples webhooks_starlette:app
     job = endpoint.run({"prompt": "Hello"}, webhook=f"https://me.example/runpod?token={token}")
 
-Keep no access log of this path that has the query: the token stands there.
+Do not log the query string of this path: it contains the token.
 """
 
 import os
@@ -36,7 +36,7 @@ async def take(request: Request) -> Response:
     except ValueError as error:
         return Response(str(error), status_code=400)
     try:
-        # What was posted may be anybody's words; this is the service's own.
+        # Anyone could have posted this: ask the service itself.
         state = await request.app.state.endpoint.job(told.id).state()
     except (NotFoundError, JobExpiredError):
         return Response("there is no such job", status_code=400)
