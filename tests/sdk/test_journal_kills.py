@@ -111,8 +111,10 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with Emulator(options=Options(ledger=0)) as emulator, emulator.serve() as server:
-        command = [sys.executable, str(PROGRAM)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  ours
+        command, pipe = [sys.executable, str(PROGRAM)], subprocess.PIPE
+        # Unmeasured: of a process that is killed nothing is kept, and Ctrl-C may meet the measuring.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:  # noqa: S603  ours
             yield Bench(emulator, server.connection, process, tmp_path)
 
 
