@@ -112,7 +112,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with Emulator(options=Options(ledger=0)) as emulator, emulator.serve() as server:
         command, pipe = [sys.executable, str(PROGRAM)], subprocess.PIPE
-        # Unmeasured: of a process that is killed nothing is kept, and Ctrl-C may meet the measuring.
+        # Unmeasured: nothing of what was measured is kept of a process that is killed.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:  # noqa: S603  ours
             yield Bench(emulator, server.connection, process, tmp_path)
