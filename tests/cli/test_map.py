@@ -87,13 +87,24 @@ def test_each_input_has_a_line_with_its_output(bulk: Bulk) -> None:
     [job_id] = bulk.shell.emulator.jobs
     assert (done.code, done.out) == (0, "")
     assert [*result] == [
-        *("line", "id", "status", "output", "worker_id", "delay_time_ms", "execution_time_ms", "input_sha256"),
-        "endpoint",
+        *("line", "id", "status", "output", "worker_id", "delay_time_ms", "execution_time_ms"),
+        *("submitted_at", "input_sha256", "endpoint"),
     ]
     assert result["endpoint"] == here()
     assert (result["line"], result["id"], result["status"], result["output"]) == (1, job_id, "COMPLETED", 7)
     assert result["input_sha256"] == hashlib.sha256(b'{"n":7}').hexdigest()
     assert done.err.startswith("1 result in ")
+
+
+def test_the_time_of_its_submit_is_the_one_of_the_journal_also_when_it_is_written_anew(bulk: Bulk) -> None:
+    bulk.give({"n": 1}, {"error": "x"})
+    bulk()
+    kept = {item.job_id: item.submitted_at for item in Journal(bulk.journal).items()}
+    before = {result["id"]: result["submitted_at"] for result in bulk.results}
+    assert before == {job_id: at and at.isoformat(timespec="milliseconds") for job_id, at in kept.items()}
+    bulk.output.unlink()
+    bulk()
+    assert {result["id"]: result["submitted_at"] for result in bulk.results} == before
 
 
 def test_a_file_without_inputs_is_told(bulk: Bulk) -> None:

@@ -317,6 +317,7 @@ def test_a_csv_is_run_into_a_csv_with_its_columns(run: Any, shell: Shell, tmp_pa
     assert [*first][:5] == ["line", "key", "text", "label", "id"]
     assert (first["key"], first["label"], first["status"]) == ("7", "x", "COMPLETED")
     assert json.loads(first["output"]) == {"said": "one"}
+    assert all(row["submitted_at"].endswith("+00:00") for row in (first, second))
     assert (second["line"], second["status"], second["error"]) == ("3", "FAILED", "ValueError: bad text")
     inputs.write_text("id,text,label\n9,two,z\n8,bad,\n7,one,x\n", encoding="utf-8")
     assert run(inputs, "out.csv", *words).code == 1
@@ -339,6 +340,7 @@ def test_parquet_is_run_into_parquet(run: Any, tmp_path: Path) -> None:
     found = parquet.read_table(tmp_path / "out.parquet")
     assert found.schema.field("key").type == pa.int64()
     assert found.schema.field("score").type == pa.float64()
+    assert all(at.endswith("+00:00") for at in found["submitted_at"].to_pylist())
     assert sorted(found.select(["key", "score", "text"]).to_pylist(), key=lambda row: row["key"]) == [
         {"key": 1, "score": 0.5, "text": "one"},
         {"key": 2, "score": None, "text": "two"},

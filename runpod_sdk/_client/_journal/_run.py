@@ -209,6 +209,13 @@ class JournalRun:
                 text = (outputs_of(self.path) / name).read_text("ascii")
         return KeptOutcome._make((*facts, text or ""))
 
+    def sent_at(self, key: Key) -> float | None:
+        """Return when an input was sent, seconds since 1970; None where that is not noted."""
+        with self._reading, told(self.path):
+            found = self._reader.execute("SELECT coalesce(intent_at, submitted_at) FROM item WHERE key = ?", (key,))
+            row = found.fetchone()
+        return None if row is None else row[0]
+
     def close(self) -> None:
         """Write all that has been put, and let others in."""
         self._close_reader()

@@ -120,7 +120,7 @@ class OutputJournal(Journal):
 
     def record(self, result: MapResult[Any]) -> str:
         """Write the result of one input, and return it in one word."""
-        facts = facts_of(result)
+        facts = facts_of(result, self._run.sent_at(result.key))
         status: str = facts["status"]
         if status in (REFUSED, UNSUBMITTED):
             self._note_refusal(result, None if status == REFUSED else facts["error"])
@@ -250,13 +250,13 @@ class OutputJournal(Journal):
     def _kept(self, database: sqlite3.Connection, since: float) -> Iterator[dict[str, Any]]:
         """Return what stands in the output, in the order in which inputs were sent first."""
         rows = database.execute(
-            "SELECT key, digest, note, stage, status, job_id, intent_at, outcome, outcome_file FROM item "  # noqa: S608  ours
-            f"WHERE {_SHOWN} ORDER BY number",
+            "SELECT key, digest, note, stage, status, job_id, coalesce(intent_at, submitted_at), "  # noqa: S608  ours
+            f"outcome, outcome_file FROM item WHERE {_SHOWN} ORDER BY number",
             (since,),
         )
-        for key, digest, note, stage, status, job_id, intent_at, text, name in rows:
+        for key, digest, note, stage, status, job_id, sent_at, text, name in rows:
             outcome = text if name is None else (outputs_of(self.path) / name).read_text("ascii")
-            facts = facts_of_kept(KeptEnd(stage, status, job_id, intent_at, outcome), self.path, self._endpoint.id)
+            facts = facts_of_kept(KeptEnd(stage, status, job_id, sent_at, outcome), self.path, self._endpoint.id)
             yield self._line(key, note, facts, digest)
 
 

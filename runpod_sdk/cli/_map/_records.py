@@ -28,7 +28,7 @@ class KeptEnd(NamedTuple):
     stage: int
     status: str | None
     job_id: str | None
-    intent_at: float | None
+    sent_at: float | None
     text: str | None
 
 
@@ -44,16 +44,22 @@ def status_of(result: MapResult[Any]) -> str:
     return REFUSED if isinstance(error, (*HOPELESS, MapStoppedError)) else UNSUBMITTED
 
 
-def facts_of(result: MapResult[Any]) -> dict[str, Any]:
-    """Return id and status, and what is known beside them; nothing that is not."""
+def facts_of(result: MapResult[Any], sent_at: float | None = None) -> dict[str, Any]:
+    """Return id and status, and what is known beside them; nothing that is not.
+
+    `sent_at` is when it was sent as the journal has it, seconds since 1970.
+    """
     error = result.error
     facts: dict[str, Any] = {"id": None if result.job is None else result.job.id, "status": status_of(result)}
     if result.state is not None:
-        return facts | _facts_of_state(result.state, error)
-    if error is not None:
+        facts |= _facts_of_state(result.state, error)
+    elif error is not None:
         facts["error"] = str(error)
-    if isinstance(error, SubmissionUnknownError):
-        facts["submitted_at"] = _time(error.submitted_at)
+    at = error.submitted_at if isinstance(error, SubmissionUnknownError) else None
+    if result.job is not None:
+        at = result.job.submitted_at
+    if at is not None:  # it was sent
+        facts["submitted_at"] = _time(at if sent_at is None else datetime.fromtimestamp(sent_at, UTC))
     return facts
 
 
@@ -62,11 +68,12 @@ def facts_of_kept(kept: KeptEnd, journal: Path, endpoint_id: str) -> dict[str, A
     facts: dict[str, Any] = {"id": kept.job_id}
     if kept.stage == Stage.ENDED and kept.status != EXPIRED:
         state = state_from(journal, kept.text or "", endpoint_id)
-        return facts | {"status": str(state.status)} | _facts_of_state(state, error_of(state))
-    facts["status"] = UNSUBMITTED if kept.stage == Stage.UNSUBMITTED else str(kept.status)
-    facts["error"] = _DIED if kept.text is None else kept.text
-    if kept.stage == Stage.UNKNOWN and kept.intent_at is not None:
-        facts["submitted_at"] = _time(datetime.fromtimestamp(kept.intent_at, UTC))
+        facts |= {"status": str(state.status)} | _facts_of_state(state, error_of(state))
+    else:
+        facts["status"] = UNSUBMITTED if kept.stage == Stage.UNSUBMITTED else str(kept.status)
+        facts["error"] = _DIED if kept.text is None else kept.text
+    if kept.stage != Stage.UNSUBMITTED and kept.sent_at is not None:
+        facts["submitted_at"] = _time(datetime.fromtimestamp(kept.sent_at, UTC))
     return facts
 
 
