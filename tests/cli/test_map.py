@@ -155,10 +155,23 @@ def test_the_most_frequent_error_is_told(bulk: Bulk) -> None:
     assert "--input-field" not in said
 
 
-def test_where_all_rows_of_a_csv_fail_numbers_are_hinted_at(bulk: Bulk) -> None:
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ((), "--input-field 'the count:=the count' sends the column the count as a number"),
+        (("error", "n=the count"), "--input-field 'n:=the count' sends the column the count as a number"),
+        (("error", "n:=the count"), None),
+        (("error",), None),
+    ],
+)
+def test_where_all_rows_of_a_csv_fail_a_number_that_was_sent_as_a_text_is_hinted_at(
+    options: tuple[str, ...], hint: str | None, bulk: Bulk
+) -> None:
     bulk.inputs = bulk.inputs.with_suffix(".csv")
-    bulk.inputs.write_text("error\n1\n")
-    assert "--input-field n:=n sends the column n as a number" in bulk().err
+    bulk.inputs.write_text("id,error,the count\na,bad,1\n")
+    said = bulk("--key-field", "id", *(word for each in options for word in ("--input-field", each))).err
+    assert ("CSV cells" in said) == (hint is not None)
+    assert hint is None or f"CSV cells are sent as strings; {hint}\n" in said
 
 
 def test_an_input_that_cannot_be_sent_is_written_and_tried_again(bulk: Bulk) -> None:

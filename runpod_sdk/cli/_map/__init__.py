@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from runpod_sdk._values._words import counted
@@ -353,8 +354,10 @@ def _why(inputs: Inputs, ends: Counter[str]) -> list[str]:
         return []
     ((error, count),) = inputs.failures.most_common(1)
     lines = [f"most frequent error, {count} of {ends['FAILED']} FAILED: {error}"]
-    if inputs.are_texts and ends["FAILED"] == ends.total():
-        lines.append("all cells of a CSV are texts; --input-field n:=n sends the column n as a number")
+    if inputs.number is not None and ends["FAILED"] == ends.total():
+        name, column, _ = inputs.number
+        option = f"--input-field {quote(f'{name}:={column}')}"
+        lines.append(one_line(f"CSV cells are sent as strings; {option} sends the column {column} as a number"))
     return lines
 
 

@@ -38,7 +38,7 @@ class Inputs:
         bad: records that were not taken.
         stopped_by: set it, and no more are taken.
         failures: what workers said of failed jobs, each with how often; the first kinds of it.
-        are_texts: all fields are texts, as in a CSV.
+        number: a field of a failed job that was sent as a text, and that reads as a number; None if there is none.
 
     Args:
         source: of the records.
@@ -57,7 +57,7 @@ class Inputs:
         self.bad = 0
         self.stopped_by: Exception | None = None
         self.failures: Counter[str] = Counter()
-        self.are_texts = source.are_texts
+        self.number: Field | None = None
 
     def note(self, result: MapResult[Any]) -> None:
         """Count why a job has failed."""
@@ -66,6 +66,9 @@ class Inputs:
             said = one_line(shorten(f"{kind}{result.error.error_message}"))
             if said in self.failures or len(self.failures) < _KINDS:
                 self.failures[said] += 1
+            if self._source.are_texts and self.number is None:
+                fields = (field for field in self._shape.cells if _is_number(result.input.get(field.name)))
+                self.number = next(fields, None)
 
     def __len__(self) -> int:
         """Return how many there are about to be, where they can be counted.
@@ -127,6 +130,15 @@ class Inputs:
         if len(self._recent) == _RECENT:
             self._older, self._recent = self._recent, {}
         self._recent[key] = line
+
+
+def _is_number(cell: object) -> bool:
+    """Whether a text would be a number if it were read as JSON."""
+    try:
+        value = json.loads(cell) if isinstance(cell, str) else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def earlier_shapes(shape: Shape, journal: OutputJournal, source: Source) -> tuple[list[Shape], list[Shape]]:

@@ -106,10 +106,18 @@ class Shape:
     @property
     def form(self) -> list[Any]:
         """Return what tells it from others, as JSON has it: the key, and the fields; of a table all of them."""
-        fields = self._fields
-        if self._is_table and not fields and not self._is_whole:
-            fields = [Field(name, name) for name in self._columns if name != self._key]
-        return [self._key, [list(field) for field in fields]]
+        return [self._key, [list(field) for field in self._all]]
+
+    @property
+    def cells(self) -> list[Field]:
+        """Return the fields that are sent as they stand in their cells."""
+        return [field for field in self._all if not field.is_json]
+
+    @property
+    def _all(self) -> Sequence[Field]:
+        if self._is_table and not self._fields and not self._is_whole:
+            return [Field(name, name) for name in self._columns if name != self._key]
+        return self._fields
 
     @property
     def options(self) -> str:
