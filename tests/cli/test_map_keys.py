@@ -53,6 +53,7 @@ def test_rows_that_would_be_other_inputs_by_other_options_are_refused_as_a_whole
     before = (tmp_path / "results.jsonl").read_bytes()
     done, submitted = run(name, text, *then)
     assert (done.code, submitted) == (2, 0)
+    assert done.err.startswith("runpod-sdk map: line "), "and nothing else before it"
     assert "is known from an earlier run, but as the input that" in done.err
     assert not first or " ".join(first) in done.err
     assert (tmp_path / "results.jsonl").read_bytes() == before

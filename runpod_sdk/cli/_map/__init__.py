@@ -219,7 +219,7 @@ def _run(arguments: argparse.Namespace, endpoint: Endpoint, inputs: Inputs, jour
             )
             raise
     ends += journal.finish(is_whole=inputs.stopped_by is None and results.report().stopped is None)
-    _tell(arguments, results, inputs, ends, journal)
+    _tell(arguments, results, inputs, ends, journal, is_over=True)
     return _code(inputs, ends + journal.skipped, results)
 
 
@@ -311,9 +311,15 @@ def _stop_of(arguments: argparse.Namespace) -> Stop | None:
 
 
 def _tell(
-    arguments: argparse.Namespace, results: Map, inputs: Inputs, ends: Counter[str], journal: OutputJournal
+    arguments: argparse.Namespace,
+    results: Map,
+    inputs: Inputs,
+    ends: Counter[str],
+    journal: OutputJournal,
+    *,
+    is_over: bool = False,
 ) -> None:
-    """Say what came of it: numbers, and what can be done about the rest."""
+    """Say what came of it: numbers, and what can be done about the rest; `is_over`: all inputs were read."""
     report = results.report(price_per_second=arguments.price_per_second)
     if arguments.json:
         facts = {"skipped": dict(journal.skipped), "collected": journal.collected, "left_out": inputs.bad}
@@ -342,7 +348,7 @@ def _tell(
         lines += [*([] if report.results else [f"stopped: {report.stopped}"]), "the same command goes on with the rest"]
     elif inputs.stopped_by is not None:
         lines.append(f"stopped: {one_line(str(inputs.stopped_by))}")
-    if not (lines or results.abandoned):
+    if is_over and not (lines or results.abandoned):
         lines.append("no inputs")
     for line in lines:
         print(line, file=sys.stderr)
