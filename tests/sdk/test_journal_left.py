@@ -56,3 +56,12 @@ async def test_what_the_inputs_are_interrupted_by_is_told_once_too(world: World)
                 pass
     (note,) = caught.value.__notes__
     assert note.endswith("make the same call again, with this journal, to go on")
+
+
+@both_flavours
+async def test_one_input_in_place_of_many_is_said_to_be_a_mapping_of_keys_with_a_journal_too(world: World) -> None:
+    world.emulator.endpoint("abc", lambda _: 1)
+    one: Any = {"n": 1}
+    async with world.client().endpoint("abc").map(one, journal="run.sqlite") as results:
+        error = (await anext(results)).error
+    assert str(error).endswith("; a mapping is read as {key: input}; for one input, pass [input]")

@@ -55,6 +55,20 @@ async def first(results: Any) -> AsyncMapResult[Any]:
     return cast("AsyncMapResult[Any]", await anext(results))
 
 
+@both_flavours
+async def test_one_input_in_place_of_many_is_said_to_be_a_mapping_of_keys(world: World) -> None:
+    world.emulator.endpoint("abc", lambda _: 1)
+    endpoint: Any = world.client().endpoint("abc")
+    options: list[dict[str, Any]] = [{}, {"via": "batch", "key_of": repr}]
+    for given in options:
+        (result,) = await listed(endpoint.map({"n": 1}, **given))
+        assert (result.key, type(result.error)) == ("n", TypeError)
+        assert str(result.error).endswith("; a mapping is read as {key: input}; for one input, pass [input]")
+        (result,) = await listed(endpoint.map([1], **given))
+        assert "mapping" not in str(result.error)
+    assert world.operations.count("run") == 0
+
+
 def numbered(count: int, **more: Any) -> list[dict[str, Any]]:
     return [{"n": n, **more} for n in range(count)]
 

@@ -23,6 +23,7 @@ from runpod_sdk._values._requests import HiddenOptions, SubmitOptions
 from runpod_sdk._values._states import JobState, shorten
 from runpod_sdk.errors import BatchResultError, OutputTypeError, SubmissionUnknownError
 
+from ._map_inputs import refusal
 from ._map_result import R
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class BatchInputs(Generic[R]):
                 raise ValueError(f"another input of this run has the key {shorten(repr(item.key))}")  # noqa: TRY301
             _api.built(_batch_api.one, self._plan.endpoint_id, item.input, _NO_OPTIONS)
         except (TypeError, ValueError) as error:
-            return self._result(item, error=error)
+            return self._result(item, error=refusal(self._plan.inputs.reveal(), item, error))
         self._known.add(item.key)
         self.items[item.key] = item
         return None

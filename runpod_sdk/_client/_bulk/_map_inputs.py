@@ -111,6 +111,14 @@ def _made(made: Callable[[Any], Any], key: Any, given: Any) -> Any:
         raise
 
 
+def refusal(inputs: object, item: Item, error: Exception) -> Exception:
+    """Return why an input cannot be sent; where it is a field of a lone input, the error says how `map` has read it."""
+    is_field = isinstance(inputs, Mapping) and isinstance(item.input.reveal(), str | int | float | list | tuple)
+    if not is_field:
+        return error
+    return TypeError(f"{error}; a mapping is read as {{key: input}}; for one input, pass [input]")
+
+
 def until(
     items: Iterator[Item | None] | AsyncIterator[Item | None], is_enough: Callable[[], bool]
 ) -> Iterator[Item | None] | AsyncIterator[Item | None]:

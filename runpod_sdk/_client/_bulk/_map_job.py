@@ -34,6 +34,7 @@ from runpod_sdk.errors import (
     PermissionDeniedError,
 )
 
+from ._map_inputs import refusal
 from ._map_result import Kept, R
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Runner(Generic[R]):
         try:
             request = _api.built(_api.run, plan.endpoint_id, item.input, checked_options(options))
         except (TypeError, ValueError) as error:
-            return self.of(item, error=error)
+            return self.of(item, error=refusal(plan.inputs.reveal(), item, error))
         if self._refusal is not None:
             return self.of(item, error=_unsubmitted(self._refusal))
         submission: Submission[AsyncShieldedSend] = Submission(
@@ -208,7 +209,7 @@ class Runner(Generic[R]):
             try:
                 _api.built(_api.run, self._plan.endpoint_id, item.input, self._plan.options)
             except (TypeError, ValueError) as error:
-                why = error
+                why = refusal(self._plan.inputs.reveal(), item, error)
         return self.of(item, error=why)
 
     async def waited(self, item: Item, ref: JobRef, job: Any) -> R:
