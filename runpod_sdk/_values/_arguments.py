@@ -207,6 +207,16 @@ def _remedy(value: object) -> str:
     return f"; send {found}" if (found := next(fitting, None)) else ""
 
 
+def checked_function(name: str, value: object) -> None:
+    """See whether an argument that is to be called can be.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is {kind_of(value)}: a function expected")
+
+
 def kind_of(value: object) -> str:
     """Name the type of a value that is not shown."""
     return "None" if value is None else f"of type {type(value).__name__}"

@@ -629,6 +629,22 @@ async def test_a_run_whose_workers_cannot_be_seen_is_stopped_by_what_its_jobs_co
 
 
 @both_flavours
+async def test_what_is_to_be_called_is_a_function_and_a_price_a_number(world: World) -> None:
+    endpoint: Any = world.client().endpoint("abc")
+    for name in ("input_options", "on_submit", "on_result", "key_of"):
+        with pytest.raises(TypeError, match=f"^{name} is of type int: a function expected"):
+            endpoint.map([{}], **{name: 3})
+    with pytest.raises(TypeError, match="key_of is of type int"):
+        endpoint.map([{}], via="batch", key_of=3)
+    run = endpoint.map([])
+    for price in ("x", True):
+        with pytest.raises(TypeError, match=f"^price_per_second={price!r}: a number expected$"):
+            run.report(price_per_second=price)
+    assert run.report(price_per_second=2).estimated_execution_cost == 0
+    assert world.operations == []
+
+
+@both_flavours
 async def test_a_stop_is_one(world: World) -> None:
     with pytest.raises(TypeError, match="a Stop expected"):
         world.client().endpoint("abc").map([], stop=5)  # type: ignore[call-overload]

@@ -18,7 +18,7 @@ from runpod_sdk._flows import _api, _batch_api
 from runpod_sdk._flows._job_errors import error_of
 from runpod_sdk._http._signals import raised_by_handler
 from runpod_sdk._telemetry import way_back_to_batch
-from runpod_sdk._values._arguments import kind_of
+from runpod_sdk._values._arguments import checked_function, kind_of
 from runpod_sdk._values._requests import HiddenOptions, SubmitOptions
 from runpod_sdk._values._states import JobState, shorten
 from runpod_sdk.errors import BatchResultError, OutputTypeError, SubmissionUnknownError
@@ -47,6 +47,7 @@ def checked_key_of(via: object, key_of: object, plan: Plan[Any]) -> KeyOf | None
         TypeError, ValueError: they do not, and it is given; or they do, and it is not, or what goes only with jobs.
     """
     if via == "jobs":
+        checked_function("key_of", key_of)
         if key_of is not None:
             raise ValueError('key_of is given, but not via="batch": a job is known by its id')
         return None

@@ -6,6 +6,7 @@ from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any, Generic
 
 from runpod_sdk._telemetry import NO_SPAN, logger
+from runpod_sdk._values._arguments import checked_function
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._words import counted
 
@@ -14,7 +15,7 @@ from ._line import Line
 from ._map_inputs import by_key, expected, is_quick, items_of, until
 from ._map_job import Runner, left_of
 from ._map_progress import MapProgress
-from ._map_report import MapReport, Tally
+from ._map_report import MapReport, Tally, checked_price
 from ._map_result import Kept, R
 from ._map_span import end_of_map, map_span, told
 from ._map_stop import Brake
@@ -47,6 +48,7 @@ class Book(Generic[R]):
     """
 
     def __init__(self, plan: Plan[R], clock: Clock, on_result: Callable[[R], object] | None, *, progress: bool) -> None:
+        checked_function("on_result", on_result)
         self.plan = plan
         self.on_result = on_result
         self.outbox: Outbox[R] = Outbox(ordered=plan.ordered, now=clock.monotonic if plan.journal is None else None)
@@ -241,6 +243,7 @@ class Book(Generic[R]):
 
     def report(self, price_per_second: float | None = None) -> MapReport:
         """Return the numbers so far."""
+        checked_price(price_per_second)
         until = self._clock.monotonic() if self._ended is None else self._ended
         meter = self._brake.meter
         return self.tally.report(

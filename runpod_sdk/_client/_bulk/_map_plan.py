@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from runpod_sdk._flows import _api
 from runpod_sdk._flows._wait import OnAbandon, checked_abandon
-from runpod_sdk._values._arguments import kind_of
+from runpod_sdk._values._arguments import checked_function, kind_of
 from runpod_sdk._values._hidden import Hidden
 
 from ._auto_window import MOST
@@ -72,6 +72,8 @@ class Plan(Generic[R]):
                 raise TypeError(f"{name}={value!r}: a whole number expected")
             if value < least:
                 raise ValueError(f"{name}={value!r}: at least {least} expected")
+        checked_function("input_options", self.input_options)
+        checked_function("on_submit", self.on_submit)
         checked_abandon(self.on_abandon)
         checked_from_row(self.from_row)
         if not isinstance(self.stop, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from runpod_sdk._values._words import counted
@@ -224,6 +225,16 @@ class Tally:
             worker_seconds=worker_seconds,
             estimated_worker_cost=None if price is None or worker_seconds is None else worker_seconds * price,
         )
+
+
+def checked_price(price: object) -> None:
+    """See whether something can be a price.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    if price is not None and (isinstance(price, bool) or not isinstance(price, Real)):
+        raise TypeError(f"price_per_second={price!r}: a number expected")
 
 
 def _end(error: Exception | None, *, is_job: bool) -> str:
