@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runpod_sdk import JournalError
 from tests.sdk.flavours import World, both_flavours
 
 if TYPE_CHECKING:
@@ -40,7 +41,14 @@ async def test_who_interrupts_a_run_with_a_journal_is_told_how_to_go_on(world: W
 @both_flavours
 async def test_nobody_else_is(world: World) -> None:
     assert await left_by(world, KeyboardInterrupt(), on_abandon="detach") == []
-    assert await left_by(world, ValueError(), journal="run.sqlite") == []
+    assert await left_by(world, ValueError(), journal="run.sqlite", on_abandon="cancel") == []
+    assert await left_by(world, JournalError("full", path="run.sqlite"), journal="other.sqlite") == []
+
+
+@both_flavours
+async def test_an_exception_of_the_callers_own_is_told_so_too_if_jobs_go_on(world: World) -> None:
+    (note,) = await left_by(world, ValueError(), journal="run.sqlite")
+    assert note == "1 job goes on, and run.sqlite knows it: make the same call again, with this journal, to go on"
 
 
 @both_flavours

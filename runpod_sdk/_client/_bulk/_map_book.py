@@ -9,6 +9,7 @@ from runpod_sdk._telemetry import NO_SPAN, logger
 from runpod_sdk._values._arguments import checked_function
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._words import counted
+from runpod_sdk.errors import JournalError
 
 from ._auto_window import AutoWindow
 from ._line import Line
@@ -201,10 +202,15 @@ class Book(Generic[R]):
         return result
 
     def tell(self, error: BaseException | None) -> None:
-        """Say on what has interrupted a run with a journal how to go on; once, and after its end."""
-        if error is None or isinstance(error, Exception) or self._is_told or self._began is None:
+        """Say on what has ended a run with a journal early how to go on; once, and after its end.
+
+        On an exception that is no interruption only where jobs go on, and not on the journal's own: it may know none.
+        """
+        if error is None or isinstance(error, JournalError) or self._is_told or self._began is None:
             return
         going_on = sum(result.state is None for result in self.kept.abandoned)
+        if isinstance(error, Exception) and not going_on:
+            return
         note = None if self.plan.journal is None else self.plan.journal._to_go_on(going_on)
         if note is not None:
             self._is_told = True
