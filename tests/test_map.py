@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,21 +14,25 @@ from hypothesis import strategies as st
 from runpod_sdk._client._bulk._map_inputs import Item, items_of
 from runpod_sdk._client._bulk._map_progress import MapProgress
 from runpod_sdk._client._bulk._map_report import Durations, Tally
+from runpod_sdk._client._bulk._map_result import AsyncMapResult, MapResult
 from runpod_sdk._client._bulk._map_stop import Brake, Stop
+from runpod_sdk._client._bulk._map_tables import record_of
 from runpod_sdk._values._hidden import Hidden
 from runpod_sdk._values._states import JobState
 from runpod_sdk._values._status import JobStatus
+from runpod_sdk.cli._map._records import status_of
 from runpod_sdk.errors import (
     APIError,
     JobCancelledError,
     JobExpiredError,
     JobFailedError,
     JobTimedOutError,
+    OutputTypeError,
     SubmissionUnknownError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 # Inputs.
@@ -101,6 +106,7 @@ UNKNOWN = SubmissionUnknownError(
     "", operation="run", endpoint_id="abc", input_sha256="", submitted_at=datetime(2025, 1, 1, tzinfo=UTC)
 )
 ABOUT: dict[str, Any] = {"endpoint_id": "abc", "job_id": "j"}
+JOB = SimpleNamespace(id="j")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +130,27 @@ def test_each_result_counts_once(error: Exception | None, is_job: bool, end: str
     names = ("succeeded", "failed", "timed_out", "cancelled", "unknown", "unsubmitted", "unfinished")
     assert [name for name in names if getattr(report, name)] == [end]
     assert report.results == getattr(report, end) == 1
+
+
+@pytest.mark.parametrize("made", [MapResult.made, AsyncMapResult.made])
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ({"job": JOB, "state": state("COMPLETED")}, "COMPLETED"),
+        ({"job": JOB, "state": state("COMPLETED"), "error": OutputTypeError("", path="", raw=1, **ABOUT)}, "COMPLETED"),
+        ({"job": JOB, "state": state("TIMED_OUT"), "error": JobTimedOutError("", **ABOUT)}, "TIMED_OUT"),
+        ({"error": UNKNOWN}, "UNKNOWN"),
+        ({"error": ValueError("input")}, "UNSUBMITTED"),
+        ({"job": JOB, "error": JobExpiredError("", **ABOUT)}, "EXPIRED"),
+        ({"job": JOB}, "SUBMITTED"),
+    ],
+)
+def test_a_result_has_a_status_which_is_that_of_tables_and_of_the_command(
+    made: Callable[..., Any], facts: dict[str, Any], status: str
+) -> None:
+    result = made(key=0, index=0, input={}, **facts)
+    assert (result.status, record_of(result)["status"]) == (status, status)
+    assert status_of(result) == {"SUBMITTED": "UNFINISHED"}.get(status, status), "which is not written"
 
 
 def test_a_report_reads_well() -> None:

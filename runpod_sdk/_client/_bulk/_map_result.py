@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, cast
 
 from runpod_sdk._values._generics import Defaulted, K_co
 from runpod_sdk._values._states import JobState, T_co
+from runpod_sdk.errors import JobExpiredError, NotFoundError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from runpod_sdk._client._async_job import AsyncJob
@@ -40,6 +41,23 @@ class Result(Defaulted, Generic[T_co, K_co]):
     def is_success(self) -> bool:
         """Whether the job completed, with an output of the endpoint's type."""
         return False
+
+    @property
+    def status(self) -> str:
+        """The end in one word, as in tables and in a journal: the service's own.
+
+        Else UNSUBMITTED, UNKNOWN (the submit may have arrived), EXPIRED (the service knows no result any more), or
+        SUBMITTED (no end is known).
+        """
+        from runpod_sdk._client._journal._rows import EXPIRED, SUBMITTED, UNKNOWN, UNSUBMITTED
+
+        if self.state is not None:
+            return str(self.state.status)
+        if isinstance(self.error, SubmissionUnknownError):
+            return UNKNOWN
+        if self.job is None:
+            return UNSUBMITTED
+        return EXPIRED if isinstance(self.error, JobExpiredError | NotFoundError) else SUBMITTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from runpod_sdk.errors import JobExpiredError, NotFoundError, SubmissionUnknownError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -147,7 +145,7 @@ def record_of(result: Result[Any]) -> dict[str, Any]:
     return {
         "key": result.key,
         "index": result.index,
-        "status": _status_of(result),
+        "status": result.status,
         "output": result.output,
         "error": None if result.error is None else str(result.error),
         "job_id": None if result.job is None else result.job.id,
@@ -156,19 +154,6 @@ def record_of(result: Result[Any]) -> dict[str, Any]:
         "execution_time_ms": None if state is None else state.execution_time_ms,
         "input": result.input,
     }
-
-
-def _status_of(result: Result[Any]) -> str:
-    """Return the status in one word, as a journal has it: the service's own, else one of ours."""
-    from runpod_sdk._client._journal._rows import EXPIRED, SUBMITTED, UNKNOWN, UNSUBMITTED
-
-    if result.state is not None:
-        return str(result.state.status)
-    if isinstance(result.error, SubmissionUnknownError):
-        return UNKNOWN
-    if result.job is None:
-        return UNSUBMITTED
-    return EXPIRED if isinstance(result.error, JobExpiredError | NotFoundError) else SUBMITTED
 
 
 def pandas_of(results: Iterable[Result[Any]]) -> Any:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runpod_sdk._client._bulk._map_job import HOPELESS
 from runpod_sdk._client._journal._items import state_from
-from runpod_sdk._client._journal._rows import EXPIRED, UNKNOWN, UNSUBMITTED, Stage
+from runpod_sdk._client._journal._rows import EXPIRED, SUBMITTED, UNSUBMITTED, Stage
 from runpod_sdk._flows._job_errors import error_of
-from runpod_sdk.errors import JobExpiredError, JobFailedError, MapStoppedError, NotFoundError, SubmissionUnknownError
+from runpod_sdk.errors import JobFailedError, MapStoppedError, SubmissionUnknownError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +33,11 @@ class KeptEnd(NamedTuple):
 
 
 def status_of(result: MapResult[Any]) -> str:
-    """Return the service's word for the end of a job, or one of ours."""
-    error = result.error
-    if result.state is not None:
-        return str(result.state.status)
-    if isinstance(error, SubmissionUnknownError):
-        return UNKNOWN
-    if result.job is not None:
-        return EXPIRED if isinstance(error, JobExpiredError | NotFoundError) else UNFINISHED
-    return REFUSED if isinstance(error, (*HOPELESS, MapStoppedError)) else UNSUBMITTED
+    """Return the status of a result; of one that is not written, why."""
+    status = result.status
+    if status == UNSUBMITTED and isinstance(result.error, (*HOPELESS, MapStoppedError)):
+        return REFUSED
+    return UNFINISHED if status == SUBMITTED else status
 
 
 def facts_of(result: MapResult[Any], sent_at: float | None = None) -> dict[str, Any]:
