@@ -184,6 +184,30 @@ def test_a_browser_that_says_nothing_of_itself_gives_no_answer_to_another_page(r
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "said"),
+    [
+        (
+            "_emulator/reset",
+            {"origin": "http://evil.example"},
+            "the routes under /_emulator are not for pages of another origin",
+        ),
+        (
+            "_emulator/reset",
+            {"host": "evil.example"},
+            "'evil.example' is not a name by which to call the routes under /_emulator; see --allow-host",
+        ),
+        (
+            "v2/e/run",
+            {"host": "a.example", "origin": "http://a.example"},
+            "'a.example' is not a name by which to call the routes of the service; see --allow-host",
+        ),
+    ],
+)
+def test_a_refusal_names_only_the_reason_that_applies(root: str, path: str, headers: dict[str, str], said: str) -> None:
+    assert httpx.post(f"{root}/{path}", headers=KEY | headers).json() == {"error": said}
+
+
 def test_in_process_the_same_is_refused() -> None:
     with Emulator() as emulator, httpx.Client(transport=emulator.transport) as client:
         url = "https://emulator.invalid/_emulator/reset"

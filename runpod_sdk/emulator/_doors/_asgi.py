@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, refusal
+from runpod_sdk.emulator._doors._callers import Admission, Area, Caller
 from runpod_sdk.emulator._doors._console import CONTROL_GUARDS, EVENTS_HEAD, PAGE_PREFIX, Watch, asset
 from runpod_sdk.emulator._doors._control_api import BODY_LIMIT, PREFIX, Forward
 from runpod_sdk.emulator._doors._exchange import Damaged, Exchange, headers_of
@@ -125,7 +125,7 @@ class App:
     def _for_page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer | None:
         """Return the answer to a page that is turned away, or asks what it may; None: it goes on like any other."""
         if self._callers.access(Area.QUEUE, caller) is Admission.REFUSED:
-            return refusal(Area.QUEUE, caller.host)
+            return self._callers.refusal(Area.QUEUE, caller)
         wanted = _header(scope, b"access-control-request-headers")
         return self._callers.preflight(scope["method"], caller.origin, wanted)
 
@@ -146,7 +146,7 @@ class App:
     def _page(self, scope: MutableMapping[str, Any], caller: Caller) -> HttpAnswer:
         """Return the console's page, or one of its modules."""
         if self._callers.access(Area.PAGE, caller) is Admission.REFUSED:
-            return refusal(Area.PAGE, caller.host)
+            return self._callers.refusal(Area.PAGE, caller)
         if scope["method"] != "GET":
             return json_answer(405, {"error": f"method {scope['method']} not allowed"}, allow=("GET",))
         return asset(scope["path"]) or json_answer(404, {"error": "path not found"})

@@ -139,6 +139,14 @@ class Callers:
             return Admission.KEY
         return ADMISSIONS[area, self.called(caller.host), sender_of(caller)]
 
+    def refusal(self, area: Area, caller: Caller) -> HttpAnswer:
+        """Return the answer to who is refused, with the reason that applies."""
+        if self.called(caller.host) is Called.FOREIGN:
+            why = f"{caller.host[:200]!r} is not a name by which to call {area.value}; see --allow-host"
+        else:
+            why = f"{area.value} are not for pages of another origin"
+        return json_answer(403, {"error": why})
+
     def called(self, host: str) -> Called:
         """Say what kind of name this is, in the form of a Host header."""
         found = _HOST.fullmatch(host)
@@ -194,12 +202,6 @@ def sender_of(caller: Caller) -> SentBy:
     if caller.site not in ("", "none", "same-origin"):  # none: the user's own doing, such as the address bar
         return SentBy.OTHER
     return SentBy.SAME if caller.origin or caller.site == "same-origin" else SentBy.PROGRAM
-
-
-def refusal(area: Area, host: str) -> HttpAnswer:
-    """Return the answer to who is refused."""
-    why = f"{area.value} are not for pages of another origin, nor for the name {host[:200]!r}; see --allow-host, --cors"
-    return json_answer(403, {"error": why})
 
 
 def _normal(origin: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
-from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers, refusal
+from runpod_sdk.emulator._doors._callers import Admission, Area, Caller, Callers
 from runpod_sdk.emulator._doors._console import Sample, Seen, Watch, job_of, note_secrets
 from runpod_sdk.emulator._doors._secrets import Secrets
 from runpod_sdk.emulator._doors._timing import Advance, advance, pace, time_of
@@ -99,7 +99,7 @@ class ControlApi:
         """Answer a request whose path begins with `PREFIX`."""
         access = self._callers.access(Area.CONTROL, caller)
         if access is Admission.REFUSED:
-            return refusal(Area.CONTROL, caller.host)
+            return self._callers.refusal(Area.CONTROL, caller)
         if access is Admission.KEY and authorization.strip() not in self._keys:
             error = f"the host {caller.host!r} is no name of this machine, so the API key is needed"
             return json_answer(401, {"error": error})
