@@ -70,6 +70,10 @@ class EmulatorFileError(OSError):
     """The file of an emulator's state cannot be used."""
 
 
+class _ForeignError(sqlite3.DatabaseError):
+    """A database that is something else's."""
+
+
 class StateFile:
     """The file; who uses it in several threads guards it.
 
@@ -77,7 +81,7 @@ class StateFile:
         path: where it is; it is made where there is none.
 
     Raises:
-        EmulatorFileError: it is no such file, another emulator has it, or it cannot be read or written.
+        EmulatorFileError: it is no such file, is in use by another emulator, or cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -127,10 +131,17 @@ class StateFile:
                 connection.close()
                 raise
         except (sqlite3.Error, OSError) as error:
-            busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-            reason = "another emulator has it" if busy else getattr(error, "strerror", None) or str(error)
-            raise EmulatorFileError(f"db {self._path}: {reason}") from None
+            raise EmulatorFileError(f"db {self._path}{_why(error)}") from None
         return connection
+
+
+def _why(error: sqlite3.Error | OSError) -> str:
+    """Return why the file cannot be opened, to be said behind its path."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return " is in use by another emulator"
+    if isinstance(error, _ForeignError) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+        return " is not a state file of the emulator"
+    return f": {getattr(error, 'strerror', None) or error}"
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -140,8 +151,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if not is_new and (mark, version) != (_MARK, _VERSION):
-        kind = f"a file of version {version}; this emulator writes {_VERSION}" if mark == _MARK else "another file"
-        raise sqlite3.DatabaseError(f"it is {kind}")
+        if mark != _MARK:
+            raise _ForeignError
+        raise sqlite3.DatabaseError(f"it is a file of version {version}; this emulator writes {_VERSION}")
     if is_new:
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)

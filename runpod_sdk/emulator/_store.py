@@ -67,7 +67,7 @@ class Store:
         time: seconds since 1970, on the emulator's clock, when it was written last; None: never.
 
     Raises:
-        EmulatorFileError: it is no such file, another emulator has it, or it cannot be read or written.
+        EmulatorFileError: it is no such file, is in use by another emulator, or cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str], lease: float) -> None:

@@ -245,8 +245,17 @@ def test_what_a_ledger_lists_is_written_where_it_has_changed() -> None:
 # What is refused, before anything is done.
 
 
-@pytest.mark.parametrize("kind", ["text", "another database", "newer", "directory", "no folder"])
-def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("text", r"x\.db is not a state file of the emulator$"),
+        ("another database", r"x\.db is not a state file of the emulator$"),
+        ("newer", r"x\.db: it is a file of version 99"),
+        ("directory", r"x\.db: "),
+        ("no folder", r"x\.db: "),
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, kind: str, said: str) -> None:
     path = tmp_path / "x.db"
     if kind == "text":
         path.write_text("not a database, but of some length\n" * 100, encoding="utf-8")
@@ -261,13 +270,13 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, kind
             connection.execute("PRAGMA user_version = 99" if kind == "newer" else "CREATE TABLE mine(a)")
         connection.close()
     before = path.read_bytes() if path.is_file() else b""
-    with pytest.raises(EmulatorFileError, match=r"x\.db: "):
+    with pytest.raises(EmulatorFileError, match=said):
         Emulator(db=path)
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 def test_one_emulator_has_it_at_a_time(tmp_path: Path) -> None:
-    with Emulator(db=tmp_path / "x.db"), pytest.raises(EmulatorFileError, match="another emulator has it"):
+    with Emulator(db=tmp_path / "x.db"), pytest.raises(EmulatorFileError, match="is in use by another emulator"):
         Emulator(db=tmp_path / "x.db")
     Emulator(db=tmp_path / "x.db").close()
 
