@@ -148,7 +148,7 @@ class Emulator:
                 process groups (POSIX).
 
         Raises:
-            ValueError: `endpoint_id` is none, or declared already; `workers` is negative; `command` names no program,
+            ValueError: `endpoint_id` is none, or already declared; `workers` is negative; `command` names no program,
                 or stands beside a handler; or `arguments` or `in_process` stand beside what is no file.
             HandlerFileError: there is no such file, or its worker has ended before it was ready.
             NotImplementedError: this system is not POSIX, and there is a command, or `in_process` is False.
@@ -161,7 +161,7 @@ class Emulator:
         workers = hosting.size_of(workers, self._options)
         words = None if command is None else command_of(command)
         if endpoint_id in self._endpoints:
-            raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
+            raise ValueError(f"endpoint_id={endpoint_id!r}: is already declared")
         file: HandlerFile | None = None
         processes: ProcessPool | None = None
         if isinstance(handler, (str, os.PathLike, Program)):
@@ -190,7 +190,7 @@ class Emulator:
         )
         with self._lock:
             if endpoint_id in self._endpoints:
-                raise ValueError(f"endpoint_id={endpoint_id!r}: declared already")
+                raise ValueError(f"endpoint_id={endpoint_id!r}: is already declared")
             self._endpoints[endpoint_id] = endpoint
             if self._gateway is not None:
                 self._host(self._gateway.hub, endpoint)

@@ -85,7 +85,7 @@ class EmulatorFixture:
                 `Emulator.endpoint`.
 
         Raises:
-            ValueError: `endpoint_id` is declared already.
+            ValueError: `endpoint_id` is already declared.
             HandlerFileError: the file is not there, or its worker has ended before it was ready.
         """
         endpoint_id = endpoint_id or self._free(_name_of(handler))
@@ -198,7 +198,7 @@ class ServerFixture(EmulatorFixture):
                 Python file in it is looked for where handler files are. What its processes print, a failure shows.
 
         Raises:
-            ValueError: `endpoint_id` is declared already, or there is no such command.
+            ValueError: `endpoint_id` is already declared, or there is no such command.
             HandlerFileError: the file is not there, or cannot be loaded.
         """
         if command is None:

@@ -350,9 +350,9 @@ def test_a_changed_file_is_loaded_again_and_a_broken_one_is_not(handler: Path) -
         assert lines == {"loading\n", "reloaded local\n"}
         assert call(url, n=1)["output"] == "changed"
         handler.write_text("raise ValueError('boom')")
-        while not (line := running.err.readline()).startswith(str(handler)):
+        while not (line := running.err.readline()).startswith(f"runpod-sdk emulate: {handler}"):
             assert "_emulate" not in line
-        assert line == f"{handler}: ValueError: boom\n"
+        assert line == f"runpod-sdk emulate: {handler}: ValueError: boom\n"
         assert call(url, n=1)["output"] == "changed"
         assert running.end()[0] == 0
 
@@ -376,7 +376,7 @@ def test_a_file_that_cannot_be_loaded_is_shown_with_its_own_traceback(handler: P
         _, errors = running.process.communicate(timeout=JOIN)
         assert running.process.returncode == 1
     assert errors.count("File ") == 2
-    assert errors.endswith(f"ValueError: boom\n{handler}: ValueError: boom\n")
+    assert errors.endswith(f"ValueError: boom\nrunpod-sdk emulate: {handler}: ValueError: boom\n")
 
 
 def test_a_port_that_is_taken_is_told_before_a_worker_starts(handler: Path) -> None:
@@ -388,7 +388,9 @@ def test_a_port_that_is_taken_is_told_before_a_worker_starts(handler: Path) -> N
             _, errors = running.process.communicate(timeout=JOIN)
             assert running.process.returncode == 1
     assert not begun.exists()
-    assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free one\n"
+    assert errors == (
+        f"runpod-sdk emulate: cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 picks a free port\n"
+    )
 
 
 def test_a_missing_extra_is_told_before_a_worker_starts(handler: Path) -> None:

@@ -235,21 +235,23 @@ def test_a_file_that_has_changed_is_loaded_again_and_a_broken_one_is_not(
         files.reload_changed()
     told = capsys.readouterr().err
     assert told.count("File ") == 2, "of the file alone"
-    assert told.endswith(f"ValueError: boom\n{handler}: ValueError: boom\n")
+    assert told.endswith(f"ValueError: boom\nrunpod-sdk emulate: {handler}: ValueError: boom\n")
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, kept_signals():
         port = str(taken.getsockname()[1])
         assert main(["emulate", "--port", port]) == 1
-    said = f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free one\n"
+    said = (
+        f"runpod-sdk emulate: cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 picks a free port\n"
+    )
     assert capsys.readouterr().err == said
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with kept_signals():
         assert main(["emulate", str(tmp_path / "none.py"), "--port", "0"]) == 1
-    assert capsys.readouterr().err == f"{tmp_path / 'none.py'}: no such file\n"
+    assert capsys.readouterr().err == f"runpod-sdk emulate: {tmp_path / 'none.py'}: no such file\n"
 
 
 def test_an_extra_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,7 +344,7 @@ def test_what_happens_to_a_job_is_a_line() -> None:
         (["--workers", "0"], "--workers: at least 1"),
         (["--external", "--env-file", "x", "--endpoint", "a", "--endpoint", "b"], "--env-file: it is for one"),
         (["--worker", "no-such-program", "--port", "0"], "no such program"),
-        (["--endpoint", "a", "--endpoint", "a", "--port", "0"], "declared already"),
+        (["--endpoint", "a", "--endpoint", "a", "--port", "0"], "is already declared"),
         (["--endpoint", "a/b", "--port", "0"], "endpoint_id='a/b'"),
         (["--endpoint", "", "--port", "0"], "endpoint_id=''"),
         (["--endpoint", "ä", "--port", "0"], "endpoint_id='ä'"),

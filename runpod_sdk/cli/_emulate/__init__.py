@@ -163,7 +163,7 @@ def _serve(arguments: argparse.Namespace, ending: Ending, out: Any) -> int:
         except OSError as error:
             where = f"{arguments.host}:{arguments.port}"
             reason = (error.strerror or str(error)).partition(" (")[0]
-            print(f"cannot listen on {where}: {reason}; --port 0 takes a free one", file=sys.stderr)
+            complain(arguments.command, f"cannot listen on {where}: {reason}; --port 0 picks a free port")
             return 1
         except (ValueError, NotImplementedError) as error:
             raise BadCallError(str(error)) from None

@@ -58,4 +58,4 @@ def show_why(error: Exception) -> None:
         # The frames before the file's own are the emulator's.
         own = cause.__traceback__.tb_next if cause.__traceback__ is not None else None
         traceback.print_exception(cause.with_traceback(own))
-    print(error, file=sys.stderr)
+    print(f"runpod-sdk emulate: {error}", file=sys.stderr)
