@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Self
 
 from runpod_sdk.clock import SystemClock, VirtualClock
@@ -14,7 +15,16 @@ from runpod_sdk.emulator._doors._console import Seen
 from runpod_sdk.emulator._doors._control_api import ControlApi
 from runpod_sdk.emulator._doors._listener import Listener
 from runpod_sdk.emulator._log import let_warnings_out
-from runpod_sdk.emulator._options import Options, check_id, check_key, check_pages, check_place
+from runpod_sdk.emulator._options import (
+    Options,
+    check_given,
+    check_id,
+    check_key,
+    check_pages,
+    check_place,
+    check_workers,
+)
+from runpod_sdk.emulator._record._faults import Fault
 from runpod_sdk.emulator._server import Server
 from runpod_sdk.emulator._store import Store
 from runpod_sdk.emulator._workers._callables import close
@@ -35,7 +45,6 @@ if TYPE_CHECKING:
     from runpod_sdk.emulator._doors._transport import Transport
     from runpod_sdk.emulator._hub import Hub
     from runpod_sdk.emulator._queue._job import JobRecord
-    from runpod_sdk.emulator._record._faults import Fault
     from runpod_sdk.emulator._record._injection import InjectedFault
     from runpod_sdk.emulator._record._ledger import Ledger
     from runpod_sdk.emulator._server import Binding
@@ -65,6 +74,7 @@ class Emulator:
         echo: print on standard error what worker processes print, each line behind its worker's name.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: a key that no header carries; or an origin or a name in `options` that can be none.
         EmulatorFileError: `db` is no file of an emulator, is in use, or cannot be read or written.
 
@@ -91,6 +101,9 @@ class Emulator:
     ) -> None:
         let_warnings_out()
         check_key(api_key)
+        check_given("options", options, (Options, NoneType), "Options, or None,")
+        if clock is not None and not callable(getattr(clock, "parking", None)):
+            raise TypeError(f"clock={clock!r}: a clock of runpod_sdk.clock, or None, expected")
         self.api_key = api_key
         self._options = options or Options()
         check_pages(self._options)
@@ -148,14 +161,15 @@ class Emulator:
                 process groups (POSIX).
 
         Raises:
+            TypeError: `handler` can run no job, or `workers` is no whole number.
             ValueError: `endpoint_id` is none, or already declared; `workers` is negative; `command` names no program,
                 or stands beside a handler; or `arguments` or `in_process` stand beside what is no file.
             HandlerFileError: there is no such file, or its worker has ended before it was ready.
             NotImplementedError: this system is not POSIX, and there is a command, or `in_process` is False.
         """
         check_id(endpoint_id)
-        if workers < 0:
-            raise ValueError(f"workers={workers}: must not be negative")
+        check_workers(workers)
+        hosting.check_handler(handler)
         if command is not None and handler is not None:
             raise ValueError("command: an endpoint has a handler or a command, not both")
         workers = hosting.size_of(workers, self._options)
@@ -292,6 +306,9 @@ class Emulator:
     def inject(self, fault: Fault) -> InjectedFault:
         """Let something go wrong from now on; the answer removes it again, also as a context manager.
 
+        Raises:
+            TypeError: it is no fault.
+
         Examples:
             >>> import httpx
             >>> from runpod_sdk.emulator import Fault
@@ -304,6 +321,7 @@ class Emulator:
             >>> fault.struck
             2
         """
+        check_given("fault", fault, Fault, "a Fault, such as Fault.status(503),")
         return self.faults.add(fault)
 
     def fail_batch(self, endpoint_id: str, batch_id: str) -> None:

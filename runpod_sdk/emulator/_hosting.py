@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from random import Random
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from runpod_sdk.clock import AdjustableClock, VirtualClock
@@ -18,6 +19,7 @@ from runpod_sdk.emulator._routes._router import Router
 from runpod_sdk.emulator._workers._callables import Pool
 from runpod_sdk.emulator._workers._mock_handler import mock_handler_for
 from runpod_sdk.emulator._workers._processes import WorkerProcesses, worker_id_from
+from runpod_sdk.emulator._workers._programs import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +139,12 @@ def worker_processes(seed: int, api_key: str, options: Options) -> WorkerProcess
     """Return the worker processes of an emulator, of which there are none yet."""
     scales = options.scaling is not None
     return WorkerProcesses(seed, api_key, options.worker_grace, captures=options.log_capture, scales=scales)
+
+
+def check_handler(handler: object) -> None:
+    """Refuse what cannot run jobs; a file is looked at later."""
+    if not (callable(handler) or isinstance(handler, (str, os.PathLike, Program, NoneType))):
+        raise TypeError(f"handler={handler!r}: a function, the path of a worker's file, or None expected")
 
 
 def runs_here(wish: bool | None) -> bool:  # noqa: FBT001  as the caller has it

@@ -108,6 +108,19 @@ def check_pages(options: Options) -> None:
             raise ValueError(f"host_names={name[:200]!r}: the name of a host expected, without a port")
 
 
+def check_given(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Refuse an argument of another type; True is no number."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
+        raise TypeError(f"{name}={value!r}: {expected} expected")
+
+
+def check_workers(workers: int) -> None:
+    """Refuse what is no number of workers."""
+    check_given("workers", workers, int, "a whole number")
+    if workers < 0:
+        raise ValueError(f"workers={workers}: must not be negative")
+
+
 def check_id(endpoint_id: str) -> None:
     """Refuse an endpoint id that cannot stand in a URL's path, as clients do."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", endpoint_id):
@@ -116,6 +129,8 @@ def check_id(endpoint_id: str) -> None:
 
 def check_key(api_key: str) -> None:
     """Refuse a key that cannot be sent in a header."""
+    if not isinstance(api_key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("api_key: a text expected")
     if not re.fullmatch(r"[\x20-\x7e]+", api_key) or api_key != api_key.strip():
         raise ValueError("api_key: ASCII characters without blanks around them expected, as a header carries them")
 

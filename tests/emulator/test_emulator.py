@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -128,6 +128,29 @@ def test_an_endpoint_may_be_declared_late_but_only_once(call_once: Call, emulato
 def test_a_negative_number_of_workers_is_refused(emulator: Emulator) -> None:
     with pytest.raises(ValueError, match="workers=-1"):
         emulator.endpoint("e", workers=-1)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda emulator: emulator.inject("x"), r"fault='x': a Fault, such as"),
+        (
+            lambda emulator: emulator.endpoint("e", 5),
+            r"handler=5: a function, the path of a worker's file, or None exp",
+        ),
+        (lambda emulator: emulator.endpoint("e", workers="2"), r"workers='2': a whole number expected"),
+        (lambda emulator: emulator.endpoint("e", workers=True), r"workers=True: a whole number expected"),
+        (lambda _: cast("Any", Emulator)(options=3), r"options=3: Options, or None, expected"),
+        (lambda _: cast("Any", Emulator)(clock=3), r"clock=3: a clock of runpod_sdk.clock, or None, expected"),
+        (lambda _: cast("Any", Emulator)(api_key=3), r"api_key: a text expected"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_at_once(
+    emulator: Emulator, call: Callable[[Any], object], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        call(emulator)
+    assert (emulator.endpoints, emulator.faults.all()) == ({}, [])
 
 
 def test_options_reach_the_answers(call_once: Call) -> None:
