@@ -317,3 +317,22 @@ def test_a_closed_writer_takes_nothing_more(writer: Writer) -> None:
     writer.close()
     with pytest.raises(JournalError, match="closed"):
         asyncio.run(writer.written(_changes.NOTHING))
+
+
+@pytest.mark.parametrize("step", ["_make", "_log_beside", "_upgrade"])
+def test_an_end_while_a_file_is_made_leaves_none_or_a_journal(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.sqlite"
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_database, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            opened(path, is_new=True)
+    if path.stat().st_size:
+        opened_to_read(path).close()
+    opened(path, is_new=True).close()
+    opened_to_read(path).close()

@@ -80,11 +80,11 @@ def opened(path: Path, *, is_new: bool = False) -> sqlite3.Connection:
         try:
             if _is_made(database):
                 _check_version(path, database)  # before anything of it is changed
-            _log_beside(path, database)
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA fullfsync = 1")  # macOS: else the disk may keep it in a cache of its own
             database.execute("PRAGMA checkpoint_fullfsync = 1")
             _make(database)
+            _log_beside(path, database)  # after the tables: what is killed before is an empty file, or a journal
             _upgrade(database)
         except BaseException:
             database.close()
