@@ -332,7 +332,8 @@ def test_an_end_while_a_file_is_made_leaves_none_or_a_journal(
         patched.setattr(_database, step, interrupted)
         with pytest.raises(KeyboardInterrupt):
             opened(path, is_new=True)
-    if path.stat().st_size:
+    if path.exists():
         opened_to_read(path).close()
     opened(path, is_new=True).close()
     opened_to_read(path).close()
+    assert not [*tmp_path.glob("*.new*")]

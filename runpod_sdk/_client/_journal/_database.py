@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -76,15 +76,17 @@ def opened(path: Path, *, is_new: bool = False) -> sqlite3.Connection:
         if each.exists() and not os.access(each, os.W_OK):  # of which SQLite does not say which it is
             raise _error(each, "it is read-only")
     with told(path):
-        database = _connected(path, "rwc" if is_new else "rw")
+        if is_new and not (path.exists() and path.stat().st_size):
+            _create(path.resolve())
+        database = _connected(path, "rw")
         try:
             if _is_made(database):
                 _check_version(path, database)  # before anything of it is changed
+            _log_beside(path, database)
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA fullfsync = 1")  # macOS: else the disk may keep it in a cache of its own
             database.execute("PRAGMA checkpoint_fullfsync = 1")
             _make(database)
-            _log_beside(path, database)  # after the tables: what is killed before is an empty file, or a journal
             _upgrade(database)
         except BaseException:
             database.close()
@@ -204,6 +206,37 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _create(path: Path) -> None:
+    """Make an empty journal, as a whole or not at all: a run may be killed meanwhile."""
+    new = path.with_name(path.name + ".new")
+    _remove(new)
+    try:
+        with closing(_connected(new, "rwc")) as database:
+            _log_beside(path, database)
+            database.execute("PRAGMA synchronous = FULL")
+            _make(database)
+        new.replace(path)
+    except BaseException:
+        _remove(new)
+        raise
+    _sync_folder(path.parent)
+
+
+def _remove(path: Path) -> None:
+    for each in (path, *_beside(path)):
+        each.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system knows of that."""
+    if os.name != "nt":
+        entry = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
 
 
 def _log_beside(path: Path, database: sqlite3.Connection) -> None:
