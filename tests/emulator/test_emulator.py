@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -131,25 +131,23 @@ def test_a_negative_number_of_workers_is_refused(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("name", "arguments", "said"),
     [
-        (lambda emulator: emulator.inject("x"), r"fault='x': a Fault, such as"),
-        (
-            lambda emulator: emulator.endpoint("e", 5),
-            r"handler=5: a function, the path of a worker's file, or None exp",
-        ),
-        (lambda emulator: emulator.endpoint("e", workers="2"), r"workers='2': a whole number expected"),
-        (lambda emulator: emulator.endpoint("e", workers=True), r"workers=True: a whole number expected"),
-        (lambda _: cast("Any", Emulator)(options=3), r"options=3: Options, or None, expected"),
-        (lambda _: cast("Any", Emulator)(clock=3), r"clock=3: a clock of runpod_sdk.clock, or None, expected"),
-        (lambda _: cast("Any", Emulator)(api_key=3), r"api_key: a text expected"),
+        ("inject", {"fault": "x"}, r"fault='x': a Fault, such as"),
+        ("endpoint", {"handler": 5}, r"handler=5: a function, the path of a worker's file, or None exp"),
+        ("endpoint", {"workers": "2"}, r"workers='2': a whole number expected"),
+        ("endpoint", {"workers": True}, r"workers=True: a whole number expected"),
+        ("__init__", {"options": 3}, r"options=3: Options, or None, expected"),
+        ("__init__", {"clock": 3}, r"clock=3: a clock of runpod_sdk.clock, or None, expected"),
+        ("__init__", {"api_key": 3}, r"api_key: a text expected"),
     ],
 )
 def test_an_argument_of_another_type_is_refused_at_once(
-    emulator: Emulator, call: Callable[[Any], object], said: str
+    emulator: Emulator, name: str, arguments: dict[str, Any], said: str
 ) -> None:
+    given: dict[str, Any] = {"endpoint_id": "e", **arguments} if name == "endpoint" else arguments
     with pytest.raises(TypeError, match=said):
-        call(emulator)
+        Emulator(**given) if name == "__init__" else getattr(emulator, name)(**given)
     assert (emulator.endpoints, emulator.faults.all()) == ({}, [])
 
 
