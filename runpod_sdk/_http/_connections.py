@@ -9,8 +9,8 @@ has left. Errors are httpx's. Nothing here sends a request twice.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import httpx
@@ -179,7 +179,10 @@ class Connections:
         self._verify = address.verify
         self._resolver = Resolver(address.host, address.port)
         self._stack: Stack[Connection] = Stack(keepalive)
-        self._places = threading.BoundedSemaphore(most)
+        # No semaphore: its locks are taken in Python, and what an alarm raises there leaves them taken for good.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(most):
+            self._places.put(None)
         self._parser = parser_class()
 
     def carry(self, transfer: Transfer) -> None:
@@ -188,8 +191,10 @@ class Connections:
         transfer.stage = "in line for a connection"
         seconds = transfer.seconds
         limit = Limit(seconds)
-        if not self._places.acquire(timeout=seconds):
-            raise httpx.PoolTimeout("every connection is in use")
+        try:
+            self._places.get(timeout=max(0.0, seconds))
+        except Empty:
+            raise httpx.PoolTimeout("every connection is in use") from None
         try:
             connection = self._stack.take()
             if connection is None:
@@ -207,7 +212,7 @@ class Connections:
                 raise Passing(error) from None
             raise
         finally:
-            self._places.release()
+            self._places.put(None)
 
     def _opened(self, limit: Limit) -> Connection:
         opened = connected(looked_up(self._resolver, max(0.0, limit.left)), limit)

@@ -530,6 +530,24 @@ def test_a_submit_needs_no_thread(
     assert client.unknowns == ()
 
 
+def test_a_read_takes_no_lock_in_python() -> None:
+    """What an alarm raises in `Condition.__enter__` leaves its lock taken, and whoever needs it next waits for ever."""
+    entered: set[str] = set()
+
+    def enter(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename == threading.__file__:
+            entered.add(frame.f_code.co_qualname.partition(".")[0])
+
+    with FaultServer() as server, Client(KEY, base_url=server.url) as client:
+        warm_up(server, client)
+        sys.setprofile(enter)
+        try:
+            client.endpoint("e").health()
+        finally:
+            sys.setprofile(None)
+    assert not entered & {"Condition", "Event", "Semaphore", "BoundedSemaphore"}
+
+
 # A socket that was opened at such a moment belongs to nobody yet.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_at_any_moment_the_job_is_cancelled_or_told(raising: Callable[[type[BaseException]], None]) -> None:
